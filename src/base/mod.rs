@@ -1,0 +1,12 @@
+//! What every layer shares and nothing else: identifiers, key ranges, encoded key-values and events,
+//! the doors through which time and randomness enter, and the life of background tasks.
+//!
+//! This is level 0 of the layering (`docs/architecture.md`): it names no other module of the crate.
+
+pub mod change;
+pub mod clock;
+pub mod ids;
+pub mod kv;
+pub mod range;
+pub mod shutdown;
+pub mod wire;

@@ -1,0 +1,64 @@
+//! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
+
+/// Why the engine refused or could not finish a request. Nothing has changed unless a variant says that
+/// the outcome is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The key is missing and `ignore_value` or `ignore_lease` needs it.
+    #[error("key not found")]
+    KeyNotFound,
+    /// The revision is below the compacted revision.
+    #[error("required revision has been compacted")]
+    Compacted,
+    /// The revision is above the store's.
+    #[error("required revision is a future revision")]
+    FutureRevision,
+    /// No such lease.
+    #[error("requested lease not found")]
+    LeaseNotFound,
+    /// The lease id is taken.
+    #[error("lease already exists")]
+    LeaseExists,
+    /// The time to live is above the maximum.
+    #[error("too large lease TTL")]
+    LeaseTtlTooLarge,
+    /// The encoded command is larger than the request limit.
+    #[error("request is too large")]
+    RequestTooLarge,
+    /// A queue is full, or the state machine lags too far behind the log.
+    #[error("too many requests")]
+    TooManyRequests,
+    /// No leader is known.
+    #[error("no leader")]
+    NoLeader,
+    /// Only the leader can do this.
+    #[error("not leader")]
+    NotLeader,
+    /// The leader changed while a read waited.
+    #[error("leader changed")]
+    LeaderChanged,
+    /// The request was accepted but not finished in time: its outcome is unknown.
+    #[error("request timed out")]
+    Timeout,
+    /// As [`Self::Timeout`], and there was a leader change within the wait.
+    #[error("request timed out, possibly due to previous leader failure")]
+    TimeoutLeaderFailure,
+    /// As [`Self::Timeout`], and the leader was not reachable.
+    #[error("request timed out, possibly due to connection lost")]
+    TimeoutConnectionLost,
+    /// No leader was known from the request's arrival to its deadline.
+    #[error("context deadline exceeded")]
+    DeadlineExceeded,
+    /// A leader transfer to a member that cannot lead.
+    #[error("bad leader transferee")]
+    BadTransferee,
+    /// A leader transfer did not finish in time.
+    #[error("request timed out, leader transfer took too long")]
+    TransferTimeout,
+    /// The member is stopping.
+    #[error("server stopped")]
+    Stopped,
+    /// Storage failed; the member is stopping.
+    #[error("{0}")]
+    Internal(String),
+}

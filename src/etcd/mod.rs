@@ -1,0 +1,1 @@
+//! The etcd v3 API: decode a request, call the engine, encode the answer.

@@ -1,0 +1,14 @@
+//! Holdfast: a Raft-replicated, RocksDB-backed, multi-version key-value store that speaks etcd's v3 API.
+//!
+//! `docs/architecture.md` draws the layers; each module says what it must not touch.
+
+pub mod base;
+pub mod bench;
+pub mod config;
+pub mod engine;
+pub mod etcd;
+pub mod mvcc;
+pub mod raft;
+pub mod server;
+pub mod storage;
+pub mod watch;

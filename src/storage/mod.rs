@@ -1,0 +1,1 @@
+//! The state machine's data on disk, in RocksDB; the only module that names it.
