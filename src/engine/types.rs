@@ -99,3 +99,23 @@ pub struct KvHash {
     /// The revision the hash was taken at.
     pub hash_revision: i64,
 }
+
+/// A part of a range that is read in chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RangeChunk {
+    /// The next key-values in key order.
+    pub kvs: Vec<crate::base::kv::Kv>,
+    /// Set on the last chunk only.
+    pub end: Option<RangeEndInfo>,
+}
+
+/// What closes a range that is read in chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeEndInfo {
+    /// The header as of the start of the read.
+    pub header: Header,
+    /// Whether the limit cut the result.
+    pub more: bool,
+    /// Keys in the range.
+    pub count: i64,
+}

@@ -4,6 +4,10 @@
 //! streams whose watchers match. Nothing here does I/O: history that has left the ring is read through
 //! [`History`].
 
+mod stream;
+
+pub use stream::{Frame, StreamClosed, WatchFrames, WatchRequest, WatchRequests};
+
 use crate::base::change::Change;
 use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
