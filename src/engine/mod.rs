@@ -247,6 +247,6 @@ impl Engine {
     /// Completes when no leader has been known for three election timeouts: what ends streams that ask
     /// for a leader (`hasleader` metadata).
     pub async fn leader_lost(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
