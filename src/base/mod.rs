@@ -7,6 +7,7 @@ pub mod change;
 pub mod clock;
 pub mod ids;
 pub mod kv;
+pub mod metrics;
 pub mod range;
 pub mod shutdown;
 pub mod wire;
