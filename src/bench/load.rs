@@ -28,8 +28,6 @@ pub(super) struct Outcome {
     pub(super) errors: BTreeMap<String, u64>,
     /// Bytes, messages and the like that a workload counts besides.
     pub(super) extra: BTreeMap<&'static str, u64>,
-    /// How long the measured part took, where it is not the whole run.
-    pub(super) elapsed: Option<Duration>,
 }
 
 impl Outcome {
@@ -38,7 +36,6 @@ impl Outcome {
             latency: histogram(),
             errors: BTreeMap::new(),
             extra: BTreeMap::new(),
-            elapsed: None,
         }
     }
 
@@ -148,7 +145,6 @@ pub(super) async fn run(
     let tickets = Arc::new(Tickets::new(options.total, options.rate));
     let bar = progress(options, options.total);
     let mut clients = JoinSet::new();
-    let started = clock::now();
     for channel in channels.iter().cycle().take(options.clients) {
         let client = Client {
             requests: Arc::clone(requests),
@@ -164,7 +160,6 @@ pub(super) async fn run(
             outcome.merge(done);
         }
     }
-    outcome.elapsed = Some(clock::now().duration_since(started));
     bar.finish_and_clear();
     outcome
 }

@@ -12,8 +12,10 @@ mod watch;
 mod workload;
 
 use std::io::Write;
+use std::sync::Arc;
 
 pub use options::BenchOptions;
+use tonic::transport::Channel;
 
 use crate::base::clock;
 
@@ -54,18 +56,11 @@ pub enum BenchError {
 pub async fn run(options: BenchOptions) -> Result<(), BenchError> {
     options.validate()?;
     let clients = load::connect(&options.load).await?;
+    let run = Prepared::new(&options, &clients).await?;
     let before = cpu::Usage::read(&options.load.server_pids)?;
     let started = clock::now();
-    let outcome = match &options.workload {
-        options::Workload::Watch(watch) => watch::run(&options.load, watch, &clients).await?,
-        unary => {
-            let workload = workload::Requests::prepare(unary, &options.load, &clients).await?;
-            load::run(&options.load, &workload, &clients).await
-        }
-    };
-    let elapsed = outcome
-        .elapsed
-        .unwrap_or_else(|| clock::now().duration_since(started));
+    let outcome = run.execute(&options.load, &clients).await;
+    let elapsed = clock::now().duration_since(started);
     let after = cpu::Usage::read(&options.load.server_pids)?;
     let report = report::Report::new(&options, &outcome, elapsed, &after.since(&before));
     let mut stdout = std::io::stdout().lock();
@@ -76,4 +71,29 @@ pub async fn run(options: BenchOptions) -> Result<(), BenchError> {
         write!(stdout, "{report}")?;
     }
     Ok(())
+}
+
+/// A run whose keys are written and whose streams are open: what follows is measured.
+enum Prepared {
+    Unary(Arc<workload::Requests>),
+    Watch(watch::Watchers),
+}
+
+impl Prepared {
+    async fn new(options: &BenchOptions, clients: &[Channel]) -> Result<Self, BenchError> {
+        let load = &options.load;
+        Ok(match &options.workload {
+            options::Workload::Watch(watch) => {
+                Self::Watch(watch::Watchers::open(load, watch, clients).await?)
+            }
+            unary => Self::Unary(workload::Requests::prepare(unary, load, clients).await?),
+        })
+    }
+
+    async fn execute(self, load: &options::LoadOptions, clients: &[Channel]) -> load::Outcome {
+        match self {
+            Self::Unary(requests) => load::run(load, &requests, clients).await,
+            Self::Watch(watchers) => watchers.run(load, clients).await,
+        }
+    }
 }

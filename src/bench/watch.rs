@@ -24,6 +24,9 @@ use crate::etcd::pb::etcdserverpb::{PutRequest, WatchCreateRequest, WatchRequest
 
 /// A run whose deliveries stop arriving for this long is over: what is missing is reported as lost.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How often the progress bar moves.
+const SHOW_INTERVAL: Duration = Duration::from_millis(100);
+/// The largest answer that is accepted.
 const MAX_ANSWER_BYTES: usize = 512 << 20;
 
 struct Run {
@@ -35,60 +38,68 @@ struct Run {
     outstanding: AtomicU64,
 }
 
-pub(super) async fn run(
-    load: &LoadOptions,
-    options: &WatchOptions,
-    channels: &[Channel],
-) -> Result<Outcome, BenchError> {
-    let watchers = (options.streams * options.watchers_per_stream) as u64;
-    let deliveries = load.total * watchers;
-    let run = Arc::new(Run {
-        load: load.clone(),
-        value: value(load),
-        epoch: clock::now(),
-        outstanding: AtomicU64::new(deliveries),
-    });
-    let bar = progress(load, deliveries);
-    let mut streams = JoinSet::new();
-    for channel in channels.iter().cycle().take(options.streams) {
-        let stream = Stream::open(channel, load, options).await?;
-        streams.spawn(stream.receive(
-            Arc::clone(&run),
-            load.total * options.watchers_per_stream as u64,
-        ));
+/// Watchers that exist and wait for the first put.
+pub(super) struct Watchers {
+    streams: Vec<Stream>,
+    per_stream: u64,
+}
+
+impl Watchers {
+    /// Opens the streams and waits until the server has created every watcher.
+    pub(super) async fn open(
+        load: &LoadOptions,
+        options: &WatchOptions,
+        channels: &[Channel],
+    ) -> Result<Self, BenchError> {
+        let mut streams = Vec::with_capacity(options.streams);
+        for channel in channels.iter().cycle().take(options.streams) {
+            streams.push(Stream::open(channel, load, options).await?);
+        }
+        Ok(Self {
+            streams,
+            per_stream: options.watchers_per_stream as u64,
+        })
     }
-    let started = clock::now();
-    let tickets = Arc::new(Tickets::new(load.total, load.rate));
-    let mut writers = JoinSet::new();
-    for channel in channels.iter().cycle().take(load.clients) {
-        writers.spawn(Arc::clone(&run).write(channel.clone(), Arc::clone(&tickets)));
-    }
-    let mut outcome = Outcome::new();
-    let mut show = tokio::time::interval(Duration::from_millis(100));
-    loop {
-        tokio::select! {
-            done = streams.join_next() => match done {
-                Some(Ok(done)) => outcome.merge(done),
-                Some(Err(_)) => {}
-                None => break,
-            },
-            _ = show.tick() => {
-                bar.set_position(deliveries - run.outstanding.load(Ordering::Relaxed));
+
+    /// Puts, and receives until every delivery is in or none comes any more.
+    pub(super) async fn run(self, load: &LoadOptions, channels: &[Channel]) -> Outcome {
+        let watchers = self.streams.len() as u64 * self.per_stream;
+        let deliveries = load.total * watchers;
+        let run = Arc::new(Run {
+            load: load.clone(),
+            value: value(load),
+            epoch: clock::now(),
+            outstanding: AtomicU64::new(deliveries),
+        });
+        let bar = progress(load, deliveries);
+        let mut parts = JoinSet::new();
+        for stream in self.streams {
+            parts.spawn(stream.receive(Arc::clone(&run), load.total * self.per_stream));
+        }
+        let tickets = Arc::new(Tickets::new(load.total, load.rate));
+        for channel in channels.iter().cycle().take(load.clients) {
+            parts.spawn(Arc::clone(&run).write(channel.clone(), Arc::clone(&tickets)));
+        }
+        let mut outcome = Outcome::new();
+        let mut show = tokio::time::interval(SHOW_INTERVAL);
+        loop {
+            tokio::select! {
+                done = parts.join_next() => match done {
+                    Some(Ok(done)) => outcome.merge(done),
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                _ = show.tick() => {
+                    bar.set_position(deliveries - run.outstanding.load(Ordering::Relaxed));
+                }
             }
         }
+        bar.finish_and_clear();
+        outcome.extra.insert("watchers", watchers);
+        let lost = run.outstanding.load(Ordering::Relaxed);
+        outcome.extra.insert("lost", lost);
+        outcome
     }
-    outcome.elapsed = Some(clock::now().duration_since(started));
-    while let Some(done) = writers.join_next().await {
-        if let Ok(done) = done {
-            outcome.merge(done);
-        }
-    }
-    bar.finish_and_clear();
-    outcome.extra.insert("watchers", watchers);
-    outcome
-        .extra
-        .insert("lost", run.outstanding.load(Ordering::Relaxed));
-    Ok(outcome)
 }
 
 impl Run {
