@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod clock;
+pub mod codec;
 pub mod ids;
 pub mod kv;
 pub mod metrics;

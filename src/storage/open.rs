@@ -36,10 +36,31 @@ impl Store {
         let store = Self {
             db: open_database(dir, options, &floor)?,
             floor,
-            _lock: lock,
+            _lock: Some(lock),
         };
         store.settle_format(dir)?;
         store.floor.raise(store.compacted()?.unwrap_or_default());
+        Ok(store)
+    }
+
+    /// Opens a [checkpoint](Self::checkpoint) to look inside. Changes no file in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`], [`StoreError::Format`]; [`StoreError::Database`] when RocksDB finds damage.
+    pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+        let options = StoreOptions::default();
+        let floor = Floor::default();
+        let families = families(&options, &floor);
+        let database = Options::default();
+        let store = Self {
+            db: Database::open_cf_descriptors_read_only(&database, dir, families, false)?,
+            floor,
+            _lock: None,
+        };
+        if store.meta(MetaKey::Format)?.is_none() {
+            return Err(StoreError::Foreign(dir.into()));
+        }
+        store.settle_format(dir)?;
         Ok(store)
     }
 
@@ -75,16 +96,20 @@ fn open_database(
     options: &StoreOptions,
     floor: &Floor,
 ) -> Result<Database, StoreError> {
-    let cache = options.block_cache();
-    let families = Family::ALL.into_iter().map(|family| {
-        let options = options.family(family, &cache, floor);
-        ColumnFamilyDescriptor::new(family.name(), options)
-    });
     Ok(Database::open_cf_descriptors(
         &options.database(),
         dir,
-        families,
+        families(options, floor),
     )?)
+}
+
+fn families(options: &StoreOptions, floor: &Floor) -> Vec<ColumnFamilyDescriptor> {
+    let cache = options.block_cache();
+    let describe = |family: Family| {
+        let options = options.family(family, &cache, floor);
+        ColumnFamilyDescriptor::new(family.name(), options)
+    };
+    Family::ALL.into_iter().map(describe).collect()
 }
 
 /// Makes the directory if need be, and holds its lock for as long as the file lives.

@@ -63,7 +63,8 @@ pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,
     pub(super) floor: Floor,
-    pub(super) _lock: File,
+    /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
+    pub(super) _lock: Option<File>,
 }
 
 impl std::fmt::Debug for Store {
