@@ -12,7 +12,6 @@ pub mod pb;
 mod request;
 mod response;
 mod status;
-mod validate;
 mod version;
 pub mod wire;
 

@@ -12,7 +12,6 @@ use super::pb::etcdserverpb::compare::{
 use super::pb::etcdserverpb::range_request::{SortOrder, SortTarget as PbSortTarget};
 use super::pb::etcdserverpb::request_op::Request as PbOp;
 use super::status::Refusal;
-use super::validate;
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::range::KeyRange;
 use crate::engine::Consistency;
@@ -20,6 +19,7 @@ use crate::mvcc::ops::{
     Compare, CompareResult, CompareTarget, DeleteOp, Op, PutOp, RangeOp, RevisionFilter, Sort,
     SortTarget, Txn,
 };
+use crate::mvcc::validate::{self, Invalid};
 
 type Checked<T> = Result<T, Refusal>;
 
@@ -70,7 +70,7 @@ pub(super) fn delete(request: pb::DeleteRangeRequest) -> Checked<DeleteOp> {
 pub(super) fn txn(request: pb::TxnRequest, max_ops: usize) -> Checked<(Txn, Consistency)> {
     let consistency = consistency(only_serializable_reads(&request));
     let txn = txn_op(request, max_ops)?;
-    validate::txn(&txn)?;
+    validate::txn(&txn, max_ops)?;
     Ok((txn, consistency))
 }
 
@@ -128,16 +128,16 @@ fn sort(order: i32, target: i32) -> Checked<Option<Sort>> {
     Ok(Some(Sort { target, descending }))
 }
 
-/// `max_ops` is what the enclosing transaction leaves: it also bounds the depth, since a transaction that
-/// holds another one has used up at least one operation.
+/// `max_ops` is what the enclosing transaction leaves. It is checked before anything is converted, and it
+/// bounds the depth, since a transaction that holds another one has used up at least one operation.
 fn txn_op(request: pb::TxnRequest, max_ops: usize) -> Checked<Txn> {
     let widest = [&request.success, &request.failure]
         .map(Vec::len)
         .into_iter()
         .fold(request.compare.len(), usize::max);
-    let left = max_ops.checked_sub(widest).ok_or(Refusal::TooManyOps)?;
-    for compare in &request.compare {
-        validate::key(&compare.key)?;
+    let left = max_ops.checked_sub(widest).ok_or(Invalid::TooManyOps)?;
+    if request.compare.iter().any(|compare| compare.key.is_empty()) {
+        return Err(Invalid::EmptyKey.into());
     }
     Ok(Txn {
         compares: collect(request.compare, compare)?,

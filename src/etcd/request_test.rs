@@ -92,12 +92,12 @@ fn an_empty_key_is_told_before_a_bad_sort() {
         sort_target: 9,
         ..pb::RangeRequest::default()
     };
-    assert_eq!(range(request), Err(Refusal::EmptyKey));
+    assert_eq!(range(request), Err(Invalid::EmptyKey.into()));
     assert_eq!(
         delete(pb::DeleteRangeRequest::default()),
-        Err(Refusal::EmptyKey)
+        Err(Invalid::EmptyKey.into())
     );
-    assert_eq!(put(pb::PutRequest::default()), Err(Refusal::EmptyKey));
+    assert_eq!(put(pb::PutRequest::default()), Err(Invalid::EmptyKey.into()));
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn ignoring_what_is_given_is_refused() {
         ignore_lease: true,
         prev_kv: false,
     };
-    assert_eq!(put(given.clone()), Err(Refusal::ValueProvided));
+    assert_eq!(put(given.clone()), Err(Invalid::ValueProvided.into()));
     let without_value = pb::PutRequest {
         value: Bytes::new(),
         ..given
     };
-    assert_eq!(put(without_value), Err(Refusal::LeaseProvided));
+    assert_eq!(put(without_value), Err(Invalid::LeaseProvided.into()));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn nested_transactions_use_up_the_allowance_of_their_parent() {
         txn(success(ops), MAX_OPS).map(|_| ())
     };
     assert_eq!(nested(1), Ok(()));
-    assert_eq!(nested(2), Err(Refusal::TooManyOps));
+    assert_eq!(nested(2), Err(Invalid::TooManyOps.into()));
 }
 
 #[test]

@@ -6,28 +6,25 @@
 use tonic::{Code, Status};
 
 use crate::engine::EngineError;
+use crate::mvcc::validate::Invalid;
 
 /// Why a request is refused before the engine sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("etcdserver: key is not provided")]
-    EmptyKey,
-    /// Also an operation of a transaction that is none: etcd words it so.
+    /// It breaks a rule of the store.
+    #[error("etcdserver: {0}")]
+    Invalid(#[from] Invalid),
+    /// An operation of a transaction is none. The words are etcd's.
     #[error("etcdserver: key not found")]
     NoOperation,
-    #[error("etcdserver: value is provided")]
-    ValueProvided,
-    #[error("etcdserver: lease is provided")]
-    LeaseProvided,
-    #[error("etcdserver: too many operations in txn request")]
-    TooManyOps,
-    #[error("etcdserver: duplicate key given in txn request")]
-    DuplicateKey,
+    /// A sort order or target has no meaning.
     #[error("etcdserver: invalid sort option")]
     InvalidSort,
-    /// etcd evaluates such a compare to something arbitrary; no client sends one.
+    /// A compare's target or result has no meaning. etcd evaluates such a compare to something arbitrary;
+    /// no client sends one.
     #[error("etcdserver: invalid compare option")]
     InvalidCompare,
+    /// An alarm action has no meaning.
     #[error("etcdserver: invalid alarm action")]
     InvalidAlarmAction,
 }
@@ -183,9 +180,33 @@ mod tests {
 
     #[test]
     fn refusals_are_invalid_arguments() {
-        let status = Status::from(Refusal::NoOperation);
-        assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(status.message(), "etcdserver: key not found");
+        let rows = [
+            (Refusal::NoOperation, "etcdserver: key not found"),
+            (Invalid::EmptyKey.into(), "etcdserver: key is not provided"),
+            (
+                Invalid::ValueProvided.into(),
+                "etcdserver: value is provided",
+            ),
+            (
+                Invalid::LeaseProvided.into(),
+                "etcdserver: lease is provided",
+            ),
+            (
+                Invalid::TooManyOps.into(),
+                "etcdserver: too many operations in txn request",
+            ),
+            (
+                Invalid::DuplicateKey.into(),
+                "etcdserver: duplicate key given in txn request",
+            ),
+        ];
+        for (refusal, text) in rows {
+            let status = Status::from(refusal);
+            assert_eq!(
+                (status.code(), status.message()),
+                (Code::InvalidArgument, text)
+            );
+        }
     }
 
     #[test]
