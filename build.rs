@@ -12,6 +12,7 @@ const PROTOS: [&str; 3] = [
 fn main() -> Result<()> {
     tonic_prost_build::configure()
         .bytes(".")
+        .codec_path("crate::etcd::codec::WireCodec")
         // These two are written by hand, so that stored bytes are sent as they are.
         .extern_path(".mvccpb.KeyValue", "crate::etcd::wire::KeyValue")
         .extern_path(

@@ -1,0 +1,79 @@
+//! `/version`, `/metrics` and `/debug/vars`.
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Context, JSON, error, ok};
+use crate::base::metrics::{self, Metrics};
+use crate::engine::MemberStatus;
+use crate::etcd::version;
+
+pub(super) async fn version(_context: Context, _request: Request) -> Response {
+    let body = json!({
+        "etcdserver": version::SERVER,
+        "etcdcluster": version::CLUSTER,
+        "storage": version::STORAGE,
+    });
+    ok(JSON, body.to_string())
+}
+
+/// Sets what the engine knows at this moment, then writes everything.
+pub(super) async fn metrics(context: Context, _request: Request) -> Response {
+    if let Ok(status) = context.engine.status() {
+        set_gauges(&context.metrics, &status, context.engine.has_leader());
+    }
+    match context.metrics.encode() {
+        Ok(text) => ok(HeaderValue::from_static(metrics::CONTENT_TYPE), text),
+        Err(_) => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics cannot be written",
+        ),
+    }
+}
+
+fn set_gauges(metrics: &Metrics, status: &MemberStatus, has_leader: bool) {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let leads = status.leader == status.header.member_id;
+    metrics.server.has_leader.set(has_leader.into());
+    metrics.server.is_leader.set(leads.into());
+    metrics.server.is_learner.set(status.is_learner.into());
+    metrics
+        .server
+        .proposals_committed
+        .set(count(status.raft_index));
+    metrics
+        .server
+        .proposals_applied
+        .set(count(status.raft_applied_index));
+    metrics.mvcc.db_size.set(count(status.db_size));
+    metrics
+        .mvcc
+        .db_size_in_use
+        .set(count(status.db_size_in_use));
+    metrics.mvcc.current_revision.set(status.header.revision.0);
+}
+
+/// The variables of Go's expvar page that mean something here.
+pub(super) async fn variables(context: Context, _request: Request) -> Response {
+    let arguments: Vec<String> = std::env::args().collect();
+    let mut variables = Map::from_iter([("cmdline".into(), arguments.into())]);
+    if let Some(descriptors) = metrics::file_descriptors() {
+        variables.insert("file_descriptor_limit".into(), descriptors.limit.into());
+    }
+    if let Ok(status) = context.engine.status() {
+        variables.insert("raft.status".into(), raft_status(&status));
+    }
+    ok(JSON, Value::Object(variables).to_string())
+}
+
+fn raft_status(status: &MemberStatus) -> Value {
+    json!({
+        "id": status.header.member_id.to_string(),
+        "term": status.header.raft_term,
+        "lead": status.leader.to_string(),
+        "commit": status.raft_index,
+        "applied": status.raft_applied_index,
+    })
+}
