@@ -72,16 +72,21 @@ impl Reader {
         job.mailbox.deliver(PageRead { id: job.id, page });
     }
 
-    fn read(&self, interest: &Interest, from: Revision, upto: Revision) -> Result<Page, HistoryError> {
+    fn read(
+        &self,
+        interest: &Interest,
+        from: Revision,
+        upto: Revision,
+    ) -> Result<Page, HistoryError> {
         // At the compacted revision history knows to leave out the previous values; below, to refuse.
         if from > self.history.compacted()
             && let Some(page) = from_ring(&self.ring, interest, from, upto, usize::MAX)
         {
             return Ok(page);
         }
-        let read =
-            self.history
-                .changes(&interest.range, from, upto, PAGE_REVISIONS, PAGE_BYTES)?;
+        let read = self
+            .history
+            .changes(&interest.range, from, upto, PAGE_REVISIONS, PAGE_BYTES)?;
         if read.next <= from {
             let stuck = format!("history has no changes from revision {from} on");
             return Err(HistoryError::Storage(stuck));

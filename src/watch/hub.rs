@@ -141,7 +141,11 @@ impl Hub {
             dispatchers: hub.dispatchers(&sender),
             hub,
             publisher: Publisher { writer, mailboxes },
-            reader: Reader { ring, history, jobs },
+            reader: Reader {
+                ring,
+                history,
+                jobs,
+            },
         }
     }
 
@@ -219,6 +223,8 @@ impl Publisher {
     }
 
     fn hint(&self) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.wake.hint());
+        self.mailboxes
+            .iter()
+            .for_each(|mailbox| mailbox.wake.hint());
     }
 }

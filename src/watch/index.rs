@@ -125,7 +125,10 @@ mod tests {
             (key(), key()).prop_map(|(a, b)| KeyRange::from_wire(a, b)),
             key().prop_map(|key| KeyRange::from_wire(key, Bytes::from_static(b"\0"))),
             Just(KeyRange::all()),
-            Just(KeyRange::from_wire(Bytes::from_static(b"\0"), Bytes::from_static(b"\0"))),
+            Just(KeyRange::from_wire(
+                Bytes::from_static(b"\0"),
+                Bytes::from_static(b"\0")
+            )),
         ]
         .prop_filter("empty ranges are refused before", |range| !range.is_empty())
     }
@@ -159,7 +162,10 @@ mod tests {
     #[test]
     fn nothing_is_left_behind() {
         let mut index = Index::default();
-        for range in [KeyRange::point(Bytes::from_static(b"a")), KeyRange::prefix(Bytes::from_static(b"a/"))] {
+        for range in [
+            KeyRange::point(Bytes::from_static(b"a")),
+            KeyRange::prefix(Bytes::from_static(b"a/")),
+        ] {
             index.insert(&range, 1);
             index.remove(&range, 1);
         }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::Mutex;
 
+use super::catch_up::Reader;
 use super::dispatcher::Dispatcher;
 use super::hub::Parts;
-use super::catch_up::Reader;
 use super::*;
 use crate::base::change::ChangeKind;
 use crate::base::clock;
@@ -21,7 +21,13 @@ use crate::base::kv::{Kv, KvMeta};
 use crate::base::wire::{self, Field, FieldReader};
 
 /// A put or a deletion of `key`, encoded as storage would, with a previous value if there was one.
-pub(super) fn change(revision: i64, sub: u32, key: &str, value: Option<&[u8]>, prev: bool) -> Change {
+pub(super) fn change(
+    revision: i64,
+    sub: u32,
+    key: &str,
+    value: Option<&[u8]>,
+    prev: bool,
+) -> Change {
     let key = Bytes::copy_from_slice(key.as_bytes());
     let meta = |modified| KvMeta {
         create_revision: Revision(if value.is_some() { 1 } else { 0 }),
@@ -43,7 +49,11 @@ pub(super) fn change(revision: i64, sub: u32, key: &str, value: Option<&[u8]>, p
     }
     Change {
         id: ChangeId::new(Revision(revision), sub),
-        kind: if value.is_some() { ChangeKind::Put } else { ChangeKind::Delete },
+        kind: if value.is_some() {
+            ChangeKind::Put
+        } else {
+            ChangeKind::Delete
+        },
         key,
         event: event.into(),
         prev_at,
@@ -93,9 +103,14 @@ impl History for MemoryHistory {
             return Err(HistoryError::Compacted(compacted));
         }
         let all = self.changes.lock();
-        let mut page = HistoryPage { changes: Vec::new(), next: upto.next() };
+        let mut page = HistoryPage {
+            changes: Vec::new(),
+            next: upto.next(),
+        };
         let (mut revisions, mut bytes, mut last) = (0, 0, Revision::ZERO);
-        let wanted = all.iter().filter(|c| c.id.revision >= from && c.id.revision <= upto);
+        let wanted = all
+            .iter()
+            .filter(|c| c.id.revision >= from && c.id.revision <= upto);
         for change in wanted.filter(|c| range.contains(&c.key)) {
             if change.id.revision != last {
                 if revisions > 0 && (revisions >= max_revisions || bytes >= max_bytes) {
@@ -147,7 +162,10 @@ pub(super) struct Response {
 impl Response {
     pub(super) fn decode(frame: &Frame) -> Self {
         let bytes = [frame.head.clone(), frame.body.clone()].concat();
-        let mut response = Self { len: bytes.len(), ..Self::default() };
+        let mut response = Self {
+            len: bytes.len(),
+            ..Self::default()
+        };
         let mut fields = FieldReader::new(&bytes);
         while let Some(field) = fields.next_field().unwrap() {
             match field {
@@ -156,7 +174,9 @@ impl Response {
                 Field::Varint(3, 1) => response.created = true,
                 Field::Varint(4, 1) => response.canceled = true,
                 Field::Varint(5, revision) => response.compact_revision = revision as i64,
-                Field::Bytes(6, text) => response.reason = String::from_utf8(text.to_vec()).unwrap(),
+                Field::Bytes(6, text) => {
+                    response.reason = String::from_utf8(text.to_vec()).unwrap()
+                }
                 Field::Varint(7, 1) => response.fragment = true,
                 Field::Bytes(11, event) => response.events.push(decode_event(event)),
                 other => panic!("unexpected field {other:?}"),
@@ -185,7 +205,12 @@ impl Response {
 }
 
 fn decode_event(bytes: &[u8]) -> Event {
-    let mut event = Event { revision: 0, key: Bytes::new(), delete: false, prev: false };
+    let mut event = Event {
+        revision: 0,
+        key: Bytes::new(),
+        delete: false,
+        prev: false,
+    };
     let mut fields = FieldReader::new(bytes);
     while let Some(field) = fields.next_field().unwrap() {
         match field {
@@ -240,12 +265,19 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn send(&self, request: WatchRequest) {
-        self.requests.send(request).now_or_never().expect("the queue has room").unwrap();
+        self.requests
+            .send(request)
+            .now_or_never()
+            .expect("the queue has room")
+            .unwrap();
     }
 
     /// The next response if there is one.
     pub(super) fn poll(&mut self) -> Option<Response> {
-        match self.frames.poll_next(&mut Context::from_waker(Waker::noop())) {
+        match self
+            .frames
+            .poll_next(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(frame) => frame.as_ref().map(Response::decode),
             Poll::Pending => None,
         }
@@ -270,9 +302,21 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: HubConfig) -> Self {
         let history = Arc::new(MemoryHistory::default());
-        let Parts { hub, publisher, dispatchers, reader } =
-            Hub::assemble(config, history.clone(), Revision::FIRST);
-        Self { hub, publisher, dispatchers, reader, history, revision: 1, now: clock::now() }
+        let Parts {
+            hub,
+            publisher,
+            dispatchers,
+            reader,
+        } = Hub::assemble(config, history.clone(), Revision::FIRST);
+        Self {
+            hub,
+            publisher,
+            dispatchers,
+            reader,
+            history,
+            revision: 1,
+            now: clock::now(),
+        }
     }
 
     /// Commits one transaction of puts (`Some` value) and deletions, all of keys that existed.
@@ -287,7 +331,8 @@ impl Rig {
         self.revision += 1;
         let revision = self.revision;
         let ops = ops.iter().enumerate();
-        ops.map(|(sub, (key, value))| change(revision, sub as u32, key, *value, true)).collect()
+        ops.map(|(sub, (key, value))| change(revision, sub as u32, key, *value, true))
+            .collect()
     }
 
     pub(super) fn put(&mut self, key: &str) -> i64 {
@@ -305,7 +350,9 @@ impl Rig {
             dispatcher.step(self.now);
         }
         for _ in 0..reads {
-            let Ok(job) = self.reader.jobs.try_recv() else { return };
+            let Ok(job) = self.reader.jobs.try_recv() else {
+                return;
+            };
             self.reader.perform(&job);
         }
     }
@@ -339,5 +386,9 @@ impl Rig {
 
 /// Revisions of all events, in the order received.
 pub(super) fn revisions(responses: &[Response]) -> Vec<i64> {
-    responses.iter().flat_map(|r| &r.events).map(|event| event.revision).collect()
+    responses
+        .iter()
+        .flat_map(|r| &r.events)
+        .map(|event| event.revision)
+        .collect()
 }

@@ -116,8 +116,14 @@ mod tests {
     fn ticks_are_spread_over_a_tenth_of_the_interval() {
         let interval = Duration::from_secs(10);
         let all: Vec<_> = (0..1000).map(|key| stretched(interval, key)).collect();
-        assert!(all.iter().all(|at| *at >= interval && *at <= interval.mul_f64(1.1)));
-        let late = all.iter().filter(|at| **at > interval.mul_f64(1.05)).count();
+        assert!(
+            all.iter()
+                .all(|at| *at >= interval && *at <= interval.mul_f64(1.1))
+        );
+        let late = all
+            .iter()
+            .filter(|at| **at > interval.mul_f64(1.05))
+            .count();
         assert!((400..600).contains(&late), "{late}");
     }
 }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use super::Dispatcher;
 use super::watcher::{Place, Stream, Watcher};
 use crate::base::ids::{Revision, WatchId};
+use crate::watch::WatchSpec;
 use crate::watch::frame::{Head, STREAM_ID, Stamp};
 use crate::watch::group::Interest;
 use crate::watch::port::{Port, WAITING_REQUESTS};
 use crate::watch::stream::{Frame, WatchRequest};
-use crate::watch::WatchSpec;
 
 /// The texts that etcd's clients compare (etcd 3.5, `cancel_reason` of a refused create).
 mod reason {
