@@ -127,12 +127,15 @@ impl Engine {
     pub async fn alarms(&self) -> EngineResult<(Header, Vec<Alarm>)> {
         let (header, reply) = self.propose(Command::Barrier).await?;
         debug_assert_eq!(reply, Reply::Done);
-        Ok((header, self.local_alarms()))
+        Ok((header, self.local_alarms()?))
     }
 
     /// The alarms as this member's applied state has them, without waiting for anyone. Nothing raises one
     /// yet, so the list is empty.
-    pub fn local_alarms(&self) -> Vec<Alarm> {
-        Vec::new()
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when storage fails.
+    pub fn local_alarms(&self) -> EngineResult<Vec<Alarm>> {
+        Ok(Vec::new())
     }
 }
