@@ -1,9 +1,9 @@
 //! The etcd v3 API: decode a request, call the engine, encode the answer.
 //!
 //! One port serves gRPC and a few HTTP pages (`/health`, `/metrics`, ...); [`router`] has both. Requests
-//! become operations in [`request`], results become messages in [`response`], errors become statuses in
-//! [`status`]: those three hold the contract, the services in [`grpc`] are glue. No rule of the business
-//! lives here, and no storage or consensus is touched.
+//! become operations in `request`, results become messages in `response`, errors become statuses in
+//! `status`: those three hold the contract, the services in `grpc` are glue. No rule of the business lives
+//! here, and no storage or consensus is touched.
 
 mod codec;
 mod grpc;

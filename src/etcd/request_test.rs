@@ -97,7 +97,10 @@ fn an_empty_key_is_told_before_a_bad_sort() {
         delete(pb::DeleteRangeRequest::default()),
         Err(Invalid::EmptyKey.into())
     );
-    assert_eq!(put(pb::PutRequest::default()), Err(Invalid::EmptyKey.into()));
+    assert_eq!(
+        put(pb::PutRequest::default()),
+        Err(Invalid::EmptyKey.into())
+    );
 }
 
 #[test]
@@ -127,8 +130,9 @@ fn an_operation_that_is_none_is_a_missing_key() {
 #[test]
 fn nested_transactions_use_up_the_allowance_of_their_parent() {
     let nested = |inner: usize| {
-        let mut ops = vec![put_op(b"k"); 126];
-        ops.push(op(PbOp::RequestTxn(success(vec![put_op(b"k"); inner]))));
+        let read = op(PbOp::RequestRange(range_request(b"k")));
+        let mut ops = vec![read.clone(); 126];
+        ops.push(op(PbOp::RequestTxn(success(vec![read; inner]))));
         txn(success(ops), MAX_OPS).map(|_| ())
     };
     assert_eq!(nested(1), Ok(()));
@@ -210,6 +214,112 @@ fn a_transaction_is_serializable_only_if_every_operation_is_a_serializable_range
     );
 }
 
+/// The depth of a chain of transactions, one in the other, that survives its own encoding.
+fn decoded_chain(depth: usize) -> Result<Checked<usize>, prost::DecodeError> {
+    let chain = (1..depth).fold(success(vec![]), |inner, _| {
+        success(vec![op(PbOp::RequestTxn(inner))])
+    });
+    let decoded = pb::TxnRequest::decode(chain.encode_to_vec().as_slice())?;
+    Ok(txn(decoded, MAX_OPS).map(|(txn, _)| {
+        let mut depth = 1;
+        let mut level = &txn;
+        while let Some(Op::Txn(inner)) = level.success.first() {
+            level = inner;
+            depth += 1;
+        }
+        depth
+    }))
+}
+
+#[test]
+fn deep_nesting_is_converted_until_decoding_refuses_it() {
+    assert_eq!(decoded_chain(40).unwrap(), Ok(40));
+    assert!(decoded_chain(100).is_err());
+}
+
+fn any_key() -> impl Strategy<Value = Bytes> {
+    proptest::collection::vec(0_u8..3, 0..3).prop_map(Bytes::from)
+}
+
+fn any_op() -> impl Strategy<Value = pb::RequestOp> + Clone {
+    let range = (any_key(), any_key(), -2_i64..3, -1_i32..4, any::<bool>()).prop_map(
+        |(key, range_end, revision, sort_order, serializable)| {
+            PbOp::RequestRange(pb::RangeRequest {
+                key,
+                range_end,
+                revision,
+                sort_order,
+                serializable,
+                ..pb::RangeRequest::default()
+            })
+        },
+    );
+    let put = (any_key(), any_key(), any::<bool>()).prop_map(|(key, value, ignore_value)| {
+        PbOp::RequestPut(pb::PutRequest {
+            key,
+            value,
+            ignore_value,
+            ..pb::PutRequest::default()
+        })
+    });
+    let delete = (any_key(), any_key()).prop_map(|(key, range_end)| {
+        PbOp::RequestDeleteRange(pb::DeleteRangeRequest {
+            key,
+            range_end,
+            prev_kv: false,
+        })
+    });
+    let leaf = prop_oneof![
+        range.prop_map(op),
+        put.prop_map(op),
+        delete.prop_map(op),
+        Just(pb::RequestOp::default()),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        any_txn(inner).prop_map(|txn| op(PbOp::RequestTxn(txn)))
+    })
+}
+
+fn any_txn(
+    ops: impl Strategy<Value = pb::RequestOp> + Clone,
+) -> impl Strategy<Value = pb::TxnRequest> {
+    let compare = (any_key(), -1_i32..6, -1_i32..5).prop_map(|(key, target, result)| pb::Compare {
+        key,
+        target,
+        result,
+        ..pb::Compare::default()
+    });
+    let branch = proptest::collection::vec(ops, 0..4);
+    (
+        proptest::collection::vec(compare, 0..2),
+        branch.clone(),
+        branch,
+    )
+        .prop_map(|(compare, success, failure)| pb::TxnRequest {
+            compare,
+            success,
+            failure,
+        })
+}
+
+fn count(txn: &Txn) -> usize {
+    let ops = txn.success.iter().chain(&txn.failure);
+    let nested = ops.map(|op| match op {
+        Op::Txn(txn) => 1 + count(txn),
+        Op::Range(_) | Op::Put(_) | Op::Delete(_) => 1,
+    });
+    nested.sum()
+}
+
+fn requested(txn: &pb::TxnRequest) -> usize {
+    let ops = txn.success.iter().chain(&txn.failure);
+    let nested = ops.map(|op| match &op.request {
+        Some(PbOp::RequestTxn(txn)) => 1 + requested(txn),
+        _ => 1,
+    });
+    nested.sum()
+}
+
 proptest! {
     /// Whatever bytes arrive, decoding and conversion end in an operation or an error.
     #[test]
@@ -223,6 +333,15 @@ proptest! {
         prost::encoding::encode_varint(bytes.len() as u64, &mut nested);
         nested.extend_from_slice(&bytes);
         let _ = pb::TxnRequest::decode(nested.as_slice()).map(|request| txn(request, MAX_OPS));
+    }
+
+    /// Transactions that are well formed on the wire end in all of their operations or in an error.
+    #[test]
+    fn no_operation_is_lost(request in any_txn(any_op()), max_ops in 0_usize..6) {
+        let asked = requested(&request);
+        if let Ok((txn, _)) = txn(request, max_ops) {
+            prop_assert_eq!(count(&txn), asked);
+        }
     }
 
     #[test]

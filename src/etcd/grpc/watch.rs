@@ -1,15 +1,19 @@
 //! `etcdserverpb.Watch`: one stream carries many watchers.
 //!
 //! The engine makes the responses; here requests are handed to it in their order and frames are passed on
-//! as they come. No task is started: one future per stream, polled by its connection, does both, so an
-//! idle stream costs its state and a client that does not read costs itself.
+//! as they come. No task is started: the response stream, polled by its connection, drives both, so an
+//! idle stream costs its state and a client that does not read costs itself. Requests go before frames: a
+//! client that is sent more than it can take must be able to cancel.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures::Stream;
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Responses, leader};
+use super::leader;
 use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
 use crate::engine::Engine;
@@ -33,7 +37,7 @@ impl WatchService {
 
 #[tonic::async_trait]
 impl Watch for WatchService {
-    type WatchStream = Responses<WatchResponse>;
+    type WatchStream = WatchCall;
 
     async fn watch(
         &self,
@@ -43,86 +47,60 @@ impl Watch for WatchService {
         let (requests, frames) = self.engine.open_watch().ok_or_else(status::stopped)?;
         let call = WatchCall {
             leader_lost,
-            asking: Asking {
-                received: Some(request.into_inner()),
-                waiting: None,
-                requests,
-            },
-            frames,
+            asking: Box::pin(hand_on(request.into_inner(), requests)),
+            frames: Some(frames),
         };
-        let responses = stream::unfold(Some(call), WatchCall::next);
-        Ok(Response::new(responses.boxed()))
+        Ok(Response::new(call))
     }
 }
 
 /// One watch stream. It ends with an error only: the leader that was asked for is lost, the client's half
 /// breaks, or the member stops. A client that is done sending goes on receiving.
-struct WatchCall {
+pub(super) struct WatchCall {
     leader_lost: BoxFuture<'static, ()>,
-    asking: Asking,
-    frames: WatchFrames,
+    /// Ends when the client's half breaks.
+    asking: BoxFuture<'static, Status>,
+    /// Gone once the stream has ended.
+    frames: Option<WatchFrames>,
 }
 
-impl WatchCall {
-    async fn next(call: Option<Self>) -> Option<(Result<WatchResponse, Status>, Option<Self>)> {
-        let mut call = call?;
-        Some(match call.response().await {
-            Ok(response) => (Ok(response), Some(call)),
-            Err(status) => (Err(status), None),
-        })
-    }
+impl Stream for WatchCall {
+    type Item = Result<WatchResponse, Status>;
 
-    async fn response(&mut self) -> Result<WatchResponse, Status> {
-        loop {
-            // Requests go before frames: a client that is sent more than it can take must be able to
-            // cancel. They cannot starve the frames, since their queue is bounded.
-            tokio::select! {
-                biased;
-                () = &mut self.leader_lost => return Err(status::no_leader()),
-                handed_on = self.asking.hand_on() => handed_on?,
-                frame = self.frames.next() => {
-                    return frame.map(WatchResponse::from).ok_or_else(status::stopped);
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let Some(frames) = &mut this.frames else {
+            return Poll::Ready(None);
+        };
+        let ended = if this.leader_lost.as_mut().poll(cx).is_ready() {
+            status::no_leader()
+        } else if let Poll::Ready(broken) = this.asking.as_mut().poll(cx) {
+            broken
+        } else if let Some(frame) = ready!(frames.poll_next(cx)) {
+            return Poll::Ready(Some(Ok(frame.into())));
+        } else {
+            status::stopped()
+        };
+        this.frames = None;
+        Poll::Ready(Some(Err(ended)))
+    }
+}
+
+/// Hands what the client asks to the engine, one request after the other. Ends with the reason when
+/// either side breaks, and never for a client that is merely done sending.
+async fn hand_on(mut received: Streaming<pb::WatchRequest>, requests: WatchRequests) -> Status {
+    loop {
+        match received.message().await {
+            Ok(Some(message)) => {
+                let Some(union) = message.request_union else {
+                    continue;
+                };
+                if requests.send(request(union)).await.is_err() {
+                    return status::stopped();
                 }
             }
-        }
-    }
-}
-
-/// What the client asks, on its way to the engine.
-struct Asking {
-    /// The client's half of the stream, until it is done sending.
-    received: Option<Streaming<pb::WatchRequest>>,
-    /// Received, but not yet taken by the engine.
-    waiting: Option<WatchRequest>,
-    requests: WatchRequests,
-}
-
-impl Asking {
-    /// Hands one request on. Cancel safe: what was received waits here until the engine has it, so that
-    /// frames can be sent while the engine's queue is full.
-    async fn hand_on(&mut self) -> Result<(), Status> {
-        if self.waiting.is_none() {
-            self.waiting = self.receive().await?;
-        }
-        if let Some(request) = &self.waiting {
-            let sent = self.requests.send(request.clone()).await;
-            sent.map_err(|_| status::stopped())?;
-            self.waiting = None;
-        }
-        Ok(())
-    }
-
-    /// The client's next request, `None` if it asks nothing. Waits for ever once the client is done.
-    async fn receive(&mut self) -> Result<Option<WatchRequest>, Status> {
-        let Some(received) = &mut self.received else {
-            return std::future::pending().await;
-        };
-        match received.message().await.map_err(status::received)? {
-            Some(message) => Ok(message.request_union.map(request)),
-            None => {
-                self.received = None;
-                Ok(None)
-            }
+            Ok(None) => return std::future::pending().await,
+            Err(broken) => return status::received(broken),
         }
     }
 }

@@ -11,12 +11,14 @@ use crate::engine::MemberStatus;
 use crate::etcd::version;
 
 pub(super) async fn version(_context: Context, _request: Request) -> Response {
-    let body = json!({
-        "etcdserver": version::SERVER,
-        "etcdcluster": version::CLUSTER,
-        "storage": version::STORAGE,
-    });
-    ok(JSON, body.to_string())
+    // Written out for etcd's order of the fields.
+    let body = format!(
+        r#"{{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}}"#,
+        version::SERVER,
+        version::CLUSTER,
+        version::STORAGE,
+    );
+    ok(JSON, body)
 }
 
 /// Sets what the engine knows at this moment, then writes everything.
@@ -76,4 +78,44 @@ fn raft_status(status: &MemberStatus) -> Value {
         "commit": status.raft_index,
         "applied": status.raft_applied_index,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::{ClusterId, MemberId, Revision};
+    use crate::engine::Header;
+
+    #[test]
+    fn a_scrape_tells_what_the_engine_says() {
+        let status = MemberStatus {
+            header: Header {
+                cluster_id: ClusterId(1),
+                member_id: MemberId(0xab),
+                revision: Revision(9),
+                raft_term: 2,
+            },
+            db_size: 20,
+            db_size_in_use: 10,
+            leader: MemberId(0xab),
+            raft_index: 8,
+            raft_applied_index: 7,
+            is_learner: false,
+        };
+        let metrics = Metrics::new();
+        set_gauges(&metrics, &status, true);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "etcd_server_has_leader 1",
+            "etcd_server_is_leader 1",
+            "etcd_server_proposals_committed_total 8",
+            "etcd_server_proposals_applied_total 7",
+            "etcd_mvcc_db_total_size_in_bytes 20",
+            "etcd_debugging_mvcc_current_revision 9",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}");
+        }
+        let raft = raft_status(&status);
+        assert_eq!((&raft["id"], &raft["commit"]), (&json!("ab"), &json!(8)));
+    }
 }
