@@ -25,6 +25,8 @@ mod sync;
 mod wake;
 
 #[cfg(test)]
+mod ring_test;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -368,7 +368,3 @@ impl RingWriter {
         self.ring.directory.store(Arc::new(Directory { segments }));
     }
 }
-
-#[cfg(test)]
-#[path = "ring_test.rs"]
-mod tests;

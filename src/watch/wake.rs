@@ -4,7 +4,8 @@
 //! notifier makes its work visible, and only then looks whether somebody sleeps. Each side has a
 //! sequentially consistent fence between its write and its read, so at least one of them sees the
 //! other's write: either the sleeper finds the work or the notifier finds the sleeper (the store-buffer
-//! litmus test). `tests/loom_ring.rs` models it.
+//! litmus test). The state only changes by read-modify-writes, so what a late notifier does to it is ordered
+//! before the next announcement. `tests/loom_ring.rs` models it.
 //!
 //! A busy thread costs its notifiers one fence and one load of a line that nobody writes.
 
@@ -41,13 +42,13 @@ impl Wake {
         self.sleeper.get_or_init(current_thread);
         let state = if deep { DEEP } else { ASLEEP };
         // Release: whoever finds the sleeper here also finds its thread handle.
-        self.state.store(state, Ordering::Release);
+        self.state.swap(state, Ordering::AcqRel);
         fence(Ordering::SeqCst);
     }
 
     /// Takes the announcement back: there is work after all, or the sleep is over.
     pub(crate) fn disarm(&self) {
-        self.state.store(AWAKE, Ordering::Relaxed);
+        self.state.swap(AWAKE, Ordering::Relaxed);
     }
 
     /// Sleeps until a notification since [`Self::arm`], for at most `timeout`. May return early.
