@@ -68,9 +68,23 @@ fn a_foreign_database_is_refused() {
     };
     for family in [None, Some("theirs")] {
         let dir = make(family);
+        let families = || rocksdb::DB::list_cf(&rocksdb::Options::default(), dir.path()).unwrap();
+        let before = families();
         let refused = StoreError::Foreign(dir.path().into());
         assert_eq!(open(dir.path()).err(), Some(refused), "{family:?}");
+        assert_eq!(families(), before, "left alone");
     }
+}
+
+#[test]
+fn a_creation_that_was_cut_short_is_taken_up() {
+    let dir = TempDir::new().unwrap();
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    drop(rocksdb::DB::open_cf(&options, dir.path(), ["current", "event"]).unwrap());
+    let store = open(dir.path()).unwrap();
+    assert!(store.meta(MetaKey::Format).unwrap().is_some());
 }
 
 #[test]

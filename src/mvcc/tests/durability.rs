@@ -45,7 +45,7 @@ fn step(fixture: &mut Fixture, index: u64) {
             .put(&leased(&format!("leased{index}"), id.0))
             .unwrap();
         session.put(&put("counter", &index.to_string())).unwrap();
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             let op = DeleteOp {
                 range: KeyRange::point(super::key(&format!("leased{}", index - 1))),
                 prev_kv: false,
