@@ -132,30 +132,43 @@ fn lock_directory(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Refuses a directory with files in it that neither we nor RocksDB made, and a database with column
-/// families that are not ours. A creation that a crash cut short passes: it has a part of ours.
+/// Refuses a directory with files in it that neither we nor RocksDB made, and a database that is not
+/// ours, without changing either. A creation that a crash cut short passes: it holds nothing yet.
 fn refuse_foreign_files(dir: &Path) -> Result<(), StoreError> {
-    let foreign = || StoreError::Foreign(dir.into());
-    if dir.join(DATABASE_MARK).exists() {
-        let families = Database::list_cf(&Options::default(), dir)?;
-        let ours = |name: &String| {
-            name == "default" || Family::ALL.iter().any(|family| family.name() == name)
-        };
-        return if families.iter().all(ours) {
-            Ok(())
-        } else {
-            Err(foreign())
-        };
+    let ours = if dir.join(DATABASE_MARK).exists() {
+        is_our_database(dir)?
+    } else {
+        holds_database_files_only(dir).map_err(|error| StoreError::io(dir, &error))?
+    };
+    if ours {
+        Ok(())
+    } else {
+        Err(StoreError::Foreign(dir.into()))
     }
-    for entry in fs::read_dir(dir).map_err(|error| StoreError::io(dir, &error))? {
-        let name = entry
-            .map_err(|error| StoreError::io(dir, &error))?
-            .file_name();
-        if !name.to_str().is_some_and(is_database_file) {
-            return Err(foreign());
+}
+
+fn is_our_database(dir: &Path) -> Result<bool, StoreError> {
+    let options = Options::default();
+    let found = Database::list_cf(&options, dir)?;
+    let known =
+        |name: &String| name == "default" || Family::ALL.iter().any(|family| family.name() == name);
+    if !found.iter().all(known) {
+        return Ok(false);
+    }
+    if found.len() > Family::ALL.len() {
+        return Ok(true);
+    }
+    let partial = Database::open_cf_for_read_only(&options, dir, found, false)?;
+    Ok(partial.latest_sequence_number() == 0)
+}
+
+fn holds_database_files_only(dir: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        if !entry?.file_name().to_str().is_some_and(is_database_file) {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether a file belongs to a database that was being made.

@@ -58,7 +58,7 @@ impl Family {
 
 /// An open state directory. Share it by reference or `Arc`; dropping the last one closes it.
 ///
-/// Closing does not flush: the raft log has what is missing.
+/// Closing flushes, so that a clean stop leaves nothing to replay; nothing relies on it.
 pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,

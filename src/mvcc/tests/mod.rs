@@ -20,9 +20,10 @@ use crate::storage::{Store, StoreOptions};
 
 /// A store in a directory of its own, with the state that was written last.
 struct Fixture {
-    dir: TempDir,
+    // Closed before its directory is removed.
     store: Option<Store>,
     state: State,
+    dir: TempDir,
 }
 
 impl Fixture {
