@@ -5,10 +5,12 @@
 //! store, then the published view, then the watch ring, then the answers. A crash between any two steps
 //! loses nothing: the store carries the applied index with the data, and the log is replayed from there.
 //!
-//! Nothing here reads a clock or a random number (invariant I7). A storage error, or a committed command
+//! No outcome depends on a clock or a random number (invariant I7); the clock is read for metrics and for
+//! the deadlines of leases, which are no part of the state. A storage error, or a committed command
 //! that does not decode, stops the member: going on would let it drift from the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender};
@@ -25,6 +27,7 @@ use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
 use crate::base::codec::CodecError;
 use crate::base::ids::{LeaseId, Revision};
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Session};
@@ -34,6 +37,9 @@ use crate::watch::Publisher;
 /// Commands evaluated in one session at most: bounds the overlay and how long an answer waits for its
 /// neighbours.
 const MAX_RUN_COMMANDS: usize = 4096;
+
+/// A run that takes longer is counted as slow (etcd's `--warning-apply-duration`).
+const SLOW_APPLY: Duration = Duration::from_millis(100);
 
 /// What the consensus layer asks of the apply thread.
 #[derive(Debug)]
@@ -78,6 +84,7 @@ pub(crate) struct Applier {
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
     pub(crate) marks: Marks,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What a run does outside the store, once the store has it.
@@ -145,6 +152,7 @@ impl Applier {
         let Some(last) = entries.last() else {
             return Ok(());
         };
+        let began = clock::now();
         let view = View::clone(&self.views.load());
         let mut effects = Effects::default();
         let mut session = Session::begin(&view.store, view.state);
@@ -168,9 +176,12 @@ impl Applier {
             error,
         };
         let done = session.finish();
+        let writing = clock::now();
         view.store
             .write(done.batch)
             .map_err(|error| storage_error(error.into()))?;
+        let commits = &self.metrics.disk.backend_commit;
+        commits.observe(clock::now().duration_since(writing).as_secs_f64());
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state: done.state,
@@ -179,6 +190,9 @@ impl Applier {
         self.applied.advance(last.index, &mut self.marks);
         self.node.applied(last.index);
         self.take_effect(effects);
+        if clock::now().duration_since(began) > SLOW_APPLY {
+            self.metrics.server.slow_apply.inc();
+        }
         Ok(())
     }
 
@@ -211,10 +225,22 @@ impl Applier {
         command: Command,
         effects: &mut Effects,
     ) -> Result<Reply, MvccError> {
+        let counts = &self.metrics.mvcc;
         match command {
-            Command::Put(op) => session.put(&op).map(Reply::Put),
-            Command::Delete(op) => session.delete(&op).map(Reply::Delete),
-            Command::Txn(txn) => session.txn(&txn).map(Reply::Txn),
+            Command::Put(op) => {
+                counts.puts.inc();
+                let size = op.key.len() + op.value.len();
+                counts.put_bytes.inc_by(i64::try_from(size).unwrap_or(0));
+                session.put(&op).map(Reply::Put)
+            }
+            Command::Delete(op) => {
+                counts.deletes.inc();
+                session.delete(&op).map(Reply::Delete)
+            }
+            Command::Txn(txn) => {
+                counts.txns.inc();
+                session.txn(&txn).map(Reply::Txn)
+            }
             Command::Compact { revision } => {
                 session.compact(revision)?;
                 effects.compacted = session.state().compacted;
@@ -243,6 +269,12 @@ impl Applier {
 
     fn take_effect(&self, effects: Effects) {
         if !effects.granted.is_empty() || !effects.revoked.is_empty() {
+            let counts = &self.metrics.lease;
+            counts.granted.add(effects.granted.len() as u64);
+            counts.revoked.add(effects.revoked.len() as u64);
+            for (_, ttl) in &effects.granted {
+                counts.ttl.observe(*ttl as f64);
+            }
             self.lessor
                 .change(&effects.granted, &effects.revoked, clock::now());
         }

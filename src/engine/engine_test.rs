@@ -53,7 +53,7 @@ fn start(dir: &Path) -> Engine {
     };
     let runtime = tokio::runtime::Handle::current();
     let network = PeerNetwork::start(peers, runtime, &life).unwrap();
-    Engine::start(&config, &network, &life).unwrap()
+    Engine::start(&config, &network, &Arc::default(), &life).unwrap()
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -91,6 +91,29 @@ async fn acknowledged_writes_survive_a_restart_with_their_revisions() {
     assert_eq!(value(&engine, old).await.as_deref(), Some(&b"2"[..]));
     let (header, _) = engine.put(put("b", "")).await.unwrap();
     assert_eq!(header.revision, Revision(22));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_tells_what_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.put(put("a", "1")).await.unwrap();
+    engine.put(put("a", "2")).await.unwrap();
+    engine.compact(2, false).await.unwrap();
+    engine.report();
+    let text = engine.inner.metrics.encode().unwrap();
+    for line in [
+        "etcd_server_has_leader 1",
+        "etcd_server_is_leader 1",
+        "etcd_server_leader_changes_seen_total 1",
+        "etcd_mvcc_put_total 2",
+        "etcd_debugging_mvcc_total_put_size_in_bytes 4",
+        "etcd_debugging_mvcc_current_revision 3",
+        "etcd_debugging_mvcc_compact_revision 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
     engine.stop().await;
 }
 

@@ -219,7 +219,10 @@ impl Engine {
         }
         let now = clock::now();
         let found = match call {
-            LeaseCall::Renew(id) => lessor.renew(LeaseId(id), now).map(|ttl| (ttl, ttl)),
+            LeaseCall::Renew(id) => {
+                self.inner.metrics.lease.renewed.inc();
+                lessor.renew(LeaseId(id), now).map(|ttl| (ttl, ttl))
+            }
             LeaseCall::Remaining(id) => lessor.remaining(LeaseId(id), now),
         };
         match found {
@@ -236,6 +239,7 @@ impl Engine {
         loop {
             ticks.tick().await;
             for id in self.inner.lessor.expired(clock::now(), EXPIRED_PER_LOOK) {
+                self.inner.metrics.lease.expired.inc();
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                     return;
                 };

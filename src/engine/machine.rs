@@ -11,6 +11,8 @@ use crossbeam::channel::{Sender, bounded};
 use super::apply::Task;
 use super::meta;
 use super::view::Views;
+use crate::base::ids::MemberId;
+use crate::base::metrics::Metrics;
 use crate::raft::{Committed, NodeHandle, Snapshot, StateMachine, Status};
 use crate::storage::Store;
 
@@ -22,6 +24,9 @@ pub(super) struct Machine {
     pub(super) log_bytes: Arc<AtomicU64>,
     /// The current term, for the headers of watch responses.
     pub(super) term: Arc<AtomicU64>,
+    /// The leader as last heard, to count changes.
+    pub(super) leader: MemberId,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl StateMachine for Machine {
@@ -50,6 +55,10 @@ impl StateMachine for Machine {
 
     fn status_changed(&mut self, status: &Status) {
         self.term.store(status.term, Ordering::Relaxed);
+        if status.leader != MemberId::NONE && status.leader != self.leader {
+            self.leader = status.leader;
+            self.metrics.server.leader_changes.inc();
+        }
         tracing::info!(
             role = ?status.role,
             term = status.term,

@@ -7,7 +7,7 @@ use super::types::{Alarm, Consistency, Header, KvHash, Member, MemberStatus};
 use super::{Engine, EngineResult};
 use crate::base::ids::{MemberId, Revision};
 use crate::mvcc;
-use crate::raft::Role;
+use crate::raft::{Role, TransferError};
 
 impl Engine {
     /// Discards history below `revision`. With `physical`, also waits until this member has removed it.
@@ -110,7 +110,11 @@ impl Engine {
         self.inner
             .node
             .transfer_leader(target)
-            .map_err(|_| EngineError::Stopped)?;
+            .map_err(|error| match error {
+                TransferError::NotLeader => EngineError::NotLeader,
+                TransferError::NotVoter => EngineError::BadTransferee,
+                TransferError::Stopped => EngineError::Stopped,
+            })?;
         let mut statuses = self.inner.node.subscribe();
         let done = statuses.wait_for(|status| status.leader == target);
         match tokio::time::timeout(self.inner.request_timeout, done).await {

@@ -16,6 +16,7 @@ mod members;
 mod meta;
 mod propose;
 mod read;
+mod report;
 mod restore;
 mod start;
 mod state_dir;
@@ -46,6 +47,7 @@ use self::members::Members;
 use self::view::Views;
 use self::waiters::{AppliedIndex, Waiters};
 use crate::base::ids::{ClusterId, MemberId, Revision};
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc;
 use crate::mvcc::ops::{
@@ -84,6 +86,7 @@ struct Inner {
     backups: Arc<Semaphore>,
     backup_root: PathBuf,
     backup_number: AtomicU64,
+    metrics: Arc<Metrics>,
     life: Lifecycle,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }

@@ -26,6 +26,14 @@ impl Engine {
     }
 
     async fn replicate(&self, command: Command) -> EngineResult<Answer> {
+        let answer = self.try_replicate(command).await;
+        if answer.is_err() {
+            self.inner.metrics.server.proposals_failed.inc();
+        }
+        answer
+    }
+
+    async fn try_replicate(&self, command: Command) -> EngineResult<Answer> {
         if command.request_size() > self.inner.max_request_bytes {
             return Err(EngineError::RequestTooLarge);
         }
@@ -75,6 +83,7 @@ impl Engine {
 fn refused(error: ProposeError) -> EngineError {
     match error {
         ProposeError::Overloaded => EngineError::TooManyRequests,
+        ProposeError::TooLarge => EngineError::RequestTooLarge,
         ProposeError::Stopped => EngineError::Stopped,
     }
 }

@@ -33,9 +33,13 @@ impl Engine {
             self.inner.applied.reach(index).await;
             Ok(())
         };
-        tokio::time::timeout_at(deadline, wait)
+        let settled = tokio::time::timeout_at(deadline, wait)
             .await
-            .unwrap_or(Err(EngineError::Timeout))
+            .unwrap_or(Err(EngineError::Timeout));
+        if settled.is_err() {
+            self.inner.metrics.server.read_indexes_failed.inc();
+        }
+        settled
     }
 
     pub(super) async fn settle(&self, consistency: Consistency) -> EngineResult<()> {
@@ -46,6 +50,7 @@ impl Engine {
     }
 
     pub(super) async fn read_range(&self, op: RangeOp) -> EngineResult<(Header, RangeResult)> {
+        self.inner.metrics.mvcc.ranges.inc();
         let inline = is_small(&op);
         let at = op.revision;
         self.read(inline, at, move |engine, view| {

@@ -25,6 +25,7 @@ use super::waiters::{AppliedIndex, Marks, Waiters};
 use super::{Engine, EngineResult, Inner, meta};
 use crate::base::clock;
 use crate::base::ids::{ClusterId, MemberId, Revision};
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::{self, Session};
 use crate::raft::transport::{CallAnswer, CallHandler, Inbox, PeerNetwork};
@@ -107,6 +108,7 @@ impl Engine {
     pub fn start(
         config: &EngineConfig,
         network: &Arc<PeerNetwork>,
+        metrics: &Arc<Metrics>,
         life: &Lifecycle,
     ) -> Result<Self, StartError> {
         let (state_dir, store) = StateDir::open(
@@ -132,11 +134,13 @@ impl Engine {
             snapshots,
             log_bytes: Arc::clone(&log_bytes),
             term: Arc::clone(&term),
+            leader: MemberId::NONE,
+            metrics: Arc::clone(metrics),
         };
         let boot = rand::random::<u64>();
         let applied_index = restored.index;
         let node = Node::start(
-            node_config(config, boot),
+            node_config(config, metrics, boot),
             restored,
             Box::new(machine),
             Arc::clone(network) as Arc<_>,
@@ -177,6 +181,7 @@ impl Engine {
             backups: backup_permits(),
             backup_root: config.data_dir.join("backups"),
             backup_number: AtomicU64::new(0),
+            metrics: Arc::clone(metrics),
             life: life.clone(),
             threads: Mutex::new(Vec::new()),
         });
@@ -193,6 +198,7 @@ impl Engine {
             compactions: compactions.clone(),
             state_dir,
             marks,
+            metrics: Arc::clone(metrics),
         };
         let maker = SnapshotMaker {
             views: Arc::clone(&views),
@@ -320,17 +326,17 @@ fn prepare_scratch(config: &EngineConfig) -> std::io::Result<()> {
     Ok(())
 }
 
-fn node_config(config: &EngineConfig, boot: u64) -> NodeConfig {
+fn node_config(config: &EngineConfig, metrics: &Metrics, boot: u64) -> NodeConfig {
+    let syncs = metrics.disk.wal_fsync.clone();
     NodeConfig {
-        id: config.member_id,
-        dir: config.data_dir.join("log"),
         tick: config.heartbeat,
         election_ticks: config.election_ticks,
         seed: boot,
         boot_epoch: boot,
         fsync: config.fsync,
         snapshot_catchup_entries: config.snapshot_catchup_entries,
-        ..NodeConfig::default()
+        sync_observer: Some(Arc::new(move |took| syncs.observe(took.as_secs_f64()))),
+        ..NodeConfig::new(config.member_id, config.data_dir.join("log"))
     }
 }
 

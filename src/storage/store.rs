@@ -135,6 +135,11 @@ impl Store {
         self.sum(properties::ESTIMATE_LIVE_DATA_SIZE) + self.buffered()
     }
 
+    /// About how many keys there are; deleted ones count until compaction removes them.
+    pub fn key_count_estimate(&self) -> u64 {
+        self.number(Family::Current, properties::ESTIMATE_NUM_KEYS)
+    }
+
     /// Rewrites every column family without what is dead. Reads and writes go on meanwhile.
     ///
     /// # Errors
@@ -204,11 +209,14 @@ impl Store {
     }
 
     fn sum(&self, property: &properties::PropName) -> u64 {
-        let of = |family: Family| {
-            let value = self.db.property_int_value_cf(self.family(family), property);
-            value.ok().flatten().unwrap_or(0)
-        };
+        let of = |family| self.number(family, property);
         Family::ALL.into_iter().map(of).sum()
+    }
+
+    /// One number of RocksDB's; 0 if it cannot be read, which is no reason to fail a report.
+    fn number(&self, family: Family, property: &properties::PropName) -> u64 {
+        let value = self.db.property_int_value_cf(self.family(family), property);
+        value.ok().flatten().unwrap_or(0)
     }
 }
 

@@ -57,24 +57,15 @@ group! {
         proposals_pending: Gauge = Gauge::default(), "etcd_server_proposals_pending", "Proposals waiting for their outcome";
         proposals_failed: Count = Count::default(), "etcd_server_proposals_failed_total", "Proposals that failed or timed out";
         slow_apply: Count = Count::default(), "etcd_server_slow_apply_total", "Applies that took longer than 100 ms";
-        slow_read_indexes: Count = Count::default(), "etcd_server_slow_read_indexes_total", "Read confirmations that had to be asked for again";
         read_indexes_failed: Count = Count::default(), "etcd_server_read_indexes_failed_total", "Read confirmations that failed";
         quota_bytes: Gauge = Gauge::default(), "etcd_server_quota_backend_bytes", "Space quota in bytes";
         health_success: Count = Count::default(), "etcd_server_health_success", "Answers of /health that said healthy";
         health_failures: Count = Count::default(), "etcd_server_health_failures", "Answers of /health that said unhealthy";
-        apply_duration: DurationsBy<3> = fine_by(), "etcd_server_apply_duration_seconds", "Time to apply a command, by version, op and success";
         range_duration: DurationsBy<1> = fine_by(), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
     }
 }
 
 impl ServerMetrics {
-    /// The histogram of one kind of command by its result, to be kept by the caller. `op` is spelled as
-    /// the request's name without "Request".
-    pub fn apply_durations(&self, op: &'static str, success: bool) -> Histogram {
-        let labels = [("version", "v3"), ("op", op), ("success", flag(success))];
-        self.apply_duration.get_or_create_owned(&labels)
-    }
-
     /// The histogram of ranges by their result, to be kept by the caller.
     pub fn range_durations(&self, success: bool) -> Histogram {
         let labels = [("success", flag(success))];
@@ -95,7 +86,7 @@ group! {
         deletes: Count = Count::default(), "etcd_mvcc_delete_total", "Deletions applied";
         ranges: Count = Count::default(), "etcd_mvcc_range_total", "Ranges read";
         txns: Count = Count::default(), "etcd_mvcc_txn_total", "Transactions applied";
-        keys: Gauge = Gauge::default(), "etcd_debugging_mvcc_keys_total", "Keys in the store";
+        keys: Gauge = Gauge::default(), "etcd_debugging_mvcc_keys_total", "Keys in the store, estimated";
         current_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_current_revision", "Revision of the store";
         compact_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_compact_revision", "Compacted revision";
         put_bytes: Gauge = Gauge::default(), "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of keys and values put by this process";
@@ -128,8 +119,6 @@ group! {
     /// The log and the state on disk.
     DiskMetrics {
         wal_fsync: Histogram = disk(), "etcd_disk_wal_fsync_duration_seconds", "Time to make the log durable";
-        wal_write: Histogram = disk(), "etcd_disk_wal_write_duration_seconds", "Time to write to the log";
-        wal_write_bytes: Gauge = Gauge::default(), "etcd_disk_wal_write_bytes_total", "Bytes written to the log";
         backend_commit: Histogram = disk(), "etcd_disk_backend_commit_duration_seconds", "Time to write a batch into the state";
     }
 }

@@ -51,6 +51,11 @@ impl Count {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    /// Takes over a total that is counted elsewhere; a smaller one than before is ignored.
+    pub fn raise(&self, total: u64) {
+        self.0.fetch_max(total, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Context, JSON, error, ok};
-use crate::base::metrics::{self, Metrics};
+use crate::base::metrics;
 use crate::engine::MemberStatus;
 use crate::etcd::version;
 
@@ -23,9 +23,7 @@ pub(super) async fn version(_context: Context, _request: Request) -> Response {
 
 /// Sets what the engine knows at this moment, then writes everything.
 pub(super) async fn metrics(context: Context, _request: Request) -> Response {
-    if let Ok(status) = context.engine.status() {
-        set_gauges(&context.metrics, &status, context.engine.has_leader());
-    }
+    context.engine.report();
     match context.metrics.encode() {
         Ok(text) => ok(HeaderValue::from_static(metrics::CONTENT_TYPE), text),
         Err(_) => error(
@@ -33,28 +31,6 @@ pub(super) async fn metrics(context: Context, _request: Request) -> Response {
             "metrics cannot be written",
         ),
     }
-}
-
-fn set_gauges(metrics: &Metrics, status: &MemberStatus, has_leader: bool) {
-    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let leads = status.leader == status.header.member_id;
-    metrics.server.has_leader.set(has_leader.into());
-    metrics.server.is_leader.set(leads.into());
-    metrics.server.is_learner.set(status.is_learner.into());
-    metrics
-        .server
-        .proposals_committed
-        .set(count(status.raft_index));
-    metrics
-        .server
-        .proposals_applied
-        .set(count(status.raft_applied_index));
-    metrics.mvcc.db_size.set(count(status.db_size));
-    metrics
-        .mvcc
-        .db_size_in_use
-        .set(count(status.db_size_in_use));
-    metrics.mvcc.current_revision.set(status.header.revision.0);
 }
 
 /// The variables of Go's expvar page that mean something here.
@@ -87,7 +63,7 @@ mod tests {
     use crate::engine::Header;
 
     #[test]
-    fn a_scrape_tells_what_the_engine_says() {
+    fn variables_tell_what_the_engine_says() {
         let status = MemberStatus {
             header: Header {
                 cluster_id: ClusterId(1),
@@ -102,19 +78,6 @@ mod tests {
             raft_applied_index: 7,
             is_learner: false,
         };
-        let metrics = Metrics::new();
-        set_gauges(&metrics, &status, true);
-        let text = metrics.encode().unwrap();
-        for line in [
-            "etcd_server_has_leader 1",
-            "etcd_server_is_leader 1",
-            "etcd_server_proposals_committed_total 8",
-            "etcd_server_proposals_applied_total 7",
-            "etcd_mvcc_db_total_size_in_bytes 20",
-            "etcd_debugging_mvcc_current_revision 9",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}");
-        }
         let raft = raft_status(&status);
         assert_eq!((&raft["id"], &raft["commit"]), (&json!("ab"), &json!(8)));
     }
