@@ -14,6 +14,7 @@ mod node;
 #[cfg(test)]
 mod sim;
 mod start;
+pub mod transport;
 mod types;
 mod wire;
 
