@@ -413,5 +413,14 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+impl Core {
+    /// Breaks the rule that a read's context is never used twice, here and as a leader.
+    pub(crate) fn reuse_read_contexts(&mut self) {
+        self.reads.reuse_contexts();
+        self.seen_reads.forget_everything();
+    }
+}
+
 /// What became of a read.
 pub(crate) type ReadOutcome = (Ticket, Result<u64, ReadIndexError>);
