@@ -82,7 +82,10 @@ impl Pair {
             let expected = self::entry(entry.index, entry.term, entry.data.len());
             assert_eq!(entry.data, expected.data);
         }
-        entries.iter().map(|entry| (entry.index, entry.term)).collect()
+        entries
+            .iter()
+            .map(|entry| (entry.index, entry.term))
+            .collect()
     }
 }
 
@@ -368,11 +371,17 @@ impl Torture {
         let low = self.model.hard.commit.max(self.model.base.index) + 1;
         let next = self.model.last() + 1;
         let conflicts = self.rng.random_bool(0.2);
-        let first = if conflicts { self.rng.random_range(low.min(next)..=next) } else { next };
+        let first = if conflicts {
+            self.rng.random_range(low.min(next)..=next)
+        } else {
+            next
+        };
         let term = self.model.hard.term + u64::from(conflicts || self.rng.random_bool(0.1));
         let count = self.rng.random_range(0..6);
         let len = self.rng.random_range(0..300);
-        let entries: Vec<_> = (first..first + count).map(|at| entry(at, term, len)).collect();
+        let entries: Vec<_> = (first..first + count)
+            .map(|at| entry(at, term, len))
+            .collect();
         if self.model.hard.term != term {
             self.model.hard.term = term;
             self.possible.push(self.model.clone());
@@ -385,10 +394,15 @@ impl Torture {
             self.model.entries.push((entry.index, entry.term));
             self.possible.push(self.model.clone());
         }
-        self.model.hard.commit = self.rng.random_range(self.model.hard.commit..=self.model.last());
+        self.model.hard.commit = self
+            .rng
+            .random_range(self.model.hard.commit..=self.model.last());
         self.possible.push(self.model.clone());
         self.pair.number += 1;
-        let batch = self.pair.log.append(self.pair.number, entries, self.model.hard);
+        let batch = self
+            .pair
+            .log
+            .append(self.pair.number, entries, self.model.hard);
         self.carry_out(batch);
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::machine::Machine;
+use super::world::Faults;
 use crate::raft::core::{Core, Settings, Ticket};
 use crate::raft::log::{Batch, FaultyDisk, LogOptions, Writer};
 use crate::raft::start;
@@ -55,7 +56,7 @@ impl Member {
     }
 
     /// Starts the process on what the disk holds.
-    pub(super) fn start(&mut self, seed: u64, reuse_contexts: bool) -> Result<(), String> {
+    pub(super) fn start(&mut self, seed: u64, faults: Faults) -> Result<(), String> {
         self.life += 1;
         let disk = Arc::new(self.disk.clone());
         let settings = Settings {
@@ -69,8 +70,11 @@ impl Member {
         let restored = &self.machine.flushed.applied;
         let mut core = start::prepare(disk.clone(), OPTIONS, settings, restored)
             .map_err(|error| format!("member {} does not start: {error}", self.id))?;
-        if reuse_contexts {
+        if faults.reused_contexts {
             core.reuse_read_contexts();
+        }
+        if faults.repeated_requests {
+            core.accept_repeated_requests();
         }
         self.machine.crash();
         self.running = Some(Running {
@@ -97,6 +101,23 @@ impl Member {
         self.disk.fail_after(u32::MAX, std::io::ErrorKind::Other);
         if let Some(seed) = power {
             self.disk.power_failure(seed);
+        }
+    }
+
+    /// What a failure report says of this member.
+    pub(super) fn describe(&self) -> String {
+        let applied = &self.machine.now.applied;
+        match &self.running {
+            Some(running) => {
+                let (core, log) = (&running.core, running.core.log());
+                let status = core.status();
+                format!(
+                    "{status:?} {log:?} {:?} {:?} {applied:?}",
+                    core.configuration(),
+                    core.progress()
+                )
+            }
+            None => format!("{} is down {applied:?}", self.id),
         }
     }
 

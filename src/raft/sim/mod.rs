@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Faults, Report, World};
 
 /// Seeds run in CI; chosen to take well under a minute on one core.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 400;
 
 /// The seeds to run.
 fn seeds(default: u64) -> Range<u64> {
@@ -62,23 +62,34 @@ fn a_seed_repeats_itself() {
     }
 }
 
-/// Whether a deliberate fault is noticed within so many seeds.
-fn noticed(faults: Faults, within: u64) -> Option<String> {
-    (0..within).find_map(|seed| {
+/// Looks for a seed in which a deliberate fault is noticed.
+fn assert_noticed(fault: &str, faults: Faults, within: u64) {
+    let violation = (0..within).find_map(|seed| {
         let violation = run(seed, faults).err()?;
         Some(format!("seed {seed}: {violation}"))
-    })
+    });
+    match violation {
+        Some(violation) => eprintln!("{fault}: {violation}"),
+        None => panic!("{fault}: not noticed within {within} seeds"),
+    }
+}
+
+#[test]
+fn disks_that_lie_about_syncs_are_noticed() {
+    let faults = Faults {
+        lying_disks: true,
+        ..Faults::default()
+    };
+    assert_noticed("lying disks", faults, 20);
 }
 
 #[test]
 fn acknowledging_before_the_sync_is_noticed() {
     let faults = Faults {
-        lying_disks: true,
+        early_acknowledgements: true,
         ..Faults::default()
     };
-    let violation = noticed(faults, 50);
-    eprintln!("{violation:?}");
-    assert!(violation.is_some());
+    assert_noticed("early acknowledgements", faults, 50);
 }
 
 #[test]
@@ -87,7 +98,14 @@ fn using_a_read_context_twice_is_noticed() {
         reused_contexts: true,
         ..Faults::default()
     };
-    let violation = noticed(faults, 200);
-    eprintln!("{violation:?}");
-    assert!(violation.is_some());
+    assert_noticed("reused contexts", faults, 100);
+}
+
+#[test]
+fn answering_a_repeated_read_request_is_noticed() {
+    let faults = Faults {
+        repeated_requests: true,
+        ..Faults::default()
+    };
+    assert_noticed("repeated requests", faults, 3000);
 }

@@ -25,7 +25,11 @@ impl Network {
             return Vec::new();
         }
         let stalled = rng.random_bool(self.stall);
-        let first = if stalled { rng.random_range(50..3000) } else { rng.random_range(1..15) };
+        let first = if stalled {
+            rng.random_range(50..3000)
+        } else {
+            rng.random_range(1..15)
+        };
         let mut delays = vec![first];
         if rng.random_bool(self.repeat) {
             delays.push(first + rng.random_range(0..4000));

@@ -33,8 +33,12 @@ const FIRST_VOTERS: [u64; 3] = [1, 2, 3];
 pub(super) struct Faults {
     /// Syncs do nothing.
     pub(super) lying_disks: bool,
+    /// Members believe that a write is durable as soon as it is given to the writer.
+    pub(super) early_acknowledgements: bool,
     /// Members use the same context for all their reads, and leaders accept that.
     pub(super) reused_contexts: bool,
+    /// Leaders accept a read request that they have seen before.
+    pub(super) repeated_requests: bool,
 }
 
 /// What happened in a run.
@@ -64,13 +68,36 @@ impl std::ops::AddAssign for Report {
 /// Something that happens at a time. Events of a member name its life and are void in the next.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    Tick { member: u64, life: u64 },
-    Deliver { to: u64, message: Bytes, state: Option<State> },
-    DiskDone { member: u64, life: u64 },
-    Apply { member: u64, life: u64 },
-    SnapshotMade { member: u64, life: u64 },
-    SnapshotSent { member: u64, life: u64, to: u64, ok: bool },
-    Restart { member: u64 },
+    Tick {
+        member: u64,
+        life: u64,
+    },
+    Deliver {
+        to: u64,
+        message: Bytes,
+        state: Option<State>,
+    },
+    DiskDone {
+        member: u64,
+        life: u64,
+    },
+    Apply {
+        member: u64,
+        life: u64,
+    },
+    SnapshotMade {
+        member: u64,
+        life: u64,
+    },
+    SnapshotSent {
+        member: u64,
+        life: u64,
+        to: u64,
+        ok: bool,
+    },
+    Restart {
+        member: u64,
+    },
     Client,
     Chaos,
     Calm,
@@ -104,7 +131,11 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
         let configuration = |id| Configuration {
-            voters: if FIRST_VOTERS.contains(&id) { FIRST_VOTERS.to_vec() } else { Vec::new() },
+            voters: if FIRST_VOTERS.contains(&id) {
+                FIRST_VOTERS.to_vec()
+            } else {
+                Vec::new()
+            },
             ..Configuration::default()
         };
         let members = (1..=MEMBERS).map(|id| (id, Member::new(id, configuration(id))));
@@ -134,7 +165,9 @@ impl World {
     /// Lets everything happen. Gives what happened, or the first promise that was broken.
     pub(super) fn run(mut self) -> Result<Report, String> {
         if self.faults.lying_disks {
-            self.members.values().for_each(|member| member.disk.lie_about_syncs());
+            self.members
+                .values()
+                .for_each(|member| member.disk.lie_about_syncs());
         }
         for id in 1..=MEMBERS {
             self.start(id)?;
@@ -176,12 +209,17 @@ impl World {
             Event::SnapshotMade { member, life } if self.lives(member, life) => {
                 self.snapshot_made(member)
             }
-            Event::SnapshotSent { member, life, to, ok } if self.lives(member, life) => {
-                self.with(member, |running| {
-                    running.core.snapshot_sent(crate::base::ids::MemberId(to), ok);
-                    Ok(())
-                })
-            }
+            Event::SnapshotSent {
+                member,
+                life,
+                to,
+                ok,
+            } if self.lives(member, life) => self.with(member, |running| {
+                running
+                    .core
+                    .snapshot_sent(crate::base::ids::MemberId(to), ok);
+                Ok(())
+            }),
             Event::Restart { member } => self.start(member),
             Event::Client => self.client(),
             Event::Chaos => self.chaos(),
@@ -223,9 +261,9 @@ impl World {
         if self.members[&id].running.is_some() {
             return Ok(());
         }
-        let (seed, reuse) = (self.seed, self.faults.reused_contexts);
+        let (seed, faults) = (self.seed, self.faults);
         let member = self.member(id);
-        member.start(seed, reuse)?;
+        member.start(seed, faults)?;
         let life = member.life;
         let flushed = member.machine.flushed.clone();
         self.durability.check(id, &flushed)?;
@@ -287,7 +325,10 @@ impl World {
             return Err("a snapshot does not match its message".into());
         }
         self.with(to, |running| {
-            running.core.step(message, snapshot).map_err(|error| error.to_string())
+            running
+                .core
+                .step(message, snapshot)
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -367,7 +408,12 @@ impl World {
             let life = self.members[&from].life;
             let ok = !delays.is_empty();
             let delay = delays.first().copied().unwrap_or(500) + 5;
-            let event = Event::SnapshotSent { member: from, life, to, ok };
+            let event = Event::SnapshotSent {
+                member: from,
+                life,
+                to,
+                ok,
+            };
             self.after(delay, event);
         }
         for delay in delays {
@@ -381,7 +427,10 @@ impl World {
     }
 
     fn install(&mut self, id: u64, snapshot: &Snapshot) -> Result<(), String> {
-        let state = self.snapshots.remove(&snapshot.dir).ok_or("snapshot files are gone")?;
+        let state = self
+            .snapshots
+            .remove(&snapshot.dir)
+            .ok_or("snapshot files are gone")?;
         self.durability.check(id, &state)?;
         let member = self.member(id);
         member.machine.install(state);
@@ -402,6 +451,7 @@ impl World {
         if job.0.is_empty() && job.1.is_none() {
             return Ok(());
         }
+        let number = job.1;
         running.jobs.push_back(job);
         if at_once {
             return self.flush_jobs(id);
@@ -410,6 +460,9 @@ impl World {
             running.writing = true;
             let delay = self.rng.random_range(0..=delay);
             self.after(delay, Event::DiskDone { member: id, life });
+        }
+        if let (true, Some(number)) = (self.faults.early_acknowledgements, number) {
+            self.member(id).core().unwrap().persisted(number);
         }
         Ok(())
     }
@@ -426,7 +479,10 @@ impl World {
         let running = self.member(id).running.as_mut().unwrap();
         let number = running.jobs.iter().filter_map(|job| job.1).next_back();
         let batches = running.jobs.drain(..).flat_map(|job| job.0).collect();
-        running.writer.run(batches).map_err(|error| error.to_string())?;
+        running
+            .writer
+            .run(batches)
+            .map_err(|error| error.to_string())?;
         if let Some(number) = number {
             running.core.persisted(number);
         }
@@ -461,7 +517,10 @@ impl World {
         running.applying = false;
         let mut done = Vec::new();
         for entry in running.queue.drain(..) {
-            let ids = entry.commands.iter().map(|command| (command_id(command), entry.index));
+            let ids = entry
+                .commands
+                .iter()
+                .map(|command| (command_id(command), entry.index));
             done.extend(ids);
             member.machine.apply(entry)?;
         }
@@ -516,15 +575,23 @@ impl World {
             return Ok(());
         }
         self.elections.leads(id, status.term)?;
-        let core = self.members[&id].running.as_ref().map(|running| &running.core);
-        core.map_or(Ok(()), |core| self.completeness.leads(status.term, core.log()))
+        let core = self.members[&id]
+            .running
+            .as_ref()
+            .map(|running| &running.core);
+        core.map_or(Ok(()), |core| {
+            self.completeness.leads(status.term, core.log())
+        })
     }
 
     fn read_done(&mut self, id: u64, (ticket, outcome): ReadOutcome) -> Result<(), String> {
         let member = self.member(id);
         let applied = member.machine.now.applied.index;
         let running = member.running.as_mut().unwrap();
-        let floor = running.reads.remove(&ticket).ok_or("a read was answered twice")?;
+        let floor = running
+            .reads
+            .remove(&ticket)
+            .ok_or("a read was answered twice")?;
         let Ok(index) = outcome else {
             return Ok(());
         };
@@ -569,7 +636,9 @@ impl World {
         }
         self.with(id, |running| {
             if running.core.accepts_proposals() && !running.core.is_overloaded() {
-                commands.into_iter().for_each(|command| running.core.propose(command.into()));
+                commands
+                    .into_iter()
+                    .for_each(|command| running.core.propose(command.into()));
             }
             Ok(())
         })
@@ -577,7 +646,10 @@ impl World {
 
     /// Compares the logs of all members that run.
     pub(super) fn check_logs(&self) -> Result<(), String> {
-        let running = self.members.values().filter_map(|member| member.running.as_ref());
+        let running = self
+            .members
+            .values()
+            .filter_map(|member| member.running.as_ref());
         let logs: Vec<_> = running.map(|running| running.core.log()).collect();
         for (at, a) in logs.iter().enumerate() {
             for b in logs.iter().skip(at + 1) {
@@ -591,7 +663,10 @@ impl World {
     /// that was ever acknowledged, and the cluster must have worked to the end.
     fn check_rest(&self) -> Result<(), String> {
         self.check_logs()?;
-        let newest = self.members.values().max_by_key(|member| member.machine.now.applied.index);
+        let newest = self
+            .members
+            .values()
+            .max_by_key(|member| member.machine.now.applied.index);
         let state = &newest.unwrap().machine.now;
         let AppliedState { configuration, .. } = &state.applied;
         if !configuration.voters_outgoing.is_empty() {
@@ -606,11 +681,14 @@ impl World {
                 return Err(format!("at rest: member {id} has applied {have} of {want}"));
             }
         }
-        let last_acknowledged = self.waiting.keys().next_back().copied().unwrap_or(0);
-        if !state.commands.iter().any(|&command| command + 20 > last_acknowledged) {
-            return Err("at rest: nothing is written any more".into());
+        if self.durability.newest() + 100 < self.next_command {
+            let states: Vec<_> = self.members.values().map(Member::describe).collect();
+            return Err(format!("at rest: nothing is written any more: {states:#?}"));
         }
-        let unanswered = self.members.values().filter_map(|member| member.running.as_ref());
+        let unanswered = self
+            .members
+            .values()
+            .filter_map(|member| member.running.as_ref());
         let unanswered = unanswered
             .filter(|running| configuration.voters.contains(&running.core.status().id.0))
             .find(|running| !running.reads.is_empty());

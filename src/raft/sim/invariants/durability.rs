@@ -21,6 +21,11 @@ impl Durability {
         self.acknowledged.len()
     }
 
+    /// The newest command that was acknowledged.
+    pub(in crate::raft::sim) fn newest(&self) -> u64 {
+        self.acknowledged.keys().next_back().copied().unwrap_or(0)
+    }
+
     /// Every write acknowledged at or below what this state has applied is in it.
     pub(in crate::raft::sim) fn check(&self, member: u64, state: &State) -> Result<(), String> {
         let known: std::collections::BTreeSet<u64> = state.commands.iter().copied().collect();

@@ -15,7 +15,9 @@ impl ElectionSafety {
         if first == member {
             return Ok(());
         }
-        Err(format!("election safety: {first} and {member} both lead in term {term}"))
+        Err(format!(
+            "election safety: {first} and {member} both lead in term {term}"
+        ))
     }
 
     /// How many terms had a leader.

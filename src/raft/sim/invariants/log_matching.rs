@@ -11,7 +11,9 @@ pub(in crate::raft::sim) fn check_log_matching(a: &Log, b: &Log) -> Result<(), S
         if a.term(index) == b.term(index) {
             agreed = true;
         } else if agreed {
-            return Err(format!("log matching: two logs part at {index} and meet again"));
+            return Err(format!(
+                "log matching: two logs part at {index} and meet again"
+            ));
         }
     }
     let read = |log: &Log| log.entries(low + 1, high + 1, u64::MAX);
@@ -22,8 +24,15 @@ pub(in crate::raft::sim) fn check_log_matching(a: &Log, b: &Log) -> Result<(), S
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (Err(error), _) | (_, Err(error)) => return Err(format!("log matching: {error}")),
     };
-    match ours.iter().zip(&theirs).find(|(a, b)| a.term == b.term && a != b) {
-        Some((entry, _)) => Err(format!("log matching: entry {} has two contents", entry.index)),
+    match ours
+        .iter()
+        .zip(&theirs)
+        .find(|(a, b)| a.term == b.term && a != b)
+    {
+        Some((entry, _)) => Err(format!(
+            "log matching: entry {} has two contents",
+            entry.index
+        )),
         None => Ok(()),
     }
 }

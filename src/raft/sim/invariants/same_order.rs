@@ -17,7 +17,10 @@ impl SameOrder {
         member: u64,
         entry: &Committed,
     ) -> Result<(), String> {
-        let first = self.entries.entry(entry.index).or_insert_with(|| entry.clone());
+        let first = self
+            .entries
+            .entry(entry.index)
+            .or_insert_with(|| entry.clone());
         if first == entry {
             return Ok(());
         }
