@@ -148,6 +148,24 @@ impl Core {
         self.cut_log();
     }
 
+    /// Steps down if this member leads and has lost its vote, and lets the best successor stand at once.
+    ///
+    /// raft-rs would let it lead on: refusing every proposal, kept in office by its own heartbeats, until
+    /// the next acknowledgement makes it look for its own progress, which is gone, and end the process.
+    pub(super) fn abdicate_without_vote(&mut self) {
+        let votes = self.configuration.is_voter(MemberId(self.settings.id));
+        if votes || self.raw.raft.state != StateRole::Leader {
+            return;
+        }
+        let successor = self.successor();
+        tracing::info!(?successor, "stepping down after losing the vote");
+        if let Some(successor) = successor {
+            self.raw.raft.send_timeout_now(successor.0);
+        }
+        let term = self.raw.raft.term;
+        self.raw.raft.become_follower(term, INVALID_ID);
+    }
+
     /// Stands for election now if this member is the only voter: there is nobody to wait for.
     pub(crate) fn campaign_if_alone(&mut self) {
         let alone = self.configuration.voters == [self.settings.id]
@@ -410,6 +428,20 @@ impl Core {
         if let Some(refused) = self.reads.leader_is(self.raw.raft.leader_id) {
             self.refused_reads.extend(refused);
         }
+    }
+}
+
+#[cfg(test)]
+impl Core {
+    /// Breaks the rule that a read's context is never used twice, here and as a leader.
+    pub(crate) fn reuse_read_contexts(&mut self) {
+        self.reads.reuse_contexts();
+        self.accept_repeated_requests();
+    }
+
+    /// Breaks the rule that a leader answers a read request once.
+    pub(crate) fn accept_repeated_requests(&mut self) {
+        self.seen_reads.forget_everything();
     }
 }
 

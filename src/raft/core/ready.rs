@@ -236,6 +236,7 @@ impl Core {
             Ok(state) => {
                 let configuration = Configuration::from_raft(&state);
                 self.configuration = configuration.clone().into();
+                self.abdicate_without_vote();
                 Some(configuration)
             }
             Err(error) => {

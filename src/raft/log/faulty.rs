@@ -11,8 +11,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::Disk;
 
-/// What a power failure keeps or loses as a unit.
-const SECTOR: usize = 512;
+/// What a power failure keeps or loses as a unit. Smaller than any real one, to tear more writes.
+const SECTOR: usize = 64;
 
 #[derive(Debug, Clone, Default)]
 struct Inode {

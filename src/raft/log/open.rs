@@ -149,6 +149,7 @@ impl Recovery {
             let detail = format!("goes on after {} but the log ends at {last}", base.index);
             return Err(damaged(header.number, 0, &detail));
         }
+        self.hard = header.hard;
         self.segments.push_back(Segment {
             number: header.number,
             base,
@@ -290,8 +291,9 @@ fn create_first(disk: &dyn Disk, options: LogOptions) -> Result<Segment, LogErro
         base: Position::default(),
         reset: false,
         previous_end: 0,
+        hard: Hard::default(),
     };
-    let (bytes, open) = plan::first_bytes(&header, Hard::default(), 0, options.segment_bytes);
+    let (bytes, open) = plan::first_bytes(&header, 0, options.segment_bytes);
     disk.create(FIRST, open.len)
         .and_then(|()| disk.write(FIRST, 0, &bytes))
         .and_then(|()| disk.sync(FIRST))

@@ -135,8 +135,9 @@ impl Plan {
             base,
             reset: false,
             previous_end: self.open.end,
+            hard,
         };
-        self.begin(&header, hard, room);
+        self.begin(&header, room);
     }
 
     /// Begins a segment in which the log starts anew after `base`, and makes it durable.
@@ -147,8 +148,9 @@ impl Plan {
             base,
             reset: true,
             previous_end: 0,
+            hard,
         };
-        self.begin(&header, hard, 0);
+        self.begin(&header, 0);
         self.ops.push(Op::Sync {
             segment: self.open.number,
         });
@@ -160,9 +162,9 @@ impl Plan {
         self.ops.push(Op::Remove { segment });
     }
 
-    fn begin(&mut self, header: &Header, hard: Hard, room: usize) {
+    fn begin(&mut self, header: &Header, room: usize) {
         self.segments.push(self.open);
-        let (bytes, open) = first_bytes(header, hard, room, self.segment_bytes);
+        let (bytes, open) = first_bytes(header, room, self.segment_bytes);
         self.open = open;
         self.synced = 0;
         self.ops.push(Op::Create {
@@ -195,26 +197,14 @@ impl Plan {
     }
 }
 
-/// How a new segment begins, and what is then known of it. It starts with the hard state, so that older
-/// segments can be removed.
-pub(super) fn first_bytes(
-    header: &Header,
-    hard: Hard,
-    room: usize,
-    segment_bytes: u64,
-) -> (Vec<u8>, Segment) {
-    let mut bytes = header.encode().to_vec();
-    let place = Place {
-        segment: header.number,
-        offset: segment::HEADER as u64,
-    };
-    record::encode_hard(&mut bytes, place, hard, 0);
-    let end = bytes.len() as u64;
+/// How a new segment begins, with room for a payload of `room` bytes, and what is then known of it.
+pub(super) fn first_bytes(header: &Header, room: usize, segment_bytes: u64) -> (Vec<u8>, Segment) {
+    let end = segment::HEADER as u64;
     let segment = Segment {
         number: header.number,
         base: header.base,
         end,
         len: segment_bytes.max(end + record::record_len(room) as u64),
     };
-    (bytes, segment)
+    (header.encode().to_vec(), segment)
 }

@@ -1,7 +1,9 @@
 //! The header of a segment file, and what is known of each segment in memory.
 
+use super::Hard;
+
 /// Bytes before the first record.
-pub(super) const HEADER: usize = 64;
+pub(super) const HEADER: usize = 80;
 /// The format that this code writes, and the only one it reads.
 pub(super) const FORMAT: u32 = 1;
 const MAGIC: [u8; 8] = *b"HFRAFTLG";
@@ -29,6 +31,8 @@ pub(super) struct Header {
     /// Where the records of the segment before this one end; all of them were durable when this one
     /// was created.
     pub(super) previous_end: u64,
+    /// The hard state at the time, so that older segments can be removed.
+    pub(super) hard: Hard,
 }
 
 /// Why bytes are not a segment header.
@@ -53,6 +57,9 @@ impl Header {
         bytes[32..40].copy_from_slice(&self.base.term.to_le_bytes());
         bytes[40..44].copy_from_slice(&u32::from(self.reset).to_le_bytes());
         bytes[48..56].copy_from_slice(&self.previous_end.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.hard.term.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.hard.vote.to_le_bytes());
+        bytes[72..80].copy_from_slice(&self.hard.commit.to_le_bytes());
         let crc = crc32c::crc32c(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -80,6 +87,11 @@ impl Header {
             },
             reset: word(bytes, 40) == RESET,
             previous_end: long(bytes, 48),
+            hard: Hard {
+                term: long(bytes, 56),
+                vote: long(bytes, 64),
+                commit: long(bytes, 72),
+            },
         };
         if header.number == number {
             Ok(header)
@@ -128,6 +140,11 @@ mod tests {
             base: Position { index: 9, term: 2 },
             reset: true,
             previous_end: 4096,
+            hard: Hard {
+                term: 3,
+                vote: 1,
+                commit: 9,
+            },
         }
     }
 
