@@ -44,6 +44,9 @@ pub enum RecordError {
     /// A field that the record must have is missing.
     #[error("record lacks field {0}")]
     Missing(u32),
+    /// A revision that cannot be.
+    #[error("impossible revision {0}")]
+    Revision(i64),
     /// A key of a column family does not parse.
     #[error("malformed key")]
     Key,
@@ -296,10 +299,16 @@ pub fn parse_state(bytes: &[u8]) -> Result<(Revision, Option<Revision>), RecordE
     let (revision, rest) = rest.split_first_chunk::<8>().ok_or(RecordError::Length)?;
     let (&flag, rest) = rest.split_first().ok_or(RecordError::Length)?;
     let compacted = rest.try_into().map_err(|_| RecordError::Length)?;
-    let compacted = Revision(i64::from_be_bytes(compacted));
+    let (revision, compacted) = (i64::from_be_bytes(*revision), i64::from_be_bytes(compacted));
+    if !(1..i64::MAX).contains(&revision) {
+        return Err(RecordError::Revision(revision));
+    }
+    if !(0..=revision).contains(&compacted) {
+        return Err(RecordError::Revision(compacted));
+    }
     match flag {
-        0 => Ok((Revision(i64::from_be_bytes(*revision)), None)),
-        1 => Ok((Revision(i64::from_be_bytes(*revision)), Some(compacted))),
+        0 => Ok((Revision(revision), None)),
+        1 => Ok((Revision(revision), Some(Revision(compacted)))),
         other => Err(RecordError::Kind(other)),
     }
 }

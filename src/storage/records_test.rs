@@ -130,6 +130,11 @@ fn damaged_records_are_refused_for_what_they_are() {
     event = [&event[..15], &[200], &event[16..]].concat().into();
     assert_eq!(StoredEvent::decode(&event), Err(RecordError::Length));
     assert_eq!(parse_state(&[1, 2, 3]), Err(RecordError::Length));
+    for (revision, compacted) in [(0, 0), (i64::MAX, 0), (5, 6), (5, -1)] {
+        let record = state_record(Revision(revision), Some(Revision(compacted)));
+        let error = parse_state(&record);
+        assert!(matches!(error, Err(RecordError::Revision(_))), "{error:?}");
+    }
 }
 
 proptest! {

@@ -269,6 +269,28 @@ proptest! {
         }
     }
 
+    /// A reader that holds an older state reads that state's latest, whatever was written since (I3). Only
+    /// a removal that went past it may refuse it.
+    #[test]
+    fn a_published_state_stays_readable(
+        steps in steps(),
+        more in steps(),
+        ops in vec(range_op(), 6),
+    ) {
+        let (mut fixture, mut model) = (Fixture::new(), Model::default());
+        play(&mut fixture, &mut model, &steps);
+        let (then, state) = (model.clone(), fixture.state);
+        play(&mut fixture, &mut model, &more);
+        for op in ops {
+            let op = RangeOp { revision: None, ..op };
+            let answer = read::range(fixture.store(), state, &op);
+            let passed = model.compacted > Some(then.revision);
+            if !(passed && answer == Err(MvccError::Compacted)) {
+                prop_assert_eq!(answer, then.range(&op));
+            }
+        }
+    }
+
     /// A whole run in one session reads its own overlay; the same commands one by one read the store.
     #[test]
     fn changes_of_a_session_are_the_models(steps in steps()) {

@@ -3,9 +3,9 @@
 use super::{Fixture, key};
 use crate::base::ids::{ChangeId, Revision};
 use crate::base::range::KeyRange;
-use crate::mvcc::ops::RangeResult;
-use crate::mvcc::{MvccError, history, load_state};
-use crate::storage::keys::parse_event_key;
+use crate::mvcc::ops::{RangeOp, RangeResult};
+use crate::mvcc::{MvccError, history, load_state, read};
+use crate::storage::keys::{event_key, parse_event_key};
 use crate::storage::records::Record;
 use crate::storage::{Batch, Family, MetaKey, Store};
 
@@ -148,17 +148,37 @@ fn a_reader_that_falls_below_the_floor_is_refused() {
     let stale = fixture.state;
     fixture.compact(middle.0);
     fixture.collect_garbage();
-    let op = |revision| crate::mvcc::ops::RangeOp {
+    let op = |revision| RangeOp {
         revision: Some(revision),
-        ..crate::mvcc::ops::RangeOp::new(KeyRange::all())
+        ..RangeOp::new(KeyRange::all())
     };
-    let read = |revision| crate::mvcc::read::range(fixture.store(), stale, &op(revision));
+    let read = |revision| read::range(fixture.store(), stale, &op(revision));
     assert_eq!(read(Revision(50)), Err(MvccError::Compacted));
     assert!(read(middle).is_ok());
     let from = Revision(50);
     let all = KeyRange::all();
     let history = history::changes(fixture.store(), stale, &all, from, middle, 9, 1 << 20);
     assert_eq!(history, Err(MvccError::Compacted));
+}
+
+/// The tombstone of a key is gone, and with it the only trace that it was alive before: a reader below
+/// must be told so, for a range as for one key.
+#[test]
+fn a_reader_below_a_removed_tombstone_is_refused() {
+    let mut fixture = Fixture::new();
+    let alive = fixture.put("a", "1");
+    let died = fixture.delete("a");
+    let stale = fixture.state;
+    fixture.compact(died.0);
+    fixture.collect_garbage();
+    for range in [KeyRange::all(), KeyRange::point(key("a"))] {
+        let op = RangeOp {
+            revision: Some(alive),
+            ..RangeOp::new(range)
+        };
+        let answer = read::range(fixture.store(), stale, &op);
+        assert_eq!(answer, Err(MvccError::Compacted));
+    }
 }
 
 #[test]
@@ -168,12 +188,12 @@ fn a_missing_event_is_corruption_and_not_an_answer() {
     fixture.put("a", "2");
     let mut batch = Batch::default();
     let id = ChangeId::new(Revision(3), 0);
-    let event = crate::storage::keys::event_key(id);
+    let event = event_key(id);
     batch.delete(Family::Event, event.to_vec().into());
     batch.put_meta(MetaKey::Alarms, Vec::new());
     fixture.store().write(batch).unwrap();
     let error = fixture.all_at(Revision(2)).unwrap_err();
     assert!(error.is_fatal(), "{error}");
-    let one = crate::mvcc::ops::RangeOp::new(KeyRange::point(key("a")));
+    let one = RangeOp::new(KeyRange::point(key("a")));
     assert!(fixture.range(&one).is_ok(), "the head does not need it");
 }

@@ -2,6 +2,7 @@
 
 mod against_model;
 mod compaction;
+mod concurrency;
 mod determinism;
 mod durability;
 mod golden_hash;
