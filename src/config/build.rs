@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::cluster;
 use super::error::ConfigError;
 use super::member::{
-    AutoCompaction, ClusterConfig, ClusterState, InitialMember, KeepaliveConfig, LimitConfig,
-    ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
+    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
 };
 use super::parse::Given;
 use super::url::{self, Url};
@@ -45,6 +45,10 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         cluster: clustering(given, &name)?,
         limits: limits(given)?,
         keepalive: keepalive(given)?,
+        http: HttpConfig {
+            cors: words(given, "cors"),
+            host_whitelist: words(given, "host-whitelist"),
+        },
         watch_progress_interval: duration(given, "watch-progress-notify-interval")?
             .max(MIN_PROGRESS_INTERVAL),
         auto_compaction: auto_compaction(given)?,
@@ -149,6 +153,11 @@ fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
         interval: (!interval.is_zero()).then_some(interval),
         timeout: duration(given, "grpc-keepalive-timeout")?,
     })
+}
+
+fn words(given: &Given, name: &'static str) -> Vec<String> {
+    let words = given.text(name).split(',').map(str::trim);
+    words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
 /// In revision mode a count; in periodic mode whole hours, or a duration with units.

@@ -9,10 +9,14 @@ use super::*;
 use crate::base::ids::{ClusterId, MemberId};
 
 fn read_with(args: &[&str], env: &[(&str, &str)]) -> Result<MemberConfig, ConfigError> {
-    from_command_line(
+    let request = from_command_line(
         args.iter().map(OsString::from),
         env.iter().map(|(k, v)| (k.into(), v.into())),
-    )
+    )?;
+    match request {
+        Request::Start(config) => Ok(*config),
+        other => panic!("asks for {other:?}"),
+    }
 }
 
 fn read(args: &[&str]) -> Result<MemberConfig, ConfigError> {
@@ -221,6 +225,19 @@ fn go_syntax() {
 }
 
 #[test]
+fn help_and_version_are_asked_for_by_flags() {
+    for (arg, expected) in [
+        ("-h", Request::Help),
+        ("--help", Request::Help),
+        ("--version", Request::Version),
+    ] {
+        let args = ["--name=a", arg, "--nonsense"].map(OsString::from);
+        assert_eq!(from_command_line(args, []), Ok(expected));
+    }
+    assert_eq!(read(&["--name", "--help"]).unwrap().name, "--help");
+}
+
+#[test]
 fn every_flag_is_served_noted_or_refused() {
     for flag in table::all() {
         // A value that is readable and not the default.
@@ -356,6 +373,9 @@ fn limits_have_their_special_values() {
     assert_eq!(progress.watch_progress_interval, Duration::from_millis(100));
     let silent = read(&["--grpc-keepalive-interval=0"]).unwrap();
     assert_eq!(silent.keepalive.interval, None);
+    let pages = read(&["--cors=https://a.example, https://b.example"]).unwrap();
+    assert_eq!(pages.http.cors, ["https://a.example", "https://b.example"]);
+    assert_eq!(pages.http.host_whitelist, ["*"]);
 }
 
 /// Ids seen in the logs of etcd 3.5.30 started with these flags.

@@ -23,6 +23,8 @@ pub struct MemberConfig {
     pub limits: LimitConfig,
     /// How client connections are probed.
     pub keepalive: KeepaliveConfig,
+    /// Who may use the HTTP pages.
+    pub http: HttpConfig,
     /// Idle time before a watcher that asked for it is told of progress.
     pub watch_progress_interval: Duration,
     /// Which history is discarded without being asked.
@@ -115,6 +117,15 @@ pub struct KeepaliveConfig {
     pub interval: Option<Duration>,
     /// Time for the answer.
     pub timeout: Duration,
+}
+
+/// Who may use the HTTP pages. `*` in a list is everyone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Origins that browsers may call from.
+    pub cors: Vec<String>,
+    /// Host names that requests may be addressed to.
+    pub host_whitelist: Vec<String>,
 }
 
 /// Which history is discarded without being asked.

@@ -25,14 +25,28 @@ pub use cluster::{Bootstrap, BootstrapMember};
 pub use error::ConfigError;
 pub use help::usage;
 pub use member::{
-    AutoCompaction, ClusterConfig, ClusterState, InitialMember, KeepaliveConfig, LimitConfig,
-    ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note, RaftConfig,
+    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
+    RaftConfig,
 };
 pub use url::Url;
 
+pub(crate) use parse::STOP_WITH_STDIN;
+
 use std::ffi::OsString;
 
-/// Reads a member's configuration from a command line, program name excluded, and an environment.
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A member with this configuration.
+    Start(Box<MemberConfig>),
+    /// The list of flags.
+    Help,
+    /// The version.
+    Version,
+}
+
+/// Reads what is asked for from a command line, program name excluded, and an environment.
 ///
 /// # Errors
 /// [`ConfigError`] with the flag, the value and the reason; [`ConfigError::exit_code`] gives the status
@@ -40,6 +54,10 @@ use std::ffi::OsString;
 pub fn from_command_line(
     args: impl IntoIterator<Item = OsString>,
     env: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<MemberConfig, ConfigError> {
-    build::member(&parse::Given::read(args, env)?)
+) -> Result<Request, ConfigError> {
+    Ok(match parse::read(args, env)? {
+        parse::Line::Help => Request::Help,
+        parse::Line::Version => Request::Version,
+        parse::Line::Values(given) => Request::Start(Box::new(build::member(&given)?)),
+    })
 }

@@ -13,7 +13,7 @@ use super::member::Note;
 use super::{gates, table};
 
 /// The flag that `holdfast up` gives its children; etcd has no such flag, so it has no variable either.
-pub(super) const STOP_WITH_STDIN: &str = "stop-with-stdin";
+pub(crate) const STOP_WITH_STDIN: &str = "stop-with-stdin";
 
 const VARIABLE_PREFIX: &str = "ETCD_";
 
@@ -34,27 +34,39 @@ pub(super) struct Given {
     pub(super) stop_with_stdin: bool,
 }
 
-impl Given {
-    /// Reads flags and variables.
-    ///
-    /// # Errors
-    /// For a name that is not known, a value that cannot be read, a flag that is not served, or a flag and
-    /// its variable both set.
-    pub(super) fn read(
-        args: impl IntoIterator<Item = OsString>,
-        env: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let mut given = Self::default();
-        given.read_args(args)?;
-        given.read_env(env)?;
-        for (name, value) in &given.values {
-            if let Some(flag) = table::find(name) {
-                given.notes.extend(judge(flag, value)?);
-            }
-        }
-        Ok(given)
-    }
+/// What a command line turns out to be.
+pub(super) enum Line {
+    /// `--help` came first.
+    Help,
+    /// `--version` came first.
+    Version,
+    /// Values of flags and variables.
+    Values(Given),
+}
 
+/// Reads flags and variables.
+///
+/// # Errors
+/// For a name that is not known, a value that cannot be read, a flag that is not served, or a flag and its
+/// variable both set.
+pub(super) fn read(
+    args: impl IntoIterator<Item = OsString>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Line, ConfigError> {
+    let mut given = Given::default();
+    if let Some(instead) = given.read_args(args)? {
+        return Ok(instead);
+    }
+    given.read_env(env)?;
+    for (name, value) in &given.values {
+        if let Some(flag) = table::find(name) {
+            given.notes.extend(judge(flag, value)?);
+        }
+    }
+    Ok(Line::Values(given))
+}
+
+impl Given {
     /// The value of a flag in the table: what was given, or its default.
     pub(super) fn text(&self, name: &'static str) -> &str {
         match self.values.get(name) {
@@ -78,32 +90,42 @@ impl Given {
         }
     }
 
-    fn read_args(&mut self, args: impl IntoIterator<Item = OsString>) -> Result<(), ConfigError> {
+    /// Takes the flags of a line; gives what the line asks for instead of a start, if it does.
+    fn read_args(
+        &mut self,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Result<Option<Line>, ConfigError> {
         let mut args = args.into_iter().map(text_of);
-        while let Some(arg) = args.next() {
-            let arg = arg?;
+        while let Some(arg) = args.next().transpose()? {
             if arg == "--" {
-                return args.next().map_or(Ok(()), |stray| {
-                    stray.and_then(|s| Err(ConfigError::StrayArgument(s)))
-                });
+                let stray = args.next().transpose()?;
+                return stray.map_or(Ok(None), |s| Err(ConfigError::StrayArgument(s)));
             }
-            let (name, inline) = split(&arg)?;
-            if name == STOP_WITH_STDIN {
-                self.stop_with_stdin = true;
-                continue;
+            match split(&arg)? {
+                ("h" | "help", None) => return Ok(Some(Line::Help)),
+                ("version", None) => return Ok(Some(Line::Version)),
+                (STOP_WITH_STDIN, None) => self.stop_with_stdin = true,
+                (name, inline) => self.read_flag(name, inline, &mut args)?,
             }
-            let flag =
-                table::find(name).ok_or_else(|| ConfigError::UnknownFlag(name.to_owned()))?;
-            let text = match inline {
-                Some(text) => text.to_owned(),
-                None if flag.kind == Kind::Bool => "true".to_owned(),
-                None => args
-                    .next()
-                    .ok_or_else(|| ConfigError::NeedsArgument(name.to_owned()))??,
-            };
-            self.set(flag, text, Origin::Flag(name.to_owned()))?;
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn read_flag(
+        &mut self,
+        name: &str,
+        inline: Option<&str>,
+        rest: &mut impl Iterator<Item = Result<String, ConfigError>>,
+    ) -> Result<(), ConfigError> {
+        let flag = table::find(name).ok_or_else(|| ConfigError::UnknownFlag(name.to_owned()))?;
+        let text = match inline {
+            Some(text) => text.to_owned(),
+            None if flag.kind == Kind::Bool => "true".to_owned(),
+            None => rest
+                .next()
+                .ok_or_else(|| ConfigError::NeedsArgument(name.to_owned()))??,
+        };
+        self.set(flag, text, Origin::Flag(name.to_owned()))
     }
 
     fn read_env(

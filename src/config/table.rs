@@ -373,12 +373,17 @@ const SECURITY: &[Flag] = &[
     refused("cipher-suites", Text, "", TLS),
     refused("tls-min-version", Text, "TLS1.2", TLS),
     refused("tls-max-version", Text, "", TLS),
-    refused("cors", Text, "*", "origins are not restricted yet"),
-    refused(
+    served(
+        "cors",
+        Text,
+        "*",
+        "Origins that browsers may call from, comma-separated; * is every one.",
+    ),
+    served(
         "host-whitelist",
         Text,
         "*",
-        "Host headers are not restricted yet",
+        "Host names that plain HTTP requests may be addressed to; * is every one.",
     ),
 ];
 
