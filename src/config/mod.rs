@@ -1,1 +1,63 @@
-//! What a member is told when it starts: etcd's flags and variables, checked before anything runs.
+//! What a member is told when it starts: etcd's flags and `ETCD_*` variables, checked before anything runs.
+//!
+//! One table (`table.rs`) names every flag of etcd 3.5 to 3.7 and says what becomes of it here: served,
+//! accepted with a note in the log because it has no meaning here, or refused by name. Nothing is ignored
+//! in silence, so a start line written for etcd either means the same here or does not start (I10).
+//! The result is one [`MemberConfig`], in parts by concern, that the rest of the program can trust.
+//!
+//! Called by `main` and by `server`. Nothing here opens a file, a socket or a clock.
+
+mod build;
+mod cluster;
+#[cfg(test)]
+mod config_test;
+mod error;
+mod flag;
+mod gates;
+mod help;
+mod member;
+mod parse;
+mod table;
+mod url;
+mod value;
+
+pub use cluster::{Bootstrap, BootstrapMember};
+pub use error::ConfigError;
+pub use help::usage;
+pub use member::{
+    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
+    RaftConfig,
+};
+pub use url::Url;
+
+pub(crate) use parse::STOP_WITH_STDIN;
+
+use std::ffi::OsString;
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A member with this configuration.
+    Start(Box<MemberConfig>),
+    /// The list of flags.
+    Help,
+    /// The version.
+    Version,
+}
+
+/// Reads what is asked for from a command line, program name excluded, and an environment.
+///
+/// # Errors
+/// [`ConfigError`] with the flag, the value and the reason; [`ConfigError::exit_code`] gives the status
+/// that etcd's own command ends with in such a case.
+pub fn from_command_line(
+    args: impl IntoIterator<Item = OsString>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Request, ConfigError> {
+    Ok(match parse::read(args, env)? {
+        parse::Line::Help => Request::Help,
+        parse::Line::Version => Request::Version,
+        parse::Line::Values(given) => Request::Start(Box::new(build::member(&given)?)),
+    })
+}

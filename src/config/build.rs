@@ -1,0 +1,270 @@
+//! Named values to a [`MemberConfig`], with the checks that look at more than one of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cluster;
+use super::error::ConfigError;
+use super::member::{
+    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
+};
+use super::parse::Given;
+use super::url::{self, Url};
+use super::value::{self, PARSE_ERROR};
+
+/// etcd's quota when none is asked for.
+const DEFAULT_QUOTA: u64 = 2 << 30;
+
+/// Above this a cluster without a leader would stay so for minutes; etcd's limit.
+const MAX_ELECTION_MS: u64 = 50_000;
+
+/// Fewer heartbeats than this in an election timeout, and one lost packet starts an election; etcd's limit.
+const MIN_HEARTBEATS: u64 = 5;
+
+/// Progress is not announced more often than this; etcd's floor.
+const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Streams on one connection when etcd would not bound them at all: enough for a hundred thousand watch
+/// streams, and a bound on what one client can make the member remember (I8).
+const MAX_STREAMS: u64 = 1 << 17;
+
+/// Reads and checks everything.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
+    let name = given.text("name").to_owned();
+    if name.is_empty() {
+        return Err(given.invalid("name", "must not be empty"));
+    }
+    Ok(MemberConfig {
+        data_dir: data_dir(given, &name),
+        raft: raft(given)?,
+        listen: listen(given)?,
+        cluster: clustering(given, &name)?,
+        limits: limits(given)?,
+        keepalive: keepalive(given)?,
+        http: HttpConfig {
+            cors: words(given, "cors"),
+            host_whitelist: words(given, "host-whitelist"),
+        },
+        watch_progress_interval: duration(given, "watch-progress-notify-interval")?
+            .max(MIN_PROGRESS_INTERVAL),
+        auto_compaction: auto_compaction(given)?,
+        log: log(given),
+        notes: given.notes.clone(),
+        stop_with_stdin: given.stop_with_stdin,
+        name,
+    })
+}
+
+fn data_dir(given: &Given, name: &str) -> PathBuf {
+    match given.text("data-dir") {
+        dir if given.is_set("data-dir") && !dir.is_empty() => dir.into(),
+        _ => format!("{name}.etcd").into(),
+    }
+}
+
+fn raft(given: &Given) -> Result<RaftConfig, ConfigError> {
+    let heartbeat = positive_ms(given, "heartbeat-interval")?;
+    let election = positive_ms(given, "election-timeout")?;
+    if heartbeat.saturating_mul(MIN_HEARTBEATS) > election {
+        return Err(ConfigError::ElectionTooShort {
+            election,
+            heartbeat,
+        });
+    }
+    if election > MAX_ELECTION_MS {
+        return Err(ConfigError::ElectionTooLong(election));
+    }
+    Ok(RaftConfig {
+        heartbeat: Duration::from_millis(heartbeat),
+        election_timeout: Duration::from_millis(election),
+        snapshot_count: positive(given, "snapshot-count")?,
+        catchup_entries: unsigned(given, "snapshot-catchup-entries")?,
+    })
+}
+
+fn listen(given: &Given) -> Result<ListenConfig, ConfigError> {
+    let metrics = if given.text("listen-metrics-urls").is_empty() {
+        Vec::new()
+    } else {
+        binding_urls(given, "listen-metrics-urls")?
+    };
+    Ok(ListenConfig {
+        client: binding_urls(given, "listen-client-urls")?,
+        peer: binding_urls(given, "listen-peer-urls")?,
+        metrics,
+        reuse_port: boolean(given, "socket-reuse-port")?,
+    })
+}
+
+fn clustering(given: &Given, name: &str) -> Result<ClusterConfig, ConfigError> {
+    if given.is_set("listen-client-urls") && !given.is_set("advertise-client-urls") {
+        return Err(ConfigError::AdvertiseMissing);
+    }
+    let advertise_peer_urls = advertised_urls(given, "initial-advertise-peer-urls")?;
+    Ok(ClusterConfig {
+        initial: initial_cluster(given, name, &advertise_peer_urls)?,
+        state: match given.text("initial-cluster-state") {
+            "existing" => ClusterState::Existing,
+            _ => ClusterState::New,
+        },
+        token: given.text("initial-cluster-token").to_owned(),
+        advertise_client_urls: advertised_urls(given, "advertise-client-urls")?,
+        advertise_peer_urls,
+    })
+}
+
+/// What `--initial-cluster` says; without it this member alone, as etcd has it.
+fn initial_cluster(
+    given: &Given,
+    name: &str,
+    own_urls: &[Url],
+) -> Result<Vec<InitialMember>, ConfigError> {
+    if !given.is_set("initial-cluster") || given.text("initial-cluster").is_empty() {
+        return Ok(vec![InitialMember {
+            name: name.to_owned(),
+            peer_urls: own_urls.to_vec(),
+        }]);
+    }
+    cluster::parse(given.text("initial-cluster"), |reason| {
+        given.invalid("initial-cluster", reason)
+    })
+}
+
+fn limits(given: &Given) -> Result<LimitConfig, ConfigError> {
+    let streams = positive(given, "max-concurrent-streams")?.min(MAX_STREAMS);
+    Ok(LimitConfig {
+        max_request_bytes: positive(given, "max-request-bytes")?,
+        max_txn_ops: positive(given, "max-txn-ops")?,
+        max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        quota_bytes: match signed(given, "quota-backend-bytes")? {
+            0 => Some(DEFAULT_QUOTA),
+            quota => u64::try_from(quota).ok(),
+        },
+    })
+}
+
+fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
+    let interval = duration(given, "grpc-keepalive-interval")?;
+    Ok(KeepaliveConfig {
+        interval: (!interval.is_zero()).then_some(interval),
+        timeout: duration(given, "grpc-keepalive-timeout")?,
+    })
+}
+
+fn words(given: &Given, name: &'static str) -> Vec<String> {
+    let words = given.text(name).split(',').map(str::trim);
+    words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+/// In revision mode a count; in periodic mode whole hours, or a duration with units.
+fn auto_compaction(given: &Given) -> Result<AutoCompaction, ConfigError> {
+    let name = "auto-compaction-retention";
+    let text = given.text(name);
+    if text.is_empty() || text == "0" {
+        return Ok(AutoCompaction::Off);
+    }
+    let count = value::signed(text).filter(|n| *n >= 0);
+    let retention = if given.text("auto-compaction-mode") == "revision" {
+        count.map(|n| match n {
+            0 => AutoCompaction::Off,
+            n => AutoCompaction::Revisions(n),
+        })
+    } else {
+        let hours = count
+            .and_then(|n| u64::try_from(n).ok())
+            .and_then(|n| n.checked_mul(3_600))
+            .map(Duration::from_secs);
+        hours
+            .or_else(|| value::duration(text))
+            .map(|period| match period {
+                Duration::ZERO => AutoCompaction::Off,
+                period => AutoCompaction::Periodic(period),
+            })
+    };
+    retention.ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn log(given: &Given) -> LogConfig {
+    LogConfig {
+        level: match given.text("log-level") {
+            "debug" => LogLevel::Debug,
+            "info" => LogLevel::Info,
+            "warn" => LogLevel::Warn,
+            _ => LogLevel::Error,
+        },
+        format: given
+            .is_set("log-format")
+            .then(|| match given.text("log-format") {
+                "console" => LogFormat::Console,
+                _ => LogFormat::Json,
+            }),
+        output: match given.text("log-outputs") {
+            "stdout" => LogOutput::Stdout,
+            _ => LogOutput::Stderr,
+        },
+    }
+}
+
+/// URLs of a flag, all of a scheme that is served.
+fn urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {
+    let parsed = url::parse_list(given.text(name)).map_err(|reason| given.invalid(name, reason))?;
+    for (scheme, url) in &parsed {
+        cluster::served(name, *scheme, url)?;
+    }
+    Ok(parsed.into_iter().map(|(_, url)| url).collect())
+}
+
+/// URLs to listen on: addresses of this machine, not names that would have to be looked up.
+fn binding_urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {
+    let urls = urls(given, name)?;
+    let is_address = |host: &str| {
+        host.is_empty() || host == "localhost" || host.parse::<std::net::IpAddr>().is_ok()
+    };
+    match urls.iter().find(|url| !is_address(url.host())) {
+        Some(url) => Err(ConfigError::BindNeedsIp(url.as_str().to_owned())),
+        None => Ok(urls),
+    }
+}
+
+/// URLs to tell others: with a host, because an empty one means nothing elsewhere.
+fn advertised_urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {
+    let urls = urls(given, name)?;
+    match urls.iter().find(|url| url.host().is_empty()) {
+        Some(url) => Err(ConfigError::EmptyHost(url.as_str().to_owned())),
+        None => Ok(urls),
+    }
+}
+
+fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigError> {
+    value::boolean(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
+    value::unsigned(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn signed(given: &Given, name: &'static str) -> Result<i64, ConfigError> {
+    value::signed(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {
+    value::duration(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn positive(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
+    match unsigned(given, name)? {
+        0 => Err(ConfigError::ZeroLimit(name)),
+        n => Ok(n),
+    }
+}
+
+fn positive_ms(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
+    match unsigned(given, name)? {
+        0 => Err(ConfigError::ZeroTiming(name)),
+        n => Ok(n),
+    }
+}

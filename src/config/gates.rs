@@ -1,0 +1,129 @@
+//! etcd's feature gates: named switches inside one flag.
+
+use super::error::ConfigError;
+use super::flag::State::{self, Noted, Refused};
+use super::member::Note;
+use super::value;
+
+/// The flag that carries them.
+pub(super) const FLAG: &str = "feature-gates";
+
+/// A gate with its default and what becomes of it here.
+struct Gate {
+    name: &'static str,
+    default: bool,
+    state: State,
+}
+
+const GATES: &[Gate] = &[
+    gate(
+        "StopGRPCServiceOnDefrag",
+        false,
+        Noted("serving goes on while storage rewrites itself"),
+    ),
+    gate(
+        "InitialCorruptCheck",
+        false,
+        Noted("the contents of members are not compared at start"),
+    ),
+    gate(
+        "CompactHashCheck",
+        false,
+        Noted("the contents of members are not compared at compactions"),
+    ),
+    gate(
+        "TxnModeWriteWithSharedBuffer",
+        true,
+        Noted("it tunes etcd's own storage engine"),
+    ),
+    gate(
+        "LeaseCheckpoint",
+        false,
+        Refused("the rest of a lease's time is not replicated yet"),
+    ),
+    gate(
+        "LeaseCheckpointPersist",
+        false,
+        Refused("the rest of a lease's time is not replicated yet"),
+    ),
+    gate(
+        "SetMemberLocalAddr",
+        false,
+        Refused("the system chooses the local address of peer connections"),
+    ),
+    gate(
+        "FastLeaseKeepAlive",
+        true,
+        Noted("keepalives never wait for the state machine"),
+    ),
+    gate(
+        "PriorityRequest",
+        false,
+        Noted("requests are served in the order of arrival"),
+    ),
+];
+
+const fn gate(name: &'static str, default: bool, state: State) -> Gate {
+    Gate {
+        name,
+        default,
+        state,
+    }
+}
+
+/// Reads `Name=true,Name=false` and tells what the log is to say.
+///
+/// # Errors
+/// For a gate that etcd does not have, a value that is not a boolean, or a gate that is not served.
+pub(super) fn judge(text: &str) -> Result<Vec<Note>, ConfigError> {
+    let mut notes = Vec::new();
+    for entry in text.split(',').map(str::trim).filter(|e| !e.is_empty()) {
+        let (name, setting) = entry.split_once('=').unwrap_or((entry, ""));
+        let gate = GATES
+            .iter()
+            .find(|gate| gate.name == name)
+            .ok_or_else(|| ConfigError::UnknownGate(name.to_owned()))?;
+        let on = value::boolean(setting).ok_or_else(|| ConfigError::InvalidValue {
+            value: entry.to_owned(),
+            origin: super::error::Origin::Flag(FLAG.to_owned()),
+            reason: "must be Name=true or Name=false".to_owned(),
+        })?;
+        match gate.state {
+            Refused(reason) if on != gate.default => {
+                return Err(ConfigError::NotServed {
+                    flag: FLAG.to_owned(),
+                    value: entry.to_owned(),
+                    reason,
+                });
+            }
+            Noted(reason) => notes.push(Note::NoEffect {
+                flag: format!("{FLAG}={entry}"),
+                reason,
+            }),
+            Refused(_) | State::Served => {}
+        }
+    }
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_gates_are_noted_and_unknown_ones_refused() {
+        let notes = judge("InitialCorruptCheck=true, LeaseCheckpoint=false").unwrap();
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].to_string().contains("InitialCorruptCheck=true"));
+        assert_eq!(
+            judge("Nonsense=true").unwrap_err().to_string(),
+            "unrecognized feature gate: Nonsense"
+        );
+        assert!(judge("InitialCorruptCheck").is_err());
+        let refused = judge("LeaseCheckpoint=true").unwrap_err().to_string();
+        assert!(
+            refused.contains("--feature-gates=LeaseCheckpoint=true is not served"),
+            "{refused}"
+        );
+    }
+}

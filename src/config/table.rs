@@ -1,0 +1,626 @@
+//! Every flag of etcd's `server` command, and what becomes of it here.
+//!
+//! The names and defaults are those of etcd 3.7; [`ALIASES`] adds the spellings of 3.5 and 3.6. To serve one
+//! more flag, change its state here and read it in `build.rs`.
+
+use super::flag::{Flag, Kind, State};
+
+use Kind::{Bool, Choice, Duration, Int, Text, Uint};
+use State::{Noted, Refused, Served};
+
+/// A group of flags under one heading of the help.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// The heading.
+    pub(super) title: &'static str,
+    /// The flags, in etcd's order.
+    pub(super) flags: &'static [Flag],
+}
+
+/// A flag's name in an older release.
+#[derive(Debug)]
+pub(super) struct Alias {
+    /// The older name.
+    pub(super) name: &'static str,
+    /// The name in the table.
+    pub(super) of: &'static str,
+}
+
+/// The flag of a name, older spellings included.
+pub(super) fn find(name: &str) -> Option<&'static Flag> {
+    let name = ALIASES
+        .iter()
+        .find(|alias| alias.name == name)
+        .map_or(name, |alias| alias.of);
+    all().find(|flag| flag.name == name)
+}
+
+/// Every flag.
+pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
+    SECTIONS.iter().flat_map(|section| section.flags)
+}
+
+const TLS: &str = "TLS is not served yet";
+const AUTH: &str = "users and roles are not served yet";
+const DISCOVERY: &str = "list the members in --initial-cluster";
+const TRACING: &str = "tracing is not exported yet";
+const V2: &str = "the v2 API and its proxy are gone from etcd too";
+const BBOLT: &str = "it tunes etcd's own storage engine";
+const NO_FILES_TO_KEEP: &str = "the log is cut where the state on disk covers it; no count is kept";
+const CHECKS: &str = "the contents of members are not compared at these times";
+const COMPACTION: &str = "compaction drops whole files and does not work in batches";
+const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
+
+const fn flag(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    state: State,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        name,
+        default,
+        kind,
+        state,
+        help,
+    }
+}
+
+const fn served(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
+    flag(name, kind, default, Served, help)
+}
+
+const fn noted(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Flag {
+    flag(name, kind, default, Noted(why), "")
+}
+
+const fn refused(name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Flag {
+    flag(name, kind, default, Refused(why), "")
+}
+
+/// Every flag under its heading.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        title: "Member",
+        flags: MEMBER,
+    },
+    Section {
+        title: "Clustering",
+        flags: CLUSTERING,
+    },
+    Section {
+        title: "Security",
+        flags: SECURITY,
+    },
+    Section {
+        title: "Auth",
+        flags: AUTHENTICATION,
+    },
+    Section {
+        title: "Monitoring and logging",
+        flags: MONITORING,
+    },
+    Section {
+        title: "Features",
+        flags: FEATURES,
+    },
+    Section {
+        title: "Unsafe and past",
+        flags: UNSAFE,
+    },
+];
+
+const MEMBER: &[Flag] = &[
+    served(
+        "name",
+        Text,
+        "default",
+        "Name of this member; one of those in --initial-cluster.",
+    ),
+    served(
+        "data-dir",
+        Text,
+        "${name}.etcd",
+        "Directory of everything this member keeps.",
+    ),
+    refused(
+        "wal-dir",
+        Text,
+        "",
+        "the log is kept in the data directory; put that on the fast disk",
+    ),
+    served(
+        "snapshot-count",
+        Uint,
+        "10000",
+        "Log entries that a follower may lag before it is sent a snapshot instead.",
+    ),
+    served(
+        "heartbeat-interval",
+        Uint,
+        "100",
+        "Milliseconds between heartbeats of the leader.",
+    ),
+    served(
+        "election-timeout",
+        Uint,
+        "1000",
+        "Milliseconds without a leader before an election.",
+    ),
+    noted(
+        "initial-election-tick-advance",
+        Bool,
+        "true",
+        "the first election has a timing of its own",
+    ),
+    served(
+        "listen-peer-urls",
+        Text,
+        "http://localhost:2380",
+        "URLs to listen on for other members.",
+    ),
+    served(
+        "listen-client-urls",
+        Text,
+        "http://localhost:2379",
+        "URLs to listen on for clients, gRPC and HTTP.",
+    ),
+    refused(
+        "listen-client-http-urls",
+        Text,
+        "",
+        "gRPC and HTTP share the URLs of --listen-client-urls",
+    ),
+    noted("max-wals", Uint, "5", NO_FILES_TO_KEEP),
+    noted("max-snapshots", Uint, "5", NO_FILES_TO_KEEP),
+    refused("memory-mlock", Bool, "false", "memory is not locked"),
+    served(
+        "quota-backend-bytes",
+        Int,
+        "0",
+        "Bytes of state before writes are refused; 0 is 2 GiB, negative is no limit.",
+    ),
+    noted(
+        "backend-bbolt-freelist-type",
+        Choice(&["array", "map"]),
+        "map",
+        BBOLT,
+    ),
+    noted("backend-batch-interval", Text, "", BBOLT),
+    noted("backend-batch-limit", Int, "0", BBOLT),
+    served(
+        "max-txn-ops",
+        Uint,
+        "128",
+        "Most operations in one transaction.",
+    ),
+    served(
+        "max-request-bytes",
+        Uint,
+        "1572864",
+        "Largest request in bytes.",
+    ),
+    served(
+        "max-concurrent-streams",
+        Uint,
+        "4294967295",
+        "Most streams on one client connection; never more than 131072.",
+    ),
+    noted(
+        "grpc-keepalive-min-time",
+        Duration,
+        "5s",
+        "clients are not punished for frequent pings",
+    ),
+    served(
+        "grpc-keepalive-interval",
+        Duration,
+        "2h",
+        "Idle time before a client connection is pinged; 0 never pings.",
+    ),
+    served(
+        "grpc-keepalive-timeout",
+        Duration,
+        "20s",
+        "Time for the answer to a ping before the connection is closed.",
+    ),
+    served(
+        "socket-reuse-port",
+        Bool,
+        "false",
+        "Let several processes listen on one port (SO_REUSEPORT).",
+    ),
+    served(
+        "socket-reuse-address",
+        Bool,
+        "false",
+        "Listen on an address that is in TIME_WAIT; always on, as in Go.",
+    ),
+    noted(
+        "enable-grpc-gateway",
+        Bool,
+        "true",
+        "the JSON gateway is not served yet; paths below /v3/ answer 404",
+    ),
+    noted(
+        "raft-read-timeout",
+        Duration,
+        "5s",
+        "patience with other members follows from --heartbeat-interval",
+    ),
+    noted(
+        "raft-write-timeout",
+        Duration,
+        "5s",
+        "patience with other members follows from --heartbeat-interval",
+    ),
+    served(
+        "feature-gates",
+        Text,
+        "",
+        "Comma-separated Name=true or Name=false.",
+    ),
+];
+
+const CLUSTERING: &[Flag] = &[
+    served(
+        "initial-advertise-peer-urls",
+        Text,
+        "http://localhost:2380",
+        "URLs at which other members reach this one.",
+    ),
+    served(
+        "initial-cluster",
+        Text,
+        "${name}=${initial-advertise-peer-urls}",
+        "Every first member as name=url, comma-separated; a name repeats for several URLs.",
+    ),
+    served(
+        "initial-cluster-state",
+        Choice(&["new", "existing"]),
+        "new",
+        "Whether the cluster is begun or joined; without meaning once there is data.",
+    ),
+    served(
+        "initial-cluster-token",
+        Text,
+        "etcd-cluster",
+        "Distinguishes clusters that have the same URLs.",
+    ),
+    served(
+        "advertise-client-urls",
+        Text,
+        "http://localhost:2379",
+        "URLs at which clients reach this member.",
+    ),
+    refused("discovery", Text, "", DISCOVERY),
+    refused("discovery-proxy", Text, "", DISCOVERY),
+    refused(
+        "discovery-fallback",
+        Choice(&["proxy", "exit"]),
+        "exit",
+        DISCOVERY,
+    ),
+    refused("discovery-srv", Text, "", DISCOVERY),
+    refused("discovery-srv-name", Text, "", DISCOVERY),
+    refused("discovery-token", Text, "", DISCOVERY),
+    refused("discovery-endpoints", Text, "", DISCOVERY),
+    refused("discovery-dial-timeout", Duration, "2s", DISCOVERY),
+    refused("discovery-request-timeout", Duration, "5s", DISCOVERY),
+    refused("discovery-keepalive-time", Duration, "2s", DISCOVERY),
+    refused("discovery-keepalive-timeout", Duration, "6s", DISCOVERY),
+    refused("discovery-insecure-transport", Bool, "true", DISCOVERY),
+    refused(
+        "discovery-insecure-skip-tls-verify",
+        Bool,
+        "false",
+        DISCOVERY,
+    ),
+    refused("discovery-cert", Text, "", DISCOVERY),
+    refused("discovery-key", Text, "", DISCOVERY),
+    refused("discovery-cacert", Text, "", DISCOVERY),
+    refused("discovery-user", Text, "", DISCOVERY),
+    refused("discovery-password", Text, "", DISCOVERY),
+    refused(
+        "strict-reconfig-check",
+        Bool,
+        "true",
+        "changes of membership are always checked",
+    ),
+    refused(
+        "pre-vote",
+        Bool,
+        "true",
+        "elections always begin with a pre-vote",
+    ),
+    served(
+        "auto-compaction-mode",
+        Choice(&["periodic", "revision"]),
+        "periodic",
+        "What --auto-compaction-retention counts: time, or revisions.",
+    ),
+    served(
+        "auto-compaction-retention",
+        Text,
+        "0",
+        "History to keep: hours or a duration, or a count of revisions; 0 keeps all.",
+    ),
+];
+
+const SECURITY: &[Flag] = &[
+    refused("cert-file", Text, "", TLS),
+    refused("key-file", Text, "", TLS),
+    refused("client-cert-auth", Bool, "false", TLS),
+    refused("trusted-ca-file", Text, "", TLS),
+    refused("client-cert-file", Text, "", TLS),
+    refused("client-key-file", Text, "", TLS),
+    refused("client-crl-file", Text, "", TLS),
+    refused("client-cert-allowed-hostname", Text, "", TLS),
+    refused("auto-tls", Bool, "false", TLS),
+    refused("peer-cert-file", Text, "", TLS),
+    refused("peer-key-file", Text, "", TLS),
+    refused("peer-client-cert-auth", Bool, "false", TLS),
+    refused("peer-trusted-ca-file", Text, "", TLS),
+    refused("peer-client-cert-file", Text, "", TLS),
+    refused("peer-client-key-file", Text, "", TLS),
+    refused("peer-cert-allowed-cn", Text, "", TLS),
+    refused("peer-cert-allowed-hostname", Text, "", TLS),
+    refused("peer-auto-tls", Bool, "false", TLS),
+    refused("peer-crl-file", Text, "", TLS),
+    refused("peer-skip-client-san-verification", Bool, "false", TLS),
+    refused("self-signed-cert-validity", Uint, "1", TLS),
+    refused("cipher-suites", Text, "", TLS),
+    refused("tls-min-version", Text, "TLS1.2", TLS),
+    refused("tls-max-version", Text, "", TLS),
+    served(
+        "cors",
+        Text,
+        "*",
+        "Origins that browsers may call from, comma-separated; * is every one.",
+    ),
+    served(
+        "host-whitelist",
+        Text,
+        "*",
+        "Host names that plain HTTP requests may be addressed to; * is every one.",
+    ),
+];
+
+const AUTHENTICATION: &[Flag] = &[
+    refused("auth-token", Text, "simple", AUTH),
+    refused("auth-token-ttl", Uint, "300", AUTH),
+    refused("bcrypt-cost", Uint, "10", AUTH),
+];
+
+const MONITORING: &[Flag] = &[
+    refused(
+        "metrics",
+        Choice(&["basic", "extensive"]),
+        "basic",
+        "histograms of gRPC latency are not kept yet",
+    ),
+    served(
+        "listen-metrics-urls",
+        Text,
+        "",
+        "More URLs to listen on, for /metrics, /health, /livez and /readyz only.",
+    ),
+    refused(
+        "enable-pprof",
+        Bool,
+        "false",
+        "there is no Go runtime to profile",
+    ),
+    refused(
+        "logger",
+        Choice(&["zap", "capnslog"]),
+        "zap",
+        "logs are written in zap's shape",
+    ),
+    served(
+        "log-outputs",
+        Choice(&["default", "stderr", "stdout"]),
+        "default",
+        "Where logs go; default is stderr.",
+    ),
+    served(
+        "log-level",
+        Choice(&["debug", "info", "warn", "error", "dpanic", "panic", "fatal"]),
+        "info",
+        "Least severity that is logged.",
+    ),
+    served(
+        "log-format",
+        Choice(&["json", "console"]),
+        "json",
+        "Lines of JSON or text; when not set, text on a terminal and JSON elsewhere.",
+    ),
+    refused(
+        "enable-log-rotation",
+        Bool,
+        "false",
+        "logs go to a stream; rotate where it ends",
+    ),
+    refused(
+        "log-rotation-config-json",
+        Text,
+        r#"{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}"#,
+        "logs go to a stream; rotate where it ends",
+    ),
+    noted(
+        "warning-unary-request-duration",
+        Duration,
+        "300ms",
+        SLOW_LOG,
+    ),
+    noted("warning-apply-duration", Duration, "100ms", SLOW_LOG),
+    refused("enable-distributed-tracing", Bool, "false", TRACING),
+    refused(
+        "distributed-tracing-address",
+        Text,
+        "localhost:4317",
+        TRACING,
+    ),
+    refused("distributed-tracing-service-name", Text, "etcd", TRACING),
+    refused("distributed-tracing-instance-id", Text, "", TRACING),
+    refused("distributed-tracing-sampling-rate", Uint, "0", TRACING),
+];
+
+const FEATURES: &[Flag] = &[
+    noted("experimental-initial-corrupt-check", Bool, "false", CHECKS),
+    refused("corrupt-check-time", Duration, "0s", CHECKS),
+    noted(
+        "experimental-compact-hash-check-enabled",
+        Bool,
+        "false",
+        CHECKS,
+    ),
+    noted("compact-hash-check-time", Duration, "1m", CHECKS),
+    noted("compaction-batch-limit", Int, "1000", COMPACTION),
+    noted("compaction-sleep-interval", Duration, "10ms", COMPACTION),
+    served(
+        "watch-progress-notify-interval",
+        Duration,
+        "10m",
+        "Idle time before a watcher that asked for it is told of progress; at least 100ms.",
+    ),
+    noted(
+        "bootstrap-defrag-threshold-megabytes",
+        Uint,
+        "0",
+        "storage does not need to be defragmented",
+    ),
+    refused(
+        "max-learners",
+        Uint,
+        "1",
+        "one learner at a time is what is served",
+    ),
+    noted(
+        "downgrade-check-time",
+        Duration,
+        "5s",
+        "the cluster version follows the members without a schedule",
+    ),
+    served(
+        "snapshot-catchup-entries",
+        Uint,
+        "5000",
+        "Log entries that are kept for slow followers when the log is cut.",
+    ),
+    refused(
+        "experimental-enable-lease-checkpoint",
+        Bool,
+        "false",
+        "the rest of a lease's time is not replicated yet",
+    ),
+    refused(
+        "experimental-enable-lease-checkpoint-persist",
+        Bool,
+        "false",
+        "the rest of a lease's time is not replicated yet",
+    ),
+    noted(
+        "experimental-txn-mode-write-with-shared-buffer",
+        Bool,
+        "true",
+        BBOLT,
+    ),
+    noted(
+        "experimental-stop-grpc-service-on-defrag",
+        Bool,
+        "false",
+        "serving goes on while storage rewrites itself",
+    ),
+];
+
+const UNSAFE: &[Flag] = &[
+    refused(
+        "force-new-cluster",
+        Bool,
+        "false",
+        "a lost quorum cannot be overruled yet",
+    ),
+    refused(
+        "unsafe-no-fsync",
+        Bool,
+        "false",
+        "a write is acknowledged once it is on disk, always",
+    ),
+    refused(
+        "config-file",
+        Text,
+        "",
+        "configuration files are not read yet; use flags or ETCD_* variables",
+    ),
+    refused("enable-v2", Bool, "false", V2),
+    refused("experimental-enable-v2v3", Text, "", V2),
+    noted("v2-deprecation", Text, "not-yet", V2),
+    refused("proxy", Text, "off", V2),
+    noted("proxy-failure-wait", Uint, "5000", V2),
+    noted("proxy-refresh-interval", Uint, "30000", V2),
+    noted("proxy-dial-timeout", Uint, "1000", V2),
+    noted("proxy-write-timeout", Uint, "5000", V2),
+    noted("proxy-read-timeout", Uint, "0", V2),
+];
+
+macro_rules! experimental {
+    ($($name:literal),+ $(,)?) => {
+        /// Names of etcd 3.5 and 3.6 that later releases dropped; manifests still carry them.
+        pub(super) const ALIASES: &[Alias] = &[
+            $(Alias { name: concat!("experimental-", $name), of: $name }),+
+        ];
+    };
+}
+
+experimental!(
+    "corrupt-check-time",
+    "compact-hash-check-time",
+    "compaction-batch-limit",
+    "compaction-sleep-interval",
+    "watch-progress-notify-interval",
+    "warning-apply-duration",
+    "warning-unary-request-duration",
+    "bootstrap-defrag-threshold-megabytes",
+    "memory-mlock",
+    "peer-skip-client-san-verification",
+    "snapshot-catchup-entries",
+    "max-learners",
+    "downgrade-check-time",
+    "enable-distributed-tracing",
+    "distributed-tracing-address",
+    "distributed-tracing-service-name",
+    "distributed-tracing-instance-id",
+    "distributed-tracing-sampling-rate",
+);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_aliases_lead_somewhere() {
+        let mut names = HashSet::new();
+        for name in all().map(|f| f.name).chain(ALIASES.iter().map(|a| a.name)) {
+            assert!(names.insert(name), "{name} twice");
+        }
+        for alias in ALIASES {
+            assert_eq!(find(alias.name).unwrap().name, alias.of);
+        }
+    }
+
+    #[test]
+    fn defaults_are_values_and_texts_are_given() {
+        for flag in all() {
+            assert_eq!(flag.kind.check(flag.default), Ok(()), "{}", flag.name);
+            let text = match flag.state {
+                Served => flag.help,
+                Noted(why) | Refused(why) => why,
+            };
+            assert!(!text.is_empty(), "{} says nothing", flag.name);
+        }
+    }
+}

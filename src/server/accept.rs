@@ -1,0 +1,78 @@
+//! Accepts connections, as many as the member can carry and no more.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::connection::{self, Serving};
+
+/// Wait after an error that says the system is short of something, such as file descriptors. Accepting
+/// again at once would only burn the CPU that could free some.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Silence after which the system probes whether the other side of a connection still exists, and the
+/// distance between probes. A client that vanished without a word holds its streams no longer than that.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+
+/// Accepts on one socket until the member begins to stop. `room` bounds the connections under way; when
+/// it is used up, further ones wait in the system's queue.
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    room: Arc<Semaphore>,
+    serving: Arc<Serving>,
+) {
+    loop {
+        let permit = tokio::select! {
+            permit = room.clone().acquire_owned() => permit,
+            () = serving.closing() => return,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = serving.closing() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tune(&stream);
+                let connection = connection::serve(stream, router.clone(), serving.clone(), permit);
+                serving.track(connection);
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// Sends small answers at once, and notices peers that are gone. A socket that refuses is about to fail
+/// anyway, which its reader will see.
+fn tune(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_AFTER);
+    let tuned = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(stream).set_tcp_keepalive(&probes));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+}
+
+/// Whether an error of `accept` is about the connection that it would have given.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,430 @@
+//! A member's data directory: made, locked, and known to be this member's before anything opens it.
+//!
+//! | entry | what it is |
+//! |---|---|
+//! | `lock` | locked by the process that uses the directory; the system releases it when that ends |
+//! | `identity.json` | which member of which cluster the data belongs to; written once, before any data |
+//! | `state/` | RocksDB: the state machine |
+//! | `log/` | the raft log |
+//! | `incoming/` | a snapshot while it is received |
+//!
+//! The identity keeps two mistakes from becoming lost votes and forked histories: a member started on the
+//! data of another, and a cluster begun anew over an older one's data.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{DataDirError, StartError};
+use crate::base::ids::{ClusterId, MemberId};
+use crate::config::{Bootstrap, ClusterState, MemberConfig};
+
+const LOCK: &str = "lock";
+const IDENTITY: &str = "identity.json";
+const STATE: &str = "state";
+const LOG: &str = "log";
+const INCOMING: &str = "incoming";
+
+/// Where etcd keeps everything in its data directory.
+const ETCD_DATA: &str = "member";
+
+/// The layout of [`Record`]; a reader refuses any other.
+const FORMAT: u32 = 1;
+
+/// Only the member's own user may look in: the data contains every secret that clients store.
+const PRIVATE: u32 = 0o700;
+
+/// A data directory that this process has locked. The lock ends with the value.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Which member of which cluster the data belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The cluster.
+    pub(super) cluster_id: ClusterId,
+    /// The member.
+    pub(super) member_id: MemberId,
+}
+
+/// What a member knows of itself before it opens its data.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// There is no data yet: the cluster begins as the flags say.
+    Fresh(Bootstrap),
+    /// There is data, and it is this member's.
+    Restart(Identity),
+}
+
+impl Origin {
+    /// Which member of which cluster this is.
+    pub(super) const fn identity(&self) -> Identity {
+        match self {
+            Self::Fresh(bootstrap) => Identity {
+                cluster_id: bootstrap.cluster_id,
+                member_id: bootstrap.member_id,
+            },
+            Self::Restart(identity) => *identity,
+        }
+    }
+}
+
+/// [`IDENTITY`] as it is stored. Ids are hexadecimal, as they are printed everywhere else.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    format: u32,
+    cluster_id: String,
+    member_id: String,
+    token: String,
+}
+
+impl DataDir {
+    /// Makes the directory if there is none, and locks it.
+    ///
+    /// # Errors
+    /// When it cannot be made or written, or another process uses it.
+    pub(super) fn open(path: &Path) -> Result<Self, DataDirError> {
+        let failed = |action| io_error(path, action);
+        DirBuilder::new()
+            .mode(PRIVATE)
+            .recursive(true)
+            .create(path)
+            .map_err(failed("create it"))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))
+            .map_err(failed("write in it"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed("lock it")(source)),
+        }
+    }
+
+    /// Whose data this is, held against the flags. Writes nothing.
+    ///
+    /// Once there is data it says who the members are, and flags may have become stale since; with
+    /// `--initial-cluster-state=new` they must still describe the cluster that was begun with them.
+    ///
+    /// # Errors
+    /// When the data is not this member's, is not complete, or is missing although the cluster exists.
+    pub(super) fn origin(&self, config: &MemberConfig) -> Result<Origin, StartError> {
+        match self.read_record()? {
+            Some(record) => Ok(Origin::Restart(self.check(&record, config)?)),
+            None => {
+                self.check_empty()?;
+                match config.cluster.state {
+                    ClusterState::Existing => Err(StartError::JoinNotServed),
+                    ClusterState::New => Ok(Origin::Fresh(config.bootstrap()?)),
+                }
+            }
+        }
+    }
+
+    /// Writes down whose data this will be. After it returns, a crash cannot undo it.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub(super) fn claim(&self, identity: Identity, token: &str) -> Result<(), DataDirError> {
+        let record = Record {
+            format: FORMAT,
+            cluster_id: identity.cluster_id.to_string(),
+            member_id: identity.member_id.to_string(),
+            token: token.to_owned(),
+        };
+        self.write_durably(&record)
+            .map_err(io_error(&self.path, "write whose it is"))
+    }
+
+    /// Where the state machine is kept.
+    pub(super) fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    /// Where the raft log is kept.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path.join(LOG)
+    }
+
+    /// Where snapshots are received.
+    pub(super) fn incoming(&self) -> PathBuf {
+        self.path.join(INCOMING)
+    }
+
+    /// The directory itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read_record(&self) -> Result<Option<Record>, DataDirError> {
+        let file = self.path.join(IDENTITY);
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(io_error(&self.path, "read whose it is")(e)),
+        };
+        let record: Record =
+            serde_json::from_slice(&text).map_err(|e| self.damaged(e.to_string()))?;
+        if record.format == FORMAT {
+            Ok(Some(record))
+        } else {
+            Err(self.damaged(format!("format {} is not known", record.format)))
+        }
+    }
+
+    /// Holds the record against the flags.
+    fn check(&self, record: &Record, config: &MemberConfig) -> Result<Identity, DataDirError> {
+        let stored = Identity {
+            cluster_id: ClusterId(self.id(&record.cluster_id)?),
+            member_id: MemberId(self.id(&record.member_id)?),
+        };
+        let dir = self.path.clone();
+        if record.token != config.cluster.token {
+            return Err(DataDirError::OtherToken {
+                dir,
+                stored: record.token.clone(),
+                given: config.cluster.token.clone(),
+            });
+        }
+        if config.cluster.state == ClusterState::New {
+            let given = config.cluster.id();
+            if given != stored.cluster_id {
+                let stored = stored.cluster_id;
+                return Err(DataDirError::OtherCluster { dir, stored, given });
+            }
+            if let Ok(bootstrap) = config.bootstrap()
+                && bootstrap.member_id != stored.member_id
+            {
+                return Err(DataDirError::OtherMember {
+                    dir,
+                    stored: stored.member_id,
+                    given: bootstrap.member_id,
+                });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Refuses data that nobody has claimed: the identity is always written first.
+    fn check_empty(&self) -> Result<(), DataDirError> {
+        if self.path.join(ETCD_DATA).exists() {
+            return Err(DataDirError::EtcdData(self.path.clone()));
+        }
+        match [STATE, LOG]
+            .into_iter()
+            .find(|d| self.path.join(d).exists())
+        {
+            None => Ok(()),
+            Some(found) => Err(DataDirError::Incomplete {
+                dir: self.path.clone(),
+                found,
+                missing: IDENTITY,
+            }),
+        }
+    }
+
+    fn id(&self, text: &str) -> Result<u64, DataDirError> {
+        u64::from_str_radix(text, 16).map_err(|_| self.damaged(format!("{text:?} is not an id")))
+    }
+
+    fn damaged(&self, reason: String) -> DataDirError {
+        DataDirError::Damaged {
+            file: self.path.join(IDENTITY),
+            reason,
+        }
+    }
+
+    /// The content, then the name, then the directories that lead to it, each synced before the next.
+    fn write_durably(&self, record: &Record) -> io::Result<()> {
+        let file = self.path.join(IDENTITY);
+        let draft = file.with_extension("tmp");
+        let mut out = File::create(&draft)?;
+        serde_json::to_writer(&mut out, record)?;
+        out.write_all(b"\n")?;
+        out.sync_all()?;
+        fs::rename(&draft, &file)?;
+        File::open(&self.path)?.sync_all()?;
+        let parent = fs::canonicalize(&self.path)?;
+        match parent.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+fn io_error(dir: &Path, action: &'static str) -> impl Fn(io::Error) -> DataDirError {
+    let dir = dir.to_owned();
+    move |source| DataDirError::Io {
+        dir: dir.clone(),
+        action,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::{self, Request};
+
+    fn config(args: &[&str]) -> MemberConfig {
+        match config::from_command_line(args.iter().map(Into::into), []).unwrap() {
+            Request::Start(config) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn one_member() -> MemberConfig {
+        config(&["--name=a", "--initial-advertise-peer-urls=http://h:1"])
+    }
+
+    /// A directory that `config` has claimed, unlocked again.
+    fn claimed(config: &MemberConfig) -> tempfile::TempDir {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temp.path()).unwrap();
+        let origin = dir.origin(config).unwrap();
+        assert!(matches!(origin, Origin::Fresh(_)));
+        dir.claim(origin.identity(), &config.cluster.token).unwrap();
+        temp
+    }
+
+    fn origin(temp: &tempfile::TempDir, config: &MemberConfig) -> Result<Identity, String> {
+        let dir = DataDir::open(temp.path()).unwrap();
+        let origin = dir.origin(config).map_err(|e| e.to_string())?;
+        Ok(origin.identity())
+    }
+
+    #[test]
+    fn a_new_directory_is_private_and_its_claim_is_found_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("deep/er");
+        let config = one_member();
+        let dir = DataDir::open(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            PRIVATE
+        );
+        let fresh = dir.origin(&config).unwrap().identity();
+        dir.claim(fresh, &config.cluster.token).unwrap();
+        drop(dir);
+        let again = DataDir::open(&path).unwrap().origin(&config).unwrap();
+        assert!(matches!(again, Origin::Restart(identity) if identity == fresh));
+    }
+
+    #[test]
+    fn a_second_user_is_told_so() {
+        let temp = tempfile::tempdir().unwrap();
+        let first = DataDir::open(temp.path()).unwrap();
+        let second = DataDir::open(temp.path()).unwrap_err();
+        assert_eq!(
+            second.to_string(),
+            format!(
+                "data directory {} is in use by another process",
+                temp.path().display()
+            )
+        );
+        drop(first);
+        assert!(DataDir::open(temp.path()).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let said = DataDir::open(&file).unwrap_err().to_string();
+        assert!(
+            said.starts_with(&format!("cannot use data directory {}", file.display())),
+            "{said}"
+        );
+        assert!(DataDir::open(Path::new("/proc/holdfast")).is_err());
+    }
+
+    #[test]
+    fn data_of_another_cluster_token_or_member_is_refused() {
+        let temp = claimed(&one_member());
+        for (args, expected) in [
+            (
+                &["--name=a", "--initial-advertise-peer-urls=http://h:2"][..],
+                "belongs to cluster ",
+            ),
+            (
+                &[
+                    "--name=a",
+                    "--initial-advertise-peer-urls=http://h:1",
+                    "--initial-cluster-token=other",
+                ],
+                "belongs to a cluster with token \"etcd-cluster\" and not \"other\"",
+            ),
+        ] {
+            let said = origin(&temp, &config(args)).unwrap_err();
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains('\n'), "one line: {said}");
+        }
+
+        let pair = "--initial-cluster=a=http://h:1,b=http://h:2";
+        let a = config(&["--name=a", "--initial-advertise-peer-urls=http://h:1", pair]);
+        let b = config(&["--name=b", "--initial-advertise-peer-urls=http://h:2", pair]);
+        let said = origin(&claimed(&a), &b).unwrap_err();
+        assert!(said.contains("belongs to member "), "{said}");
+    }
+
+    #[test]
+    fn changed_members_are_no_other_cluster_once_it_exists() {
+        let temp = claimed(&one_member());
+        let grown = config(&[
+            "--name=a",
+            "--initial-advertise-peer-urls=http://h:1",
+            "--initial-cluster=a=http://h:1,b=http://h:2",
+            "--initial-cluster-state=existing",
+        ]);
+        let identity = origin(&temp, &grown).unwrap();
+        assert_eq!(identity.cluster_id, one_member().cluster.id());
+    }
+
+    #[test]
+    fn joining_without_data_is_refused_and_leaves_no_claim() {
+        let temp = tempfile::tempdir().unwrap();
+        let joining = config(&["--name=a", "--initial-cluster-state=existing"]);
+        let said = origin(&temp, &joining).unwrap_err();
+        assert!(said.contains("--initial-cluster-state=existing"), "{said}");
+        assert!(!temp.path().join(IDENTITY).exists());
+    }
+
+    #[test]
+    fn foreign_incomplete_and_damaged_data_is_refused() {
+        for (entry, expected) in [
+            (ETCD_DATA, "holds data of etcd"),
+            (STATE, "has state but no identity.json"),
+            (LOG, "has log but no identity.json"),
+        ] {
+            let temp = tempfile::tempdir().unwrap();
+            fs::create_dir(temp.path().join(entry)).unwrap();
+            let said = origin(&temp, &one_member()).unwrap_err();
+            assert!(said.contains(expected), "{said}");
+        }
+        for text in [
+            "",
+            "{}",
+            "{\"format\":2,\"cluster_id\":\"1\",\"member_id\":\"1\",\"token\":\"\"}",
+            "{\"format\":1,\"cluster_id\":\"x\",\"member_id\":\"1\",\"token\":\"etcd-cluster\"}",
+        ] {
+            let temp = tempfile::tempdir().unwrap();
+            fs::write(temp.path().join(IDENTITY), text).unwrap();
+            let said = origin(&temp, &one_member()).unwrap_err();
+            assert!(said.contains("identity.json is damaged"), "{said}");
+        }
+    }
+}
