@@ -19,3 +19,5 @@
 
 mod harness;
 mod kv;
+mod txn;
+mod watch;

@@ -13,6 +13,8 @@ use tonic::{Code, Status};
 /// A connection of its own to one member.
 #[derive(Debug, Clone)]
 pub struct Client {
+    /// `host:port` of the member.
+    pub address: String,
     channel: Channel,
 }
 
@@ -39,6 +41,7 @@ impl Client {
     pub fn new(address: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self {
+            address: address.into(),
             channel: endpoint.connect_lazy(),
         }
     }

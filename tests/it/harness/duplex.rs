@@ -86,9 +86,14 @@ impl Watch {
         requests.send(request).await.unwrap();
     }
 
+    /// Sends a creation without reading.
+    pub async fn send_create(&self, create: WatchCreateRequest) {
+        self.send(Some(RequestUnion::CreateRequest(create))).await;
+    }
+
     /// Sends a creation and reads the next response.
     pub async fn create(&mut self, create: WatchCreateRequest) -> WatchFields {
-        self.send(Some(RequestUnion::CreateRequest(create))).await;
+        self.send_create(create).await;
         self.next().await
     }
 
