@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::batch::Batch;
 use super::error::StoreError;
-use super::gc::Floor;
+use super::gc::Mark;
 use super::keys::MetaKey;
 use super::options::StoreOptions;
 use super::store::{Database, Family, Store};
@@ -31,15 +31,18 @@ impl Store {
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let lock = lock_directory(dir)?;
         refuse_foreign_files(dir)?;
-        // Until the format and the compacted revision are known, the floor lets nothing be dropped.
-        let floor = Floor::default();
+        // Until the format and the compacted revision are known, nothing may be removed.
+        let removable = Mark::default();
         let store = Self {
-            db: open_database(dir, options, &floor)?,
-            floor,
+            db: open_database(dir, options, &removable)?,
+            floor: Mark::default(),
+            removable,
             _lock: lock,
         };
         store.settle_format(dir)?;
-        store.floor.raise(store.compacted()?.unwrap_or_default());
+        let compacted = store.compacted()?.unwrap_or_default();
+        store.floor.raise(compacted);
+        store.removable.raise(compacted);
         Ok(store)
     }
 
@@ -73,11 +76,11 @@ impl Store {
 fn open_database(
     dir: &Path,
     options: &StoreOptions,
-    floor: &Floor,
+    removable: &Mark,
 ) -> Result<Database, StoreError> {
     let cache = options.block_cache();
     let families = Family::ALL.into_iter().map(|family| {
-        let options = options.family(family, &cache, floor);
+        let options = options.family(family, &cache, removable);
         ColumnFamilyDescriptor::new(family.name(), options)
     });
     Ok(Database::open_cf_descriptors(
