@@ -29,8 +29,9 @@ impl Store {
     /// [`StoreError::InUse`], [`StoreError::Unwritable`], [`StoreError::Foreign`],
     /// [`StoreError::Format`]; [`StoreError::Database`] when RocksDB finds damage.
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let lock = lock_directory(dir)?;
         refuse_foreign_files(dir)?;
+        let lock = lock_directory(dir)?;
+        refuse_foreign_database(dir)?;
         // Until the format and the compacted revision are known, nothing may be removed.
         let removable = Mark::default();
         let store = Self {
@@ -110,15 +111,22 @@ fn lock_directory(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Refuses a directory with files in it that neither we nor RocksDB made, and a database that is not
-/// ours, without changing either. A creation that a crash cut short passes: it holds nothing yet.
+/// Refuses a directory that is no database and has files in it that neither we nor RocksDB made.
 fn refuse_foreign_files(dir: &Path) -> Result<(), StoreError> {
-    let ours = if dir.join(DATABASE_MARK).exists() {
-        is_our_database(dir)?
-    } else {
-        holds_database_files_only(dir).map_err(|error| StoreError::io(dir, &error))?
-    };
-    if ours {
+    if !dir.is_dir() || dir.join(DATABASE_MARK).exists() {
+        return Ok(());
+    }
+    match holds_database_files_only(dir) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Foreign(dir.into())),
+        Err(error) => Err(StoreError::io(dir, &error)),
+    }
+}
+
+/// Refuses a database that is not ours, without changing it. A creation that a crash cut short passes: it
+/// holds nothing yet.
+fn refuse_foreign_database(dir: &Path) -> Result<(), StoreError> {
+    if !dir.join(DATABASE_MARK).exists() || is_our_database(dir)? {
         Ok(())
     } else {
         Err(StoreError::Foreign(dir.into()))
