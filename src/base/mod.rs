@@ -5,8 +5,10 @@
 
 pub mod change;
 pub mod clock;
+pub mod codec;
 pub mod ids;
 pub mod kv;
+pub mod metrics;
 pub mod range;
 pub mod shutdown;
 pub mod wire;

@@ -1,5 +1,7 @@
 //! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
 
+use crate::mvcc::MvccError;
+
 /// Why the engine refused or could not finish a request. Nothing has changed unless a variant says that
 /// the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,4 +63,17 @@ pub enum EngineError {
     /// Storage failed; the member is stopping.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<MvccError> for EngineError {
+    fn from(error: MvccError) -> Self {
+        match error {
+            MvccError::Compacted => Self::Compacted,
+            MvccError::FutureRevision => Self::FutureRevision,
+            MvccError::KeyNotFound => Self::KeyNotFound,
+            MvccError::LeaseNotFound => Self::LeaseNotFound,
+            MvccError::LeaseExists => Self::LeaseExists,
+            other => Self::Internal(other.to_string()),
+        }
+    }
 }

@@ -3,27 +3,93 @@
 //! Commands travel `propose -> raft -> apply -> watch ring -> answer`; the apply thread is the only
 //! writer of the state (`docs/invariants.md` states the order). Nothing here knows gRPC or HTTP.
 
+mod apply;
+mod background;
+mod backup;
+mod command;
 mod error;
+mod leases;
+mod lessor;
+mod machine;
+mod maintenance;
+mod members;
+mod meta;
+mod propose;
+mod read;
+mod report;
+mod restore;
+mod start;
+mod state_dir;
 mod types;
+mod view;
+mod waiters;
 
+pub use backup::{MANIFEST, Manifest};
 pub use error::EngineError;
+pub use restore::{RestoreError, restore_snapshot, snapshot_status};
+pub use start::{EngineConfig, StartError};
+pub use state_dir::StateDirError;
 pub use types::*;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::base::ids::{LeaseId, MemberId};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use self::apply::Reply;
+use self::command::Command;
+use self::lessor::Lessor;
+use self::members::Members;
+use self::view::Views;
+use self::waiters::{AppliedIndex, Waiters};
+use crate::base::ids::{ClusterId, MemberId, Revision};
+use crate::base::metrics::Metrics;
+use crate::base::shutdown::Lifecycle;
+use crate::mvcc;
 use crate::mvcc::ops::{
     DeleteOp, DeleteResult, PutOp, PutResult, RangeOp, RangeResult, Txn, TxnResult,
 };
-
-use crate::watch::{WatchFrames, WatchRequests};
+use crate::raft::NodeHandle;
+use crate::raft::transport::PeerNetwork;
+use crate::watch::{Hub, WatchFrames, WatchRequests};
 
 /// A running member's store. Cheap to clone; every clone is the same store.
 ///
 /// Requests are validated with `mvcc::validate` by the caller before they come here.
-#[derive(Debug, Clone)]
-pub struct Engine {}
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster_id: ClusterId,
+    member_id: MemberId,
+    heartbeat: Duration,
+    election_timeout: Duration,
+    request_timeout: Duration,
+    max_request_bytes: usize,
+    views: Arc<Views>,
+    counts: mvcc::CountCache,
+    waiters: Arc<Waiters>,
+    applied: Arc<AppliedIndex>,
+    lessor: Arc<Lessor>,
+    members: Arc<Members>,
+    node: NodeHandle,
+    hub: Hub,
+    network: Arc<PeerNetwork>,
+    /// The revision below which this member has removed history.
+    removed: watch::Sender<Revision>,
+    backups: Arc<Semaphore>,
+    backup_root: PathBuf,
+    backup_number: AtomicU64,
+    metrics: Arc<Metrics>,
+    life: Lifecycle,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 /// What every call gives.
 pub type EngineResult<T> = Result<T, EngineError>;
@@ -32,10 +98,10 @@ impl Engine {
     /// The header of a response that is made now.
     pub fn header(&self) -> Header {
         Header {
-            cluster_id: Default::default(),
-            member_id: Default::default(),
-            revision: Default::default(),
-            raft_term: 0,
+            cluster_id: self.inner.cluster_id,
+            member_id: self.inner.member_id,
+            revision: self.inner.views.load().state.revision,
+            raft_term: self.inner.node.status().term,
         }
     }
 
@@ -46,10 +112,11 @@ impl Engine {
     /// [`EngineError::Timeout`] and [`EngineError::LeaderChanged`].
     pub async fn range(
         &self,
-        _op: RangeOp,
-        _consistency: Consistency,
+        op: RangeOp,
+        consistency: Consistency,
     ) -> EngineResult<(Header, RangeResult)> {
-        Err(EngineError::Stopped)
+        self.settle(consistency).await?;
+        self.read_range(op).await
     }
 
     /// Reads a range at one revision in chunks of bounded size. Every chunk carries key-values; the last
@@ -59,10 +126,11 @@ impl Engine {
     /// As [`Self::range`]; later failures arrive in the channel and end it.
     pub async fn range_stream(
         &self,
-        _op: RangeOp,
-        _consistency: Consistency,
+        op: RangeOp,
+        consistency: Consistency,
     ) -> EngineResult<mpsc::Receiver<EngineResult<RangeChunk>>> {
-        Err(EngineError::Stopped)
+        self.settle(consistency).await?;
+        self.stream_range(op)
     }
 
     /// Writes one key.
@@ -70,16 +138,22 @@ impl Engine {
     /// # Errors
     /// What the operation itself can fail with, and the errors of every replicated command:
     /// [`EngineError::RequestTooLarge`], [`EngineError::TooManyRequests`], the time-outs.
-    pub async fn put(&self, _op: PutOp) -> EngineResult<(Header, PutResult)> {
-        Err(EngineError::Stopped)
+    pub async fn put(&self, op: PutOp) -> EngineResult<(Header, PutResult)> {
+        match self.propose(Command::Put(op)).await? {
+            (header, Reply::Put(result)) => Ok((header, result)),
+            (_, other) => Err(unexpected(&other)),
+        }
     }
 
     /// Deletes a range of keys.
     ///
     /// # Errors
     /// As [`Self::put`].
-    pub async fn delete(&self, _op: DeleteOp) -> EngineResult<(Header, DeleteResult)> {
-        Err(EngineError::Stopped)
+    pub async fn delete(&self, op: DeleteOp) -> EngineResult<(Header, DeleteResult)> {
+        match self.propose(Command::Delete(op)).await? {
+            (header, Reply::Delete(result)) => Ok((header, result)),
+            (_, other) => Err(unexpected(&other)),
+        }
     }
 
     /// Runs a transaction. One that only reads does not go through the log: it is linearizable unless
@@ -87,166 +161,58 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::put`] and [`Self::range`].
-    pub async fn txn(
-        &self,
-        _txn: Txn,
-        _consistency: Consistency,
-    ) -> EngineResult<(Header, TxnResult)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Discards history below `revision`. With `physical`, also waits until this member has removed it.
-    ///
-    /// # Errors
-    /// [`EngineError::Compacted`], [`EngineError::FutureRevision`], and those of every command.
-    pub async fn compact(&self, _revision: i64, _physical: bool) -> EngineResult<Header> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Grants a lease; `LeaseId::NONE` lets the member choose the id. Gives the id and the granted
-    /// seconds, which are raised to the minimum.
-    ///
-    /// # Errors
-    /// [`EngineError::LeaseExists`], [`EngineError::LeaseTtlTooLarge`], and those of every command.
-    pub async fn lease_grant(
-        &self,
-        _id: LeaseId,
-        _ttl: i64,
-    ) -> EngineResult<(Header, LeaseId, i64)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Revokes a lease and deletes its keys in one revision.
-    ///
-    /// # Errors
-    /// [`EngineError::LeaseNotFound`], and those of every command.
-    pub async fn lease_revoke(&self, _id: LeaseId) -> EngineResult<Header> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Renews a lease. Gives the granted seconds, or 0 if there is no such lease. Answered by the leader;
-    /// other members ask it.
-    ///
-    /// # Errors
-    /// [`EngineError::NoLeader`], [`EngineError::Timeout`].
-    pub async fn lease_keep_alive(&self, _id: LeaseId) -> EngineResult<(Header, i64)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// What is left of a lease. Answered by the leader; other members ask it.
-    ///
-    /// # Errors
-    /// [`EngineError::NoLeader`], [`EngineError::Timeout`].
-    pub async fn lease_time_to_live(
-        &self,
-        _id: LeaseId,
-        _keys: bool,
-    ) -> EngineResult<(Header, LeaseInfo)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Every lease this member knows, by expiry.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub async fn leases(&self) -> EngineResult<(Header, Vec<LeaseId>)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// The members, by id.
-    ///
-    /// # Errors
-    /// As a read of the given consistency.
-    pub async fn members(&self, _consistency: Consistency) -> EngineResult<(Header, Vec<Member>)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// What this member says of itself. Never waits.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub fn status(&self) -> EngineResult<MemberStatus> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Waits until this member could serve a linearizable read now: what `/readyz` asks.
-    ///
-    /// # Errors
-    /// As a linearizable read.
-    pub async fn read_barrier(&self) -> EngineResult<()> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Hash of the kept revisions up to `revision` (0 is the current one).
-    ///
-    /// # Errors
-    /// [`EngineError::Compacted`], [`EngineError::FutureRevision`].
-    pub async fn hash_kv(&self, _revision: i64) -> EngineResult<(Header, KvHash)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Hash over the whole state on disk; differs between members legitimately.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub async fn hash(&self) -> EngineResult<(Header, u32)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// A consistent copy of the state as one stream of bytes in Holdfast's own snapshot format, whose
-    /// length is a multiple of 512. The total length comes first.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when the copy cannot be made; later failures arrive in the channel.
-    pub async fn snapshot(&self) -> EngineResult<(u64, mpsc::Receiver<EngineResult<Bytes>>)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Asks storage to rewrite itself and waits for it. Reads and writes go on meanwhile.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub async fn defragment(&self) -> EngineResult<()> {
-        Err(EngineError::Stopped)
-    }
-
-    /// Hands leadership to another member and waits until it has it.
-    ///
-    /// # Errors
-    /// [`EngineError::NotLeader`], [`EngineError::BadTransferee`], [`EngineError::TransferTimeout`].
-    pub async fn move_leader(&self, _target: MemberId) -> EngineResult<()> {
-        Err(EngineError::Stopped)
-    }
-
-    /// The alarms that are raised, through the log as etcd reads them.
-    ///
-    /// # Errors
-    /// Those of every command.
-    pub async fn alarms(&self) -> EngineResult<(Header, Vec<Alarm>)> {
-        Err(EngineError::Stopped)
-    }
-
-    /// The alarms as this member's applied state has them, without waiting for anyone.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub fn local_alarms(&self) -> EngineResult<Vec<Alarm>> {
-        Err(EngineError::Stopped)
+    pub async fn txn(&self, txn: Txn, consistency: Consistency) -> EngineResult<(Header, TxnResult)> {
+        if mvcc::read::is_read_only(&txn) {
+            self.settle(consistency).await?;
+            return self.read_txn(txn).await;
+        }
+        match self.propose(Command::Txn(txn)).await? {
+            (header, Reply::Txn(result)) => Ok((header, result)),
+            (_, other) => Err(unexpected(&other)),
+        }
     }
 
     /// Opens a watch stream. `None` when the member is stopping.
     pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
-        None
+        self.inner.hub.open()
     }
 
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
-        false
+        self.inner.node.status().leader != MemberId::NONE
     }
 
     /// Completes when no leader has been known for three election timeouts: what ends streams that ask
     /// for a leader (`hasleader` metadata).
     pub async fn leader_lost(&self) {
-        std::future::pending::<()>().await;
+        let mut statuses = self.inner.node.subscribe();
+        loop {
+            let lost = statuses.wait_for(|status| status.leader == MemberId::NONE);
+            if lost.await.is_err() {
+                return;
+            }
+            let found = statuses.wait_for(|status| status.leader != MemberId::NONE);
+            match tokio::time::timeout(self.inner.election_timeout * 3, found).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
     }
 }
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("member_id", &self.inner.member_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A command was answered with another command's outcome: a defect, told apart from every refusal.
+fn unexpected(reply: &Reply) -> EngineError {
+    EngineError::Internal(format!("unexpected reply {reply:?}"))
+}
+
+#[cfg(test)]
+#[path = "engine_test.rs"]
+mod tests;

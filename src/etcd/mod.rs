@@ -1,1 +1,85 @@
 //! The etcd v3 API: decode a request, call the engine, encode the answer.
+//!
+//! One port serves gRPC and a few HTTP pages (`/health`, `/metrics`, ...); [`router`] has both. Requests
+//! become operations in `request`, results become messages in `response`, errors become statuses in
+//! `status`: those three hold the contract, the services in `grpc` are glue. No rule of the business lives
+//! here, and no storage or consensus is touched.
+
+mod codec;
+mod grpc;
+mod http;
+pub mod pb;
+mod request;
+mod response;
+mod status;
+mod version;
+pub mod wire;
+
+use std::sync::Arc;
+
+use crate::base::metrics::Metrics;
+use crate::engine::Engine;
+
+/// What the services need of the member.
+#[derive(Debug, Clone)]
+pub struct EtcdContext {
+    /// The store.
+    pub engine: Engine,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// What the operator decided.
+    pub settings: EtcdSettings,
+}
+
+/// Limits and permissions of the client port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdSettings {
+    /// The largest request, in bytes of its encoded command (`--max-request-bytes`).
+    pub max_request_bytes: usize,
+    /// The most operations in a list of a transaction (`--max-txn-ops`).
+    pub max_txn_ops: usize,
+    /// The space quota in bytes as reported by `Status`; 0 if there is none.
+    pub quota_bytes: u64,
+    /// Origins that browsers may call from (`--cors`); `*` is every one.
+    pub cors: Vec<String>,
+    /// Host names that plain HTTP requests may be addressed to (`--host-whitelist`); `*` is every one.
+    pub host_whitelist: Vec<String>,
+}
+
+impl Default for EtcdSettings {
+    /// etcd's defaults.
+    fn default() -> Self {
+        Self {
+            max_request_bytes: 1024 * 1536,
+            max_txn_ops: 128,
+            quota_bytes: 0,
+            cors: vec!["*".into()],
+            host_whitelist: vec!["*".into()],
+        }
+    }
+}
+
+/// Everything on the client port: gRPC services and HTTP pages. To be served with HTTP/1.1 and HTTP/2 on
+/// the same listener.
+pub fn router(context: &EtcdContext) -> axum::Router {
+    context.identify();
+    http::pages(context).merge(grpc::services(context))
+}
+
+/// What `--listen-metrics-urls` listeners serve: metrics and health.
+pub fn metrics_router(context: &EtcdContext) -> axum::Router {
+    context.identify();
+    http::metrics_pages(context)
+}
+
+impl EtcdContext {
+    fn identify(&self) {
+        self.metrics.identify(
+            self.engine.header().member_id.to_string(),
+            version::SERVER.into(),
+            version::CLUSTER_MINOR.into(),
+        );
+        let quota = i64::try_from(self.settings.quota_bytes).unwrap_or(i64::MAX);
+        self.metrics.server.quota_bytes.set(quota);
+    }
+}

@@ -1,11 +1,38 @@
 //! The watch ring: one writer, any number of readers, no lock between them.
 //!
-//! The apply thread publishes changes once; dispatchers walk them once and hand encoded frames to the
-//! streams whose watchers match. Nothing here does I/O: history that has left the ring is read through
-//! [`History`].
+//! The apply thread publishes changes once ([`Publisher`], `ring`); dispatchers walk them once
+//! (`dispatcher`), match them (`index`, `group`) and hand encoded frames (`frame`) to the streams whose
+//! watchers want them (`port`, `outbox`). Nothing here does I/O: history that has left the ring is read
+//! through [`History`] by threads of its own (`catch_up`).
+//!
+//! This is where invariant I6 is kept: events of a watcher arrive in revision order, each once, whole
+//! revisions, none missing; progress never runs ahead. `docs/decisions/0005-watch-ring.md` says why it
+//! is built like this.
 
+mod catch_up;
+mod config;
+mod dispatcher;
+mod frame;
+mod group;
+mod hub;
+mod index;
+mod interval;
+mod outbox;
+mod port;
+mod ring;
 mod stream;
+mod sync;
+mod wake;
 
+#[cfg(test)]
+mod ring_test;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use config::HubConfig;
+pub use hub::{Hub, HubStats, Publisher};
 pub use stream::{Frame, StreamClosed, WatchFrames, WatchRequest, WatchRequests};
 
 use crate::base::change::Change;

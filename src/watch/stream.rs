@@ -1,9 +1,13 @@
 //! The two ends of one watch stream, as the API layer holds them.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use super::WatchSpec;
+use super::port::Port;
 use crate::base::ids::WatchId;
 
 /// One encoded `WatchResponse`, in two parts that are sent one after the other: what is this watcher's
@@ -14,6 +18,18 @@ pub struct Frame {
     pub head: Bytes,
     /// Encoded events; empty for control responses.
     pub body: Bytes,
+}
+
+impl Frame {
+    /// Bytes of the whole response.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// Whether there are no bytes at all, which no response of the hub is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What a client asks of its stream.
@@ -28,36 +44,57 @@ pub enum WatchRequest {
     Progress,
 }
 
-/// The requesting end. Dropping it and [`WatchFrames`] ends the stream and all its watchers.
+/// The requesting end. Dropping it only ends the requests: as after a client's half-close, the watchers
+/// go on until [`WatchFrames`] is dropped.
 #[derive(Debug)]
 pub struct WatchRequests {
-    pub(super) queue: mpsc::Sender<WatchRequest>,
+    port: Arc<Port>,
 }
 
-/// The stream is gone: the member is stopping.
+/// The stream is gone: the member is stopping, or the responding end was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("watch stream is closed")]
 pub struct StreamClosed;
 
 impl WatchRequests {
-    /// Queues a request; waits while the stream's bounded queue is full. Requests are handled in order.
+    pub(super) const fn new(port: Arc<Port>) -> Self {
+        Self { port }
+    }
+
+    /// Queues a request; waits while the stream's bounded queue is full. Requests are handled in order,
+    /// and not while the responses that wait for the client are too many.
     ///
     /// # Errors
-    /// [`StreamClosed`] when the member stops.
+    /// [`StreamClosed`] when the stream is gone.
     pub async fn send(&self, request: WatchRequest) -> Result<(), StreamClosed> {
-        self.queue.send(request).await.map_err(|_| StreamClosed)
+        self.port.send(request).await
     }
 }
 
-/// The responding end.
+/// The responding end. Dropping it ends the stream and all its watchers.
 #[derive(Debug)]
 pub struct WatchFrames {
-    pub(super) queue: mpsc::Receiver<Frame>,
+    port: Arc<Port>,
 }
 
 impl WatchFrames {
+    pub(super) const fn new(port: Arc<Port>) -> Self {
+        Self { port }
+    }
+
     /// The next response; `None` when the member stops.
     pub async fn next(&mut self) -> Option<Frame> {
-        self.queue.recv().await
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`Self::next`], for bodies that are polled.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        self.port.poll_next(context)
+    }
+}
+
+impl Drop for WatchFrames {
+    fn drop(&mut self) {
+        self.port.desert();
     }
 }

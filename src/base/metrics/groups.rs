@@ -1,0 +1,132 @@
+//! The metrics by the part of a member that feeds them: field, etcd's name, meaning.
+
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use super::types::{Count, Label};
+
+/// Declares a group: a struct of handles, each registered under its name with its doc line as help.
+macro_rules! group {
+    ($(#[$doc:meta])* $group:ident {
+        $($field:ident: $metric:ty = $init:expr, $name:literal, $help:literal;)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $group {
+            $(#[doc = concat!($help, " (`", $name, "`).")] pub $field: $metric,)+
+        }
+
+        impl $group {
+            pub(super) fn register(registry: &mut Registry) -> Self {
+                let group = Self { $($field: $init,)+ };
+                $(registry.register($name, $help, group.$field.clone());)+
+                group
+            }
+        }
+    };
+}
+
+/// Durations in seconds, with one series for each result.
+pub type DurationsBy<const LABELS: usize> = Family<[Label; LABELS], Histogram, fn() -> Histogram>;
+
+/// etcd's buckets for disk latencies: 1 ms to 8 s.
+fn disk() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 14))
+}
+
+/// etcd's buckets for work in memory: 0.1 ms to 52 s.
+fn fine() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 20))
+}
+
+fn fine_by<const LABELS: usize>() -> DurationsBy<LABELS> {
+    Family::new_with_constructor(fine)
+}
+
+group! {
+    /// Consensus and the member as a whole.
+    ServerMetrics {
+        has_leader: Gauge = Gauge::default(), "etcd_server_has_leader", "Whether a leader is known";
+        is_leader: Gauge = Gauge::default(), "etcd_server_is_leader", "Whether this member leads";
+        is_learner: Gauge = Gauge::default(), "etcd_server_is_learner", "Whether this member has no vote";
+        leader_changes: Count = Count::default(), "etcd_server_leader_changes_seen_total", "Leader changes seen";
+        proposals_committed: Gauge = Gauge::default(), "etcd_server_proposals_committed_total", "Highest committed log index";
+        proposals_applied: Gauge = Gauge::default(), "etcd_server_proposals_applied_total", "Highest applied log index";
+        proposals_pending: Gauge = Gauge::default(), "etcd_server_proposals_pending", "Proposals waiting for their outcome";
+        proposals_failed: Count = Count::default(), "etcd_server_proposals_failed_total", "Proposals that failed or timed out";
+        slow_apply: Count = Count::default(), "etcd_server_slow_apply_total", "Applies that took longer than 100 ms";
+        read_indexes_failed: Count = Count::default(), "etcd_server_read_indexes_failed_total", "Read confirmations that failed";
+        quota_bytes: Gauge = Gauge::default(), "etcd_server_quota_backend_bytes", "Space quota in bytes";
+        health_success: Count = Count::default(), "etcd_server_health_success", "Answers of /health that said healthy";
+        health_failures: Count = Count::default(), "etcd_server_health_failures", "Answers of /health that said unhealthy";
+        range_duration: DurationsBy<1> = fine_by(), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
+    }
+}
+
+impl ServerMetrics {
+    /// The histogram of ranges by their result, to be kept by the caller.
+    pub fn range_durations(&self, success: bool) -> Histogram {
+        let labels = [("success", flag(success))];
+        self.range_duration.get_or_create_owned(&labels)
+    }
+}
+
+const fn flag(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
+
+group! {
+    /// The key-value store.
+    MvccMetrics {
+        db_size: Gauge = Gauge::default(), "etcd_mvcc_db_total_size_in_bytes", "Bytes of the state on disk";
+        db_size_in_use: Gauge = Gauge::default(), "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of live data on disk";
+        puts: Count = Count::default(), "etcd_mvcc_put_total", "Puts applied";
+        deletes: Count = Count::default(), "etcd_mvcc_delete_total", "Deletions applied";
+        ranges: Count = Count::default(), "etcd_mvcc_range_total", "Ranges read";
+        txns: Count = Count::default(), "etcd_mvcc_txn_total", "Transactions applied";
+        keys: Gauge = Gauge::default(), "etcd_debugging_mvcc_keys_total", "Keys in the store, estimated";
+        current_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_current_revision", "Revision of the store";
+        compact_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_compact_revision", "Compacted revision";
+        put_bytes: Gauge = Gauge::default(), "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of keys and values put by this process";
+    }
+}
+
+group! {
+    /// Watch streams.
+    WatchMetrics {
+        streams: Gauge = Gauge::default(), "etcd_debugging_mvcc_watch_stream_total", "Open watch streams";
+        watchers: Gauge = Gauge::default(), "etcd_debugging_mvcc_watcher_total", "Watchers";
+        slow_watchers: Gauge = Gauge::default(), "etcd_debugging_mvcc_slow_watcher_total", "Watchers that lag behind";
+        events: Count = Count::default(), "etcd_debugging_mvcc_events_total", "Events sent to watchers";
+        pending_events: Gauge = Gauge::default(), "etcd_debugging_mvcc_pending_events_total", "Events waiting to be sent";
+    }
+}
+
+group! {
+    /// Leases.
+    LeaseMetrics {
+        granted: Count = Count::default(), "etcd_debugging_lease_granted_total", "Leases granted";
+        revoked: Count = Count::default(), "etcd_debugging_lease_revoked_total", "Leases revoked";
+        renewed: Count = Count::default(), "etcd_debugging_lease_renewed_total", "Renewals made by this member as leader";
+        expired: Count = Count::default(), "etcd_debugging_server_lease_expired_total", "Leases that expired";
+        ttl: Histogram = Histogram::new(exponential_buckets(1.0, 2.0, 24)), "etcd_debugging_lease_ttl_total", "Granted times to live in seconds";
+    }
+}
+
+group! {
+    /// The log and the state on disk.
+    DiskMetrics {
+        wal_fsync: Histogram = disk(), "etcd_disk_wal_fsync_duration_seconds", "Time to make the log durable";
+        backend_commit: Histogram = disk(), "etcd_disk_backend_commit_duration_seconds", "Time to write a batch into the state";
+    }
+}
+
+group! {
+    /// Traffic with clients.
+    NetworkMetrics {
+        client_received: Count = Count::default(), "etcd_network_client_grpc_received_bytes_total", "Bytes received in gRPC bodies from clients";
+        client_sent: Count = Count::default(), "etcd_network_client_grpc_sent_bytes_total", "Bytes sent in gRPC bodies to clients";
+    }
+}

@@ -1,0 +1,345 @@
+//! The apply thread: the single writer of the state machine.
+//!
+//! It takes whole runs of committed entries, evaluates their commands in log order over one in-memory
+//! session, and makes the outcome visible in a fixed order (`docs/invariants.md`): one atomic write to the
+//! store, then the published view, then the watch ring, then the answers. A crash between any two steps
+//! loses nothing: the store carries the applied index with the data, and the log is replayed from there.
+//!
+//! No outcome depends on a clock or a random number (invariant I7); the clock is read for metrics and for
+//! the deadlines of leases, which are no part of the state. A storage error, or a committed command
+//! that does not decode, stops the member: going on would let it drift from the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam::channel::{Receiver, Sender};
+
+use super::command::{Command, Envelope, RequestId};
+use super::error::EngineError;
+use super::lessor::Lessor;
+use super::members::Members;
+use super::meta;
+use super::state_dir::StateDir;
+use super::types::Member;
+use super::view::{View, Views};
+use super::waiters::{AppliedIndex, Marks, Waiters};
+use crate::base::clock;
+use crate::base::codec::CodecError;
+use crate::base::ids::{LeaseId, Revision};
+use crate::base::metrics::Metrics;
+use crate::base::shutdown::Lifecycle;
+use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
+use crate::mvcc::{self, MvccError, Session};
+use crate::raft::{Committed, NodeHandle, Snapshot};
+use crate::watch::Publisher;
+
+/// Commands evaluated in one session at most: bounds the overlay and how long an answer waits for its
+/// neighbours.
+const MAX_RUN_COMMANDS: usize = 4096;
+
+/// A run that takes longer is counted as slow (etcd's `--warning-apply-duration`).
+const SLOW_APPLY: Duration = Duration::from_millis(100);
+
+/// What the consensus layer asks of the apply thread.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Apply these entries.
+    Entries(Vec<Committed>),
+    /// Replace the state by a received snapshot and say how it went.
+    Install(Snapshot, Sender<Result<(), String>>),
+}
+
+/// What a request hears when its command has been applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The store revision right after the command.
+    pub(crate) revision: Revision,
+    /// The outcome.
+    pub(crate) reply: Result<Reply, EngineError>,
+}
+
+/// The outcome of a command by its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Nothing to say beyond the revision.
+    Done,
+    /// Of a put.
+    Put(PutResult),
+    /// Of a deletion.
+    Delete(DeleteResult),
+    /// Of a transaction.
+    Txn(TxnResult),
+}
+
+/// Everything the apply thread works on.
+pub(crate) struct Applier {
+    pub(crate) views: Arc<Views>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) applied: Arc<AppliedIndex>,
+    pub(crate) publisher: Publisher,
+    pub(crate) lessor: Arc<Lessor>,
+    pub(crate) members: Arc<Members>,
+    pub(crate) node: NodeHandle,
+    pub(crate) compactions: Sender<Revision>,
+    pub(crate) state_dir: StateDir,
+    pub(crate) marks: Marks,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// What a run does outside the store, once the store has it.
+#[derive(Default)]
+struct Effects {
+    answers: Vec<(RequestId, Answer)>,
+    granted: Vec<(LeaseId, i64)>,
+    revoked: Vec<LeaseId>,
+    members: Option<Vec<Member>>,
+    compacted: Option<Revision>,
+}
+
+/// Why the member cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// Storage or stored data failed.
+    #[error("log entry {index}: {error}")]
+    Storage {
+        /// The entry that was being applied.
+        index: u64,
+        /// What failed.
+        error: MvccError,
+    },
+    /// A committed command does not decode: it was written by a newer version, or the log is damaged.
+    #[error("log entry {index}: {error}")]
+    Command {
+        /// The entry.
+        index: u64,
+        /// What is wrong with it.
+        error: CodecError,
+    },
+}
+
+impl Applier {
+    /// Runs until the consensus layer goes away or the member stops.
+    pub(crate) fn run(mut self, tasks: &Receiver<Task>, life: &Lifecycle) {
+        while let Ok(task) = tasks.recv() {
+            if let Err(error) = self.handle(task, tasks) {
+                life.fail("apply", &error);
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, task: Task, tasks: &Receiver<Task>) -> Result<(), ApplyError> {
+        match task {
+            Task::Entries(mut entries) => {
+                let next = take_waiting(&mut entries, tasks);
+                self.apply(&entries)?;
+                match next {
+                    Some(task) => self.handle(task, tasks),
+                    None => Ok(()),
+                }
+            }
+            Task::Install(snapshot, done) => {
+                // The consensus layer stops the member on an error, so there is nothing to do here.
+                let _ = done.send(self.install(&snapshot));
+                Ok(())
+            }
+        }
+    }
+
+    /// Applies a run of entries in one atomic step.
+    fn apply(&mut self, entries: &[Committed]) -> Result<(), ApplyError> {
+        let Some(last) = entries.last() else {
+            return Ok(());
+        };
+        let began = clock::now();
+        let view = View::clone(&self.views.load());
+        let mut effects = Effects::default();
+        let mut session = Session::begin(&view.store, view.state);
+        for entry in entries {
+            for command in &entry.commands {
+                self.evaluate(&mut session, command, entry.index, &mut effects)?;
+            }
+            if let Some(configuration) = &entry.configuration {
+                meta::put_configuration(&mut session, configuration)
+                    .map_err(|error| command_error(entry.index, error))?;
+            }
+        }
+        meta::put_applied(&mut session, last.index, last.term)
+            .map_err(|error| command_error(last.index, error))?;
+        if let Some(members) = &effects.members {
+            meta::put_members(&mut session, members)
+                .map_err(|error| command_error(last.index, error))?;
+        }
+        let storage_error = |error| ApplyError::Storage {
+            index: last.index,
+            error,
+        };
+        let done = session.finish();
+        let writing = clock::now();
+        view.store
+            .write(done.batch)
+            .map_err(|error| storage_error(error.into()))?;
+        let commits = &self.metrics.disk.backend_commit;
+        commits.observe(clock::now().duration_since(writing).as_secs_f64());
+        self.views.publish(View {
+            store: Arc::clone(&view.store),
+            state: done.state,
+        });
+        self.publisher.publish(done.changes);
+        self.applied.advance(last.index, &mut self.marks);
+        self.node.applied(last.index);
+        self.take_effect(effects);
+        if clock::now().duration_since(began) > SLOW_APPLY {
+            self.metrics.server.slow_apply.inc();
+        }
+        Ok(())
+    }
+
+    /// Evaluates one command; a refusal is an answer, not an error.
+    fn evaluate(
+        &self,
+        session: &mut Session<'_>,
+        command: &Bytes,
+        index: u64,
+        effects: &mut Effects,
+    ) -> Result<(), ApplyError> {
+        let Envelope { request, command } =
+            Envelope::decode(command).map_err(|error| command_error(index, error))?;
+        let outcome = self.execute(session, command, effects);
+        let reply = match outcome {
+            Ok(reply) => Ok(reply),
+            Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
+            Err(error) => Err(error.into()),
+        };
+        if self.waiters.owns(request) {
+            let revision = session.state().revision;
+            effects.answers.push((request, Answer { revision, reply }));
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &self,
+        session: &mut Session<'_>,
+        command: Command,
+        effects: &mut Effects,
+    ) -> Result<Reply, MvccError> {
+        let counts = &self.metrics.mvcc;
+        match command {
+            Command::Put(op) => {
+                counts.puts.inc();
+                let size = op.key.len() + op.value.len();
+                counts.put_bytes.inc_by(i64::try_from(size).unwrap_or(0));
+                session.put(&op).map(Reply::Put)
+            }
+            Command::Delete(op) => {
+                counts.deletes.inc();
+                session.delete(&op).map(Reply::Delete)
+            }
+            Command::Txn(txn) => {
+                counts.txns.inc();
+                session.txn(&txn).map(Reply::Txn)
+            }
+            Command::Compact { revision } => {
+                session.compact(revision)?;
+                effects.compacted = session.state().compacted;
+                Ok(Reply::Done)
+            }
+            Command::LeaseGrant { id, ttl } => {
+                session.lease_grant(id, ttl)?;
+                effects.granted.push((id, ttl));
+                Ok(Reply::Done)
+            }
+            Command::LeaseRevoke { id } => {
+                session.lease_revoke(id)?;
+                effects.granted.retain(|(granted, _)| *granted != id);
+                effects.revoked.push(id);
+                Ok(Reply::Done)
+            }
+            Command::PublishMember(member) => {
+                let known = effects.members.take();
+                let known = known.unwrap_or_else(|| self.members.list().to_vec());
+                effects.members = Some(publish_member(known, member));
+                Ok(Reply::Done)
+            }
+            Command::Barrier => Ok(Reply::Done),
+        }
+    }
+
+    fn take_effect(&self, effects: Effects) {
+        if !effects.granted.is_empty() || !effects.revoked.is_empty() {
+            let counts = &self.metrics.lease;
+            counts.granted.add(effects.granted.len() as u64);
+            counts.revoked.add(effects.revoked.len() as u64);
+            for (_, ttl) in &effects.granted {
+                counts.ttl.observe(*ttl as f64);
+            }
+            self.lessor
+                .change(&effects.granted, &effects.revoked, clock::now());
+        }
+        if let Some(members) = effects.members {
+            self.members.replace(members);
+        }
+        if let Some(compacted) = effects.compacted {
+            // A full queue is no loss: a later compaction covers this one, and so does a restart.
+            let _ = self.compactions.try_send(compacted);
+        }
+        for (request, answer) in effects.answers {
+            self.waiters.answer(request, answer);
+        }
+    }
+
+    /// Replaces the store by a received one. Readers of the old store finish on it.
+    fn install(&mut self, snapshot: &Snapshot) -> Result<(), String> {
+        let index = snapshot.state.index;
+        let store = self
+            .state_dir
+            .adopt(&snapshot.dir)
+            .map_err(|error| error.to_string())?;
+        let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
+        let members = meta::members(&store).map_err(|error| error.to_string())?;
+        let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
+        self.members.replace(members);
+        self.lessor.replace(&leases, clock::now());
+        let old = View::clone(&self.views.load());
+        self.views.publish(View {
+            store: Arc::new(store),
+            state,
+        });
+        self.publisher.reset(state.revision);
+        self.applied.advance(index, &mut self.marks);
+        self.state_dir.retire(old.store);
+        Ok(())
+    }
+}
+
+fn command_error(index: u64, error: CodecError) -> ApplyError {
+    ApplyError::Command { index, error }
+}
+
+/// Adds what already waits to a run, so that one write to the store covers it. A task of another kind
+/// ends the run and is returned.
+fn take_waiting(entries: &mut Vec<Committed>, tasks: &Receiver<Task>) -> Option<Task> {
+    let mut commands: usize = entries.iter().map(|entry| entry.commands.len()).sum();
+    while commands < MAX_RUN_COMMANDS {
+        match tasks.try_recv() {
+            Ok(Task::Entries(more)) => {
+                commands += more.iter().map(|entry| entry.commands.len()).sum::<usize>();
+                entries.extend(more);
+            }
+            Ok(task) => return Some(task),
+            Err(_) => break,
+        }
+    }
+    None
+}
+
+/// Records what a started member says of itself; members that are not in the list are ignored.
+fn publish_member(mut members: Vec<Member>, started: Member) -> Vec<Member> {
+    if let Some(member) = members.iter_mut().find(|member| member.id == started.id) {
+        member.name = started.name;
+        member.client_urls = started.client_urls;
+    }
+    members
+}

@@ -1,0 +1,145 @@
+//! Compaction, hashes, backups, leader transfer: what an operator asks of a member.
+
+use super::apply::Reply;
+use super::command::Command;
+use super::error::EngineError;
+use super::types::{Alarm, Consistency, Header, KvHash, Member, MemberStatus};
+use super::{Engine, EngineResult};
+use crate::base::ids::{MemberId, Revision};
+use crate::mvcc;
+use crate::raft::{Role, TransferError};
+
+impl Engine {
+    /// Discards history below `revision`. With `physical`, also waits until this member has removed it.
+    ///
+    /// # Errors
+    /// [`EngineError::Compacted`], [`EngineError::FutureRevision`], and those of every command.
+    pub async fn compact(&self, revision: i64, physical: bool) -> EngineResult<Header> {
+        let (header, _) = self.propose(Command::Compact { revision }).await?;
+        if physical {
+            let mut removed = self.inner.removed.subscribe();
+            removed
+                .wait_for(|removed| removed.get() >= revision)
+                .await
+                .map_err(|_| EngineError::Stopped)?;
+        }
+        Ok(header)
+    }
+
+    /// The members, by id.
+    ///
+    /// # Errors
+    /// As a read of the given consistency.
+    pub async fn members(&self, consistency: Consistency) -> EngineResult<(Header, Vec<Member>)> {
+        self.settle(consistency).await?;
+        Ok((self.header(), self.inner.members.list().to_vec()))
+    }
+
+    /// What this member says of itself. Never waits.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room for a store that must be asked.
+    pub fn status(&self) -> EngineResult<MemberStatus> {
+        let status = self.inner.node.status();
+        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        Ok(MemberStatus {
+            header: self.header(),
+            db_size: store.disk_size(),
+            db_size_in_use: store.live_size(),
+            leader: status.leader,
+            raft_index: status.commit,
+            raft_applied_index: self.inner.applied.get(),
+            is_learner: status.role == Role::Learner,
+        })
+    }
+
+    /// Hash of the kept revisions up to `revision` (0 is the current one).
+    ///
+    /// # Errors
+    /// [`EngineError::Compacted`], [`EngineError::FutureRevision`].
+    pub async fn hash_kv(&self, revision: i64) -> EngineResult<(Header, KvHash)> {
+        let at = (revision > 0).then_some(Revision(revision));
+        self.read(false, at, move |_, view| {
+            let hash = mvcc::hash::hash_kv(&view.store, view.state, revision)?;
+            Ok(KvHash {
+                hash,
+                compact_revision: view.state.compacted.map_or(-1, Revision::get),
+                hash_revision: at.unwrap_or(view.state.revision).get(),
+            })
+        })
+        .await
+    }
+
+    /// Hash over every revision that the store keeps at its current revision.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when storage fails.
+    pub async fn hash(&self) -> EngineResult<(Header, u32)> {
+        let (header, hash) = self.hash_kv(0).await?;
+        Ok((header, hash.hash))
+    }
+
+    /// Asks storage to rewrite itself and waits for it. Reads and writes go on meanwhile.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when storage fails.
+    pub async fn defragment(&self) -> EngineResult<()> {
+        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        self.blocking(move || {
+            store
+                .compact_all()
+                .map_err(|error| EngineError::Internal(error.to_string()))
+        })
+        .await
+    }
+
+    /// Hands leadership to another member and waits until it has it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotLeader`], [`EngineError::BadTransferee`], [`EngineError::TransferTimeout`].
+    pub async fn move_leader(&self, target: MemberId) -> EngineResult<()> {
+        if self.inner.node.status().leader != self.inner.member_id {
+            return Err(EngineError::NotLeader);
+        }
+        if target == self.inner.member_id {
+            return Ok(());
+        }
+        if !self.inner.members.is_voter(target.0) {
+            return Err(EngineError::BadTransferee);
+        }
+        self.inner
+            .node
+            .transfer_leader(target)
+            .map_err(|error| match error {
+                TransferError::NotLeader => EngineError::NotLeader,
+                TransferError::NotVoter => EngineError::BadTransferee,
+                TransferError::Stopped => EngineError::Stopped,
+            })?;
+        let mut statuses = self.inner.node.subscribe();
+        let done = statuses.wait_for(|status| status.leader == target);
+        match tokio::time::timeout(self.inner.request_timeout, done).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(EngineError::Stopped),
+            Err(_) => Err(EngineError::TransferTimeout),
+        }
+    }
+
+    /// The alarms that are raised, through the log as etcd reads them.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn alarms(&self) -> EngineResult<(Header, Vec<Alarm>)> {
+        let (header, reply) = self.propose(Command::Barrier).await?;
+        debug_assert_eq!(reply, Reply::Done);
+        Ok((header, self.local_alarms()?))
+    }
+
+    /// The alarms as this member's applied state has them, without waiting for anyone. Nothing raises one
+    /// yet, so the list is empty.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when storage fails.
+    pub fn local_alarms(&self) -> EngineResult<Vec<Alarm>> {
+        Ok(Vec::new())
+    }
+}

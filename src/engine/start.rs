@@ -1,0 +1,406 @@
+//! Building a member's engine from its directory, and taking it down again.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam::channel::bounded;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::apply::Applier;
+use super::background::{Compactor, Flusher};
+use super::backup::backup_permits;
+use super::command::Command;
+use super::lessor::Lessor;
+use super::machine::{Machine, SnapshotMaker};
+use super::members::Members;
+use super::state_dir::{StateDir, StateDirError};
+use super::types::Member;
+use super::view::{StoreHistory, View, Views};
+use super::waiters::{AppliedIndex, Marks, Waiters};
+use super::{Engine, EngineResult, Inner, meta};
+use crate::base::clock;
+use crate::base::ids::{ClusterId, MemberId, Revision};
+use crate::base::metrics::Metrics;
+use crate::base::shutdown::Lifecycle;
+use crate::mvcc::{self, Session};
+use crate::raft::transport::{CallAnswer, CallHandler, Inbox, PeerNetwork};
+use crate::raft::{AppliedState, Configuration, Node, NodeConfig, NodeHandle, Snapshot};
+use crate::storage::{Store, StoreOptions};
+use crate::watch::{Hub, HubConfig};
+
+/// Batches of committed entries that wait for the apply thread. Above the consensus layer's own bound of
+/// unapplied entries, so that handing over never blocks the raft thread.
+const APPLY_QUEUE: usize = 1 << 14;
+/// Compactions that wait; only the newest counts.
+const COMPACTION_QUEUE: usize = 16;
+/// Pause before a member tries again to publish its name and client URLs.
+const PUBLISH_RETRY: Duration = Duration::from_millis(500);
+
+/// What an engine is told when it starts.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The member's directory; the engine uses `state`, `log`, `snapshots`, `incoming` and `backups` in it.
+    pub data_dir: PathBuf,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// This member.
+    pub member_id: MemberId,
+    /// The member's name, published to the others.
+    pub name: String,
+    /// The URLs it serves clients at, published to the others.
+    pub client_urls: Vec<String>,
+    /// The cluster's first members; only a new directory takes them over.
+    pub initial_members: Vec<Member>,
+    /// Time between heartbeats: raft's tick.
+    pub heartbeat: Duration,
+    /// Ticks without a leader after which a member stands for election.
+    pub election_ticks: usize,
+    /// The largest request that is replicated, in bytes.
+    pub max_request_bytes: usize,
+    /// Log entries kept for members that are a little behind.
+    pub snapshot_catchup_entries: u64,
+    /// Whether the log is synced to disk before it is acknowledged. Off only for tests that may lose data.
+    pub fsync: bool,
+    /// Time between progress notifications to idle watchers.
+    pub progress_interval: Duration,
+    /// Storage settings.
+    pub store: StoreOptions,
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state does not open.
+    #[error(transparent)]
+    State(#[from] StateDirError),
+    /// The state opens but does not read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The log does not open, or consensus does not start.
+    #[error(transparent)]
+    Raft(#[from] crate::raft::RaftError),
+    /// The directory belongs to a cluster that this member is not part of.
+    #[error("member {0} is not a member of the cluster whose data the directory holds")]
+    NotAMember(MemberId),
+    /// The system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl EngineConfig {
+    /// The time after which a member without a leader stands for election.
+    pub fn election_timeout(&self) -> Duration {
+        self.heartbeat * u32::try_from(self.election_ticks).unwrap_or(u32::MAX)
+    }
+}
+
+impl Engine {
+    /// Opens the member's directory and starts its threads. `network` must not deliver anything before
+    /// this returns; it is attached here. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub fn start(
+        config: &EngineConfig,
+        network: &Arc<PeerNetwork>,
+        metrics: &Arc<Metrics>,
+        life: &Lifecycle,
+    ) -> Result<Self, StartError> {
+        let (state_dir, store) = StateDir::open(
+            config.data_dir.join("state"),
+            config.store.clone(),
+            life.clone(),
+        )?;
+        let restored = restore(&store, config)?;
+        let members = meta::members(&store).map_err(unreadable)?;
+        if !members.iter().any(|member| member.id == config.member_id.0) {
+            return Err(StartError::NotAMember(config.member_id));
+        }
+        let state = mvcc::load_state(&store).map_err(unreadable)?;
+        let leases = mvcc::lease::list(&store).map_err(unreadable)?;
+
+        let (tasks, task_queue) = bounded(APPLY_QUEUE);
+        let (snapshots, snapshot_queue) = bounded(1);
+        let (compactions, compaction_queue) = bounded(COMPACTION_QUEUE);
+        let log_bytes = Arc::new(AtomicU64::new(0));
+        let term = Arc::new(AtomicU64::new(restored.term));
+        let machine = Machine {
+            tasks,
+            snapshots,
+            log_bytes: Arc::clone(&log_bytes),
+            term: Arc::clone(&term),
+            leader: MemberId::NONE,
+            metrics: Arc::clone(metrics),
+        };
+        let boot = rand::random::<u64>();
+        let applied_index = restored.index;
+        let node = Node::start(
+            node_config(config, metrics, boot),
+            restored,
+            Box::new(machine),
+            Arc::clone(network) as Arc<_>,
+            life,
+        )?;
+
+        let views = Arc::new(Views::new(View {
+            store: Arc::new(store),
+            state,
+        }));
+        let (hub, publisher) = Hub::start(
+            hub_config(config, term),
+            Arc::new(StoreHistory(Arc::clone(&views))),
+            life,
+            state.revision,
+        )?;
+        let applied = Arc::new(AppliedIndex::default());
+        let mut marks = Marks::default();
+        applied.advance(applied_index, &mut marks);
+        let (removed, _) = watch::channel(Revision::ZERO);
+        let inner = Arc::new(Inner {
+            cluster_id: config.cluster_id,
+            member_id: config.member_id,
+            heartbeat: config.heartbeat,
+            election_timeout: config.election_timeout(),
+            request_timeout: super::propose::REQUEST_BASE_TIMEOUT + config.election_timeout() * 2,
+            max_request_bytes: config.max_request_bytes,
+            views: Arc::clone(&views),
+            counts: mvcc::CountCache::new(),
+            waiters: Arc::new(Waiters::new(config.member_id.0, boot)),
+            applied: Arc::clone(&applied),
+            lessor: Arc::new(Lessor::new(&leases, clock::now())),
+            members: Arc::new(Members::new(members)),
+            node: node.clone(),
+            hub,
+            network: Arc::clone(network),
+            removed: removed.clone(),
+            backups: backup_permits(),
+            backup_root: config.data_dir.join("backups"),
+            backup_number: AtomicU64::new(0),
+            metrics: Arc::clone(metrics),
+            life: life.clone(),
+            threads: Mutex::new(Vec::new()),
+        });
+        prepare_scratch(config)?;
+
+        let applier = Applier {
+            views: Arc::clone(&views),
+            waiters: Arc::clone(&inner.waiters),
+            applied: Arc::clone(&applied),
+            publisher,
+            lessor: Arc::clone(&inner.lessor),
+            members: Arc::clone(&inner.members),
+            node: node.clone(),
+            compactions: compactions.clone(),
+            state_dir,
+            marks,
+            metrics: Arc::clone(metrics),
+        };
+        let maker = SnapshotMaker {
+            views: Arc::clone(&views),
+            node: node.clone(),
+            root: config.data_dir.join("snapshots"),
+        };
+        let compactor = Compactor {
+            views: Arc::clone(&views),
+            removed,
+            life: life.clone(),
+        };
+        let flusher = Flusher {
+            views,
+            applied,
+            log_bytes,
+            node: node.clone(),
+            life: life.clone(),
+        };
+        if let Some(compacted) = state.compacted {
+            // What an earlier run compacted but may not have removed.
+            let _ = compactions.try_send(compacted);
+        }
+        let apply_life = life.clone();
+        inner.threads.lock().extend([
+            life.thread("apply", move || applier.run(&task_queue, &apply_life))?,
+            life.thread("snapshots", move || maker.run(&snapshot_queue))?,
+            life.thread("compactor", move || compactor.run(&compaction_queue))?,
+            life.thread("flusher", move || flusher.run())?,
+        ]);
+        let engine = Self { inner };
+        network.set_handler(Arc::new(PeerCalls(Arc::downgrade(&engine.inner))));
+        network.attach(Arc::new(PeerInbox {
+            node,
+            life: life.clone(),
+        }));
+        engine.spawn_tasks(config);
+        Ok(engine)
+    }
+
+    fn spawn_tasks(&self, config: &EngineConfig) {
+        let life = &self.inner.life;
+        life.task("lease-role", self.clone().follow_role());
+        life.task("lease-expiry", self.clone().expire_leases());
+        let me = Member {
+            id: config.member_id.0,
+            name: config.name.clone(),
+            client_urls: config.client_urls.clone(),
+            ..Member::default()
+        };
+        life.task("publish-member", self.clone().publish_member(me));
+    }
+
+    /// Tells the cluster this member's name and client URLs, until it has been heard.
+    async fn publish_member(self, me: Member) {
+        let known = |member: &Member| {
+            member.id == me.id && member.name == me.name && member.client_urls == me.client_urls
+        };
+        while !self.inner.members.list().iter().any(known) {
+            if let Err(error) = self.propose(Command::PublishMember(me.clone())).await {
+                tracing::debug!(%error, "publishing this member's name failed; trying again");
+                tokio::time::sleep(PUBLISH_RETRY).await;
+            }
+        }
+        tracing::info!(name = %me.name, client_urls = ?me.client_urls, "published this member to the cluster");
+    }
+
+    /// Hands leadership over, ends the threads, and flushes what is applied. The listeners must be closed
+    /// before; requests that still wait are answered with [`EngineError::Stopped`](super::EngineError).
+    pub async fn stop(&self) {
+        self.inner.node.stop().await;
+        self.inner.life.stop();
+        let engine = self.clone();
+        let finish = move || -> EngineResult<()> {
+            let threads: Vec<JoinHandle<()>> = std::mem::take(&mut *engine.inner.threads.lock());
+            for thread in threads {
+                // A panic has been reported by the lifecycle.
+                let _ = thread.join();
+            }
+            let store = Arc::clone(&engine.inner.views.load().store);
+            store
+                .flush()
+                .map_err(|error| super::EngineError::Internal(error.to_string()))
+        };
+        if let Err(error) = self.blocking(finish).await {
+            tracing::error!(%error, "last flush failed; the log is replayed at the next start");
+        }
+    }
+}
+
+/// Where the state stands, after writing the first records of a new directory.
+fn restore(store: &Store, config: &EngineConfig) -> Result<AppliedState, StartError> {
+    if let Some(state) = meta::applied_state(store).map_err(unreadable)? {
+        return Ok(state);
+    }
+    let (learners, voters): (Vec<_>, Vec<_>) = config
+        .initial_members
+        .iter()
+        .partition(|member| member.is_learner);
+    let configuration = Configuration {
+        voters: voters.iter().map(|member| member.id).collect(),
+        learners: learners.iter().map(|member| member.id).collect(),
+        ..Configuration::default()
+    };
+    let mut session = Session::begin(store, mvcc::load_state(store).map_err(unreadable)?);
+    meta::put_configuration(&mut session, &configuration).map_err(unreadable)?;
+    meta::put_members(&mut session, &config.initial_members).map_err(unreadable)?;
+    let first = session.finish();
+    store.write(first.batch).map_err(unreadable)?;
+    store.flush().map_err(unreadable)?;
+    Ok(AppliedState {
+        configuration,
+        ..AppliedState::default()
+    })
+}
+
+/// Directories whose content no restart needs: emptied, then made.
+fn prepare_scratch(config: &EngineConfig) -> std::io::Result<()> {
+    for name in ["snapshots", "backups"] {
+        let dir = config.data_dir.join(name);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        std::fs::create_dir_all(&dir)?;
+    }
+    Ok(())
+}
+
+fn node_config(config: &EngineConfig, metrics: &Metrics, boot: u64) -> NodeConfig {
+    let syncs = metrics.disk.wal_fsync.clone();
+    NodeConfig {
+        tick: config.heartbeat,
+        election_ticks: config.election_ticks,
+        seed: boot,
+        boot_epoch: boot,
+        fsync: config.fsync,
+        snapshot_catchup_entries: config.snapshot_catchup_entries,
+        sync_observer: Some(Arc::new(move |took| syncs.observe(took.as_secs_f64()))),
+        ..NodeConfig::new(config.member_id, config.data_dir.join("log"))
+    }
+}
+
+fn hub_config(config: &EngineConfig, term: Arc<AtomicU64>) -> HubConfig {
+    /// What etcd adds to the request limit before it splits a response.
+    const FRAGMENT_OVERHEAD: usize = 512 << 10;
+    HubConfig {
+        dispatchers: std::thread::available_parallelism().map_or(1, usize::from),
+        progress_interval: config.progress_interval,
+        fragment_bytes: config.max_request_bytes + FRAGMENT_OVERHEAD,
+        ..HubConfig::new(config.cluster_id, config.member_id, term)
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> StartError {
+    StartError::Unreadable(error.to_string())
+}
+
+/// What the peer network delivers to.
+struct PeerInbox {
+    node: NodeHandle,
+    life: Lifecycle,
+}
+
+impl Inbox for PeerInbox {
+    fn receive(&self, from: MemberId, message: Bytes) {
+        if let Err(error) = self.node.receive(from, message) {
+            tracing::debug!(%from, %error, "dropped a peer message");
+        }
+    }
+
+    fn receive_snapshot(&self, from: MemberId, message: Bytes, snapshot: Snapshot) -> bool {
+        match self.node.receive_snapshot(from, message, snapshot) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%from, %error, "refused a snapshot");
+                false
+            }
+        }
+    }
+
+    fn unreachable(&self, to: MemberId) {
+        self.node.unreachable(to);
+    }
+
+    fn snapshot_sent(&self, to: MemberId, delivered: bool) {
+        self.node.snapshot_sent(to, delivered);
+    }
+
+    fn removed(&self, by: MemberId) {
+        self.life.fail("membership", &format!("member {by} says that this member has been removed from the cluster"));
+    }
+}
+
+/// Answers other members' calls. Holds the engine weakly: the engine holds the network.
+struct PeerCalls(Weak<Inner>);
+
+impl CallHandler for PeerCalls {
+    fn handle(&self, _from: MemberId, kind: u16, request: Bytes) -> CallAnswer {
+        let engine = self.0.upgrade().map(|inner| Engine { inner });
+        Box::pin(async move {
+            let engine = engine.ok_or("stopping")?;
+            let answer = engine.answer_peer_call(kind, request).await;
+            answer.ok_or_else(|| format!("call kind {kind} is not served here"))
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! What readers see: a store, the logical state published for it, and how to read history from it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::error::EngineError;
+use crate::base::ids::Revision;
+use crate::base::range::KeyRange;
+use crate::mvcc::{self, MvccError};
+use crate::storage::Store;
+use crate::watch::{History, HistoryError, HistoryPage};
+
+/// The applied state at one moment. Reads take one view and stay with it: a consistent snapshot at
+/// `state.revision` (invariant I3), never ahead of what this member applied.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    /// The data. Replaced as a whole when a snapshot is installed.
+    pub(crate) store: Arc<Store>,
+    /// Revision and compacted revision.
+    pub(crate) state: mvcc::State,
+}
+
+/// The view that is current, swapped by the apply thread and loaded by readers without a lock.
+#[derive(Debug)]
+pub(crate) struct Views(ArcSwap<View>);
+
+impl Views {
+    /// Begins with what the store holds on disk.
+    pub(crate) fn new(view: View) -> Self {
+        Self(ArcSwap::from_pointee(view))
+    }
+
+    /// The current view.
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<View>> {
+        self.0.load()
+    }
+
+    /// Publishes a newer view. Called by the apply thread alone.
+    pub(crate) fn publish(&self, view: View) {
+        self.0.store(Arc::new(view));
+    }
+
+    /// Runs a read on the current view.
+    ///
+    /// Storage may drop history while a read follows it, but only history below a compacted revision that
+    /// was published before. So a read that found something missing, or that ends under a newer compacted
+    /// revision than its own, is either repeated at the now latest revision (`at` is `None`) or answered
+    /// with "compacted": never a guess.
+    pub(crate) fn read<T>(
+        &self,
+        at: Option<Revision>,
+        mut read: impl FnMut(&View) -> Result<T, MvccError>,
+    ) -> Result<(T, mvcc::State), EngineError> {
+        loop {
+            let view = self.load();
+            let result = read(&view);
+            let compacted = self.load().state.compacted;
+            let wanted = at.unwrap_or(view.state.revision);
+            let overtaken = compacted != view.state.compacted && compacted > Some(wanted);
+            match result {
+                Err(MvccError::Compacted) | Ok(_) if overtaken => {
+                    if at.is_some() {
+                        return Err(EngineError::Compacted);
+                    }
+                }
+                Ok(value) => return Ok((value, view.state)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// History for watchers that have fallen behind the ring.
+#[derive(Debug)]
+pub(crate) struct StoreHistory(pub(crate) Arc<Views>);
+
+impl History for StoreHistory {
+    fn changes(
+        &self,
+        range: &KeyRange,
+        from: Revision,
+        upto: Revision,
+        max_revisions: usize,
+        max_bytes: usize,
+    ) -> Result<HistoryPage, HistoryError> {
+        let view = self.0.load();
+        let page = mvcc::history::changes(
+            &view.store,
+            view.state,
+            range,
+            from,
+            upto,
+            max_revisions,
+            max_bytes,
+        );
+        // Checked after the read: what the read found below a newer compacted revision may have holes.
+        let compacted = self.compacted();
+        if from < compacted {
+            return Err(HistoryError::Compacted(compacted));
+        }
+        match page {
+            Ok((changes, next)) => Ok(HistoryPage { changes, next }),
+            Err(error) => Err(HistoryError::Storage(error.to_string())),
+        }
+    }
+
+    fn compacted(&self) -> Revision {
+        self.0.load().state.compacted.unwrap_or(Revision::ZERO)
+    }
+}

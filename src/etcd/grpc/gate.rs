@@ -1,0 +1,150 @@
+//! What every call passes before its handler: is it gRPC, is the method known, is a leader required and
+//! known; and what every answer passes after it: counting, and gRPC's words for oversized messages.
+//!
+//! It sits on the path of every request, so it adds neither an allocation nor a lock.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body as Incoming;
+use http::{Request, Response, StatusCode};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::Service;
+
+use super::leader;
+use super::meter::{self, Call, Metered};
+use super::methods::{self, Methods};
+use crate::etcd::status;
+
+/// Tells whether a leader is known now.
+pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// A service behind its gate.
+#[derive(Clone)]
+pub(super) struct Gate<S> {
+    service: S,
+    has_leader: HasLeader,
+    methods: Arc<Methods>,
+}
+
+impl<S> Gate<S> {
+    pub(super) const fn new(service: S, has_leader: HasLeader, methods: Arc<Methods>) -> Self {
+        Self {
+            service,
+            has_leader,
+            methods,
+        }
+    }
+}
+
+impl<S> Service<Request<Incoming>> for Gate<S>
+where
+    S: Service<Request<Metered<Incoming>>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response<Metered<Body>>;
+    type Error = Infallible;
+    type Future = Passage<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if !super::is_grpc(&request) {
+            return Passage::refused(not_found());
+        }
+        let Some(method) = self.methods.get(request.uri().path()) else {
+            return Passage::refused(unknown(request.uri().path()).into_http());
+        };
+        let mut call = Call::begin(method);
+        if leader::is_required(request.headers()) && !(self.has_leader)() {
+            let status = status::no_leader();
+            call.end(status.code());
+            return Passage::refused(status.into_http());
+        }
+        let answer = self
+            .service
+            .call(request.map(|body| Metered::received(body, method)));
+        Passage::Admitted {
+            answer,
+            call: Some(call),
+        }
+    }
+}
+
+/// The way of one call through the gate.
+#[derive(Debug)]
+pub(super) enum Passage<F> {
+    /// Answered at the gate; ends when polled.
+    Refused(Option<Response<Body>>),
+    /// With the handler; ends with its answer.
+    Admitted { answer: F, call: Option<Call> },
+}
+
+impl<F> Passage<F> {
+    const fn refused(response: Response<Body>) -> Self {
+        Self::Refused(Some(response))
+    }
+}
+
+impl<F> Future for Passage<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>> + Unpin,
+{
+    type Output = Result<Response<Metered<Body>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match self.get_mut() {
+            Self::Refused(response) => response.take().map(|response| response.map(Metered::off)),
+            Self::Admitted { answer, call } => {
+                let Ok(response) = ready!(Pin::new(answer).poll(cx));
+                call.take().map(|call| answered(response, call))
+            }
+        };
+        Poll::Ready(Ok(response.expect("a future is not polled after it ended")))
+    }
+}
+
+/// Counts an answer that is only headers; one with a body is counted when its trailers pass.
+fn answered(response: Response<Body>, mut call: Call) -> Response<Metered<Body>> {
+    let Some(code) = meter::code(response.headers()) else {
+        return response.map(|body| Metered::sent(body, call));
+    };
+    let response = match oversized(code, &response) {
+        Some(status) => {
+            call.end(status.code());
+            status.into_http()
+        }
+        None => {
+            call.end(code);
+            response
+        }
+    };
+    response.map(Metered::off)
+}
+
+fn oversized(code: Code, response: &Response<Body>) -> Option<Status> {
+    if code != Code::OutOfRange {
+        return None;
+    }
+    status::as_size_limit(&Status::from_header_map(response.headers())?)
+}
+
+fn unknown(path: &str) -> Status {
+    let (service, method) = methods::split(path).unwrap_or_default();
+    status::unknown_method(service, method)
+}
+
+fn not_found() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+#[cfg(test)]
+#[path = "gate_test.rs"]
+mod tests;

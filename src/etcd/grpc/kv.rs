@@ -1,0 +1,268 @@
+//! `etcdserverpb.KV`.
+
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status};
+
+use super::Responses;
+use crate::base::clock;
+use crate::base::metrics::Histogram;
+use crate::engine::{Engine, EngineError, EngineResult, Header, RangeChunk};
+use crate::etcd::EtcdContext;
+use crate::etcd::pb::etcdserverpb as pb;
+use crate::etcd::pb::etcdserverpb::kv_server::Kv;
+use crate::etcd::{request, response};
+use crate::mvcc::ops::{RangeOp, RangeResult};
+
+pub(super) struct KvService {
+    engine: Engine,
+    max_txn_ops: usize,
+    range_succeeded: Histogram,
+    range_failed: Histogram,
+}
+
+impl KvService {
+    pub(super) fn new(context: &EtcdContext) -> Self {
+        Self {
+            engine: context.engine.clone(),
+            max_txn_ops: context.settings.max_txn_ops,
+            range_succeeded: context.metrics.server.range_durations(true),
+            range_failed: context.metrics.server.range_durations(false),
+        }
+    }
+
+    async fn timed_range(
+        &self,
+        op: RangeOp,
+        serializable: bool,
+    ) -> EngineResult<(Header, RangeResult)> {
+        let begin = clock::now();
+        let consistency = request::consistency(serializable);
+        let result = self.engine.range(op, consistency).await;
+        let durations = match &result {
+            Ok(_) => &self.range_succeeded,
+            Err(_) => &self.range_failed,
+        };
+        durations.observe(clock::now().duration_since(begin).as_secs_f64());
+        result
+    }
+}
+
+#[tonic::async_trait]
+impl Kv for KvService {
+    async fn range(
+        &self,
+        request: Request<pb::RangeRequest>,
+    ) -> Result<Response<pb::RangeResponse>, Status> {
+        let request = request.into_inner();
+        let serializable = request.serializable;
+        let op = request::range(request)?;
+        let (header, result) = self.timed_range(op, serializable).await?;
+        let header = response::header(header);
+        Ok(Response::new(response::range(header, result)))
+    }
+
+    type RangeStreamStream = Responses<pb::RangeStreamResponse>;
+
+    async fn range_stream(
+        &self,
+        request: Request<pb::RangeRequest>,
+    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        let request = request.into_inner();
+        let consistency = request::consistency(request.serializable);
+        let op = request::range(request)?;
+        only_in_key_order(&op)?;
+        let chunks = self.engine.range_stream(op, consistency).await?;
+        let parts = stream::unfold(Some(chunks), next_part);
+        Ok(Response::new(parts.boxed()))
+    }
+
+    async fn put(
+        &self,
+        request: Request<pb::PutRequest>,
+    ) -> Result<Response<pb::PutResponse>, Status> {
+        let op = request::put(request.into_inner())?;
+        let (header, result) = self.engine.put(op).await?;
+        let header = response::header(header);
+        Ok(Response::new(response::put(header, result)))
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<pb::DeleteRangeRequest>,
+    ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
+        let op = request::delete(request.into_inner())?;
+        let (header, result) = self.engine.delete(op).await?;
+        let header = response::header(header);
+        Ok(Response::new(response::delete(header, result)))
+    }
+
+    async fn txn(
+        &self,
+        request: Request<pb::TxnRequest>,
+    ) -> Result<Response<pb::TxnResponse>, Status> {
+        let (txn, consistency) = request::txn(request.into_inner(), self.max_txn_ops)?;
+        let (header, result) = self.engine.txn(txn, consistency).await?;
+        Ok(Response::new(response::txn(header, result)))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<pb::CompactionRequest>,
+    ) -> Result<Response<pb::CompactionResponse>, Status> {
+        let request = request.into_inner();
+        let header = self
+            .engine
+            .compact(request.revision, request.physical)
+            .await?;
+        Ok(Response::new(pb::CompactionResponse {
+            header: response::header(header),
+        }))
+    }
+}
+
+/// Streams read in key order from a snapshot; what needs the whole range first is refused.
+fn only_in_key_order(op: &RangeOp) -> Result<(), Status> {
+    if op.sort.is_some() {
+        return Err(Status::unimplemented(
+            "RangeStream does not support custom sort orders",
+        ));
+    }
+    if op.filter != Default::default() {
+        return Err(Status::unimplemented(
+            "RangeStream does not support revision filters",
+        ));
+    }
+    Ok(())
+}
+
+type Chunks = mpsc::Receiver<EngineResult<RangeChunk>>;
+
+/// The next response, and where the one after it comes from, if any.
+async fn next_part(
+    chunks: Option<Chunks>,
+) -> Option<(Result<pb::RangeStreamResponse, Status>, Option<Chunks>)> {
+    let mut chunks = chunks?;
+    // The last chunk says so; a channel that closes before it means that the reader is gone.
+    let chunk = chunks.recv().await.unwrap_or(Err(EngineError::Stopped));
+    Some(match chunk {
+        Ok(chunk) => {
+            let rest = chunk.end.is_none().then_some(chunks);
+            (Ok(part(chunk)), rest)
+        }
+        Err(error) => (Err(error.into()), None),
+    })
+}
+
+fn part(chunk: RangeChunk) -> pb::RangeStreamResponse {
+    let kvs = response::kvs(chunk.kvs);
+    let range_response = match chunk.end {
+        Some(end) => pb::RangeResponse {
+            header: response::header(end.header),
+            kvs,
+            more: end.more,
+            count: end.count,
+        },
+        None => pb::RangeResponse {
+            kvs,
+            ..pb::RangeResponse::default()
+        },
+    };
+    pb::RangeStreamResponse {
+        range_response: Some(range_response),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::{ClusterId, MemberId, Revision};
+    use crate::base::kv::Kv as StoredKv;
+    use crate::base::range::KeyRange;
+    use crate::engine::RangeEndInfo;
+    use crate::mvcc::ops::{RevisionFilter, Sort, SortTarget};
+
+    async fn parts(
+        chunks: Vec<EngineResult<RangeChunk>>,
+    ) -> Vec<Result<pb::RangeStreamResponse, Status>> {
+        let (sender, receiver) = mpsc::channel(8);
+        for chunk in chunks {
+            sender.send(chunk).await.unwrap();
+        }
+        drop(sender);
+        stream::unfold(Some(receiver), next_part).collect().await
+    }
+
+    fn chunk(end: Option<RangeEndInfo>) -> EngineResult<RangeChunk> {
+        Ok(RangeChunk {
+            kvs: vec![StoredKv::default()],
+            end,
+        })
+    }
+
+    #[tokio::test]
+    async fn only_the_last_part_has_a_header() {
+        let end = RangeEndInfo {
+            header: Header {
+                cluster_id: ClusterId(1),
+                member_id: MemberId(2),
+                revision: Revision(3),
+                raft_term: 4,
+            },
+            more: true,
+            count: 5,
+        };
+        let parts = parts(vec![chunk(None), chunk(Some(end)), chunk(None)]).await;
+        assert_eq!(parts.len(), 2, "nothing follows the last part");
+        let [first, last] = [0, 1].map(|i| parts[i].clone().unwrap().range_response.unwrap());
+        assert_eq!((first.header, first.more, first.count), (None, false, 0));
+        assert_eq!(first.kvs.len(), 1);
+        assert_eq!(last.header.unwrap().revision, 3);
+        assert_eq!((last.more, last.count), (true, 5));
+    }
+
+    #[tokio::test]
+    async fn a_range_that_breaks_off_is_an_error() {
+        let broken = parts(vec![chunk(None), Err(EngineError::Compacted)]).await;
+        assert_eq!(
+            broken[1].as_ref().unwrap_err().code(),
+            tonic::Code::OutOfRange
+        );
+        let ended = parts(vec![chunk(None)]).await;
+        assert_eq!(
+            ended[1].as_ref().unwrap_err().message(),
+            "etcdserver: server stopped"
+        );
+    }
+
+    #[test]
+    fn streams_are_refused_what_they_cannot_do() {
+        let plain = RangeOp::new(KeyRange::all());
+        assert!(only_in_key_order(&plain).is_ok());
+        let sorted = RangeOp {
+            sort: Some(Sort {
+                target: SortTarget::Key,
+                descending: true,
+            }),
+            ..plain.clone()
+        };
+        let status = only_in_key_order(&sorted).unwrap_err();
+        assert_eq!(
+            status.message(),
+            "RangeStream does not support custom sort orders"
+        );
+        let filtered = RangeOp {
+            filter: RevisionFilter {
+                max_mod: Some(Revision(-1)),
+                ..RevisionFilter::default()
+            },
+            ..plain
+        };
+        let status = only_in_key_order(&filtered).unwrap_err();
+        assert_eq!(
+            status.message(),
+            "RangeStream does not support revision filters"
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Which methods are served, with their counters.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::metrics::{Count, MethodMetrics, Metrics};
+
+const UNARY: &str = "unary";
+const SERVER_STREAM: &str = "server_stream";
+const BIDI_STREAM: &str = "bidi_stream";
+
+/// Every method by its path. What is not here is answered as unknown.
+const SERVED: [(&str, &str); 22] = [
+    ("/etcdserverpb.KV/Range", UNARY),
+    ("/etcdserverpb.KV/RangeStream", SERVER_STREAM),
+    ("/etcdserverpb.KV/Put", UNARY),
+    ("/etcdserverpb.KV/DeleteRange", UNARY),
+    ("/etcdserverpb.KV/Txn", UNARY),
+    ("/etcdserverpb.KV/Compact", UNARY),
+    ("/etcdserverpb.Watch/Watch", BIDI_STREAM),
+    ("/etcdserverpb.Lease/LeaseGrant", UNARY),
+    ("/etcdserverpb.Lease/LeaseRevoke", UNARY),
+    ("/etcdserverpb.Lease/LeaseKeepAlive", BIDI_STREAM),
+    ("/etcdserverpb.Lease/LeaseTimeToLive", UNARY),
+    ("/etcdserverpb.Lease/LeaseLeases", UNARY),
+    ("/etcdserverpb.Cluster/MemberList", UNARY),
+    ("/etcdserverpb.Maintenance/Alarm", UNARY),
+    ("/etcdserverpb.Maintenance/Status", UNARY),
+    ("/etcdserverpb.Maintenance/Defragment", UNARY),
+    ("/etcdserverpb.Maintenance/Hash", UNARY),
+    ("/etcdserverpb.Maintenance/HashKV", UNARY),
+    ("/etcdserverpb.Maintenance/Snapshot", SERVER_STREAM),
+    ("/etcdserverpb.Maintenance/MoveLeader", UNARY),
+    ("/grpc.health.v1.Health/Check", UNARY),
+    ("/grpc.health.v1.Health/Watch", SERVER_STREAM),
+];
+
+/// The counters of one method.
+#[derive(Debug)]
+pub(super) struct Method {
+    pub(super) calls: MethodMetrics,
+    pub(super) received_bytes: Count,
+    pub(super) sent_bytes: Count,
+}
+
+/// The served methods by path.
+#[derive(Debug)]
+pub(super) struct Methods(HashMap<&'static str, Arc<Method>>);
+
+impl Methods {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let methods = SERVED.iter().filter_map(|&(path, kind)| {
+            let (service, name) = split(path)?;
+            let method = Method {
+                calls: metrics.method(kind, service, name),
+                received_bytes: metrics.network.client_received.clone(),
+                sent_bytes: metrics.network.client_sent.clone(),
+            };
+            Some((path, Arc::new(method)))
+        });
+        Self(methods.collect())
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&Arc<Method>> {
+        self.0.get(path)
+    }
+}
+
+/// Service and method of a path.
+pub(super) fn split(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix('/')?.rsplit_once('/')
+}

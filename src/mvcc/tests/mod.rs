@@ -1,0 +1,132 @@
+//! Tests of the whole module: against a plain model, and of its promises one by one.
+
+mod against_model;
+mod compaction;
+mod concurrency;
+mod determinism;
+mod durability;
+mod golden_hash;
+mod model;
+mod rules;
+mod strategies;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::ops::{PutOp, RangeOp, RangeResult};
+use super::{Applied, MvccError, Session, State, load_state, read};
+use crate::base::ids::{LeaseId, Revision};
+use crate::base::range::KeyRange;
+use crate::storage::{Store, StoreOptions};
+
+/// A store in a directory of its own, with the state that was written last.
+struct Fixture {
+    // Closed before its directory is removed.
+    store: Option<Store>,
+    state: State,
+    dir: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = open(&dir);
+        let state = load_state(&store).unwrap();
+        Self {
+            dir,
+            store: Some(store),
+            state,
+        }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    /// Runs commands as one session and writes what they did.
+    fn run<T>(&mut self, commands: impl FnOnce(&mut Session<'_>) -> T) -> T {
+        let mut session = Session::begin(self.store.as_ref().unwrap(), self.state);
+        let result = commands(&mut session);
+        let Applied { batch, state, .. } = session.finish();
+        self.store().write(batch).unwrap();
+        self.state = state;
+        result
+    }
+
+    fn put(&mut self, key: &str, value: &str) -> Revision {
+        self.run(|session| session.put(&put(key, value)).unwrap());
+        self.state.revision
+    }
+
+    fn delete(&mut self, key: &str) -> Revision {
+        let op = super::ops::DeleteOp {
+            range: point(key),
+            prev_kv: false,
+        };
+        self.run(|session| session.delete(&op).unwrap());
+        self.state.revision
+    }
+
+    fn compact(&mut self, revision: i64) {
+        self.run(|session| session.compact(revision).unwrap());
+    }
+
+    /// Removes what compaction made invisible, everywhere.
+    fn collect_garbage(&self) {
+        let below = self.state.compacted.unwrap_or_default();
+        self.store().drop_history(below).unwrap();
+        self.store().compact_all().unwrap();
+    }
+
+    fn reopen(&mut self) {
+        self.store().flush().unwrap();
+        self.store = None;
+        self.store = Some(open(&self.dir));
+        self.state = load_state(self.store()).unwrap();
+    }
+
+    fn range(&self, op: &RangeOp) -> Result<RangeResult, MvccError> {
+        read::range(self.store(), self.state, op)
+    }
+
+    /// Everything at a revision.
+    fn all_at(&self, revision: Revision) -> Result<RangeResult, MvccError> {
+        self.range(&RangeOp {
+            revision: Some(revision),
+            ..RangeOp::new(KeyRange::all())
+        })
+    }
+}
+
+/// Small buffers, so that a test that wants files gets them from few writes.
+fn options() -> StoreOptions {
+    StoreOptions {
+        block_cache: 1 << 20,
+        write_buffer: 1 << 20,
+        write_buffers: 4 << 20,
+        background_jobs: 1,
+    }
+}
+
+fn open(dir: &TempDir) -> Store {
+    Store::open(&dir.path().join("state"), &options()).unwrap()
+}
+
+fn key(key: &str) -> Bytes {
+    Bytes::copy_from_slice(key.as_bytes())
+}
+
+fn point(name: &str) -> KeyRange {
+    KeyRange::point(key(name))
+}
+
+fn put(name: &str, value: &str) -> PutOp {
+    PutOp::new(key(name), key(value))
+}
+
+fn leased(name: &str, lease: i64) -> PutOp {
+    PutOp {
+        lease: LeaseId(lease),
+        ..put(name, "leased")
+    }
+}

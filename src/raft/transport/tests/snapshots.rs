@@ -1,0 +1,325 @@
+//! Snapshots: whole, resumed, and everything that must not get in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::proxy::{Mode, Proxy};
+use super::*;
+use crate::raft::{AppliedState, Configuration};
+
+/// A directory of files whose contents depend on their names, as a snapshot.
+fn snapshot(dir: &Path, files: &[(&str, usize)]) -> Arc<Snapshot> {
+    fs::create_dir_all(dir).unwrap();
+    for &(name, size) in files {
+        let seed = crc32c::crc32c(name.as_bytes()) as usize;
+        let content: Vec<u8> = (0..size).map(|n| (n * 31 + n / 251 + seed) as u8).collect();
+        fs::write(dir.join(name), content).unwrap();
+    }
+    let configuration = Configuration {
+        voters: vec![1, 2],
+        ..Configuration::default()
+    };
+    Arc::new(Snapshot {
+        state: AppliedState {
+            index: 42,
+            term: 7,
+            configuration,
+        },
+        dir: dir.to_owned(),
+    })
+}
+
+const FILES: [(&str, usize); 5] = [
+    ("000004.sst", 1_500_000),
+    ("000007.sst", 700_001),
+    ("CURRENT", 16),
+    ("EMPTY", 0),
+    ("MANIFEST-000005", 262_144),
+];
+
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(dir).unwrap().map(Result::unwrap);
+    files
+        .map(|file| {
+            let name = file.file_name().into_string().unwrap();
+            (name, fs::read(file.path()).unwrap())
+        })
+        .collect()
+}
+
+async fn arrived(member: &mut Member) -> (Bytes, Snapshot) {
+    member
+        .next_of(|event| match event {
+            Event::Snapshot(MemberId(1), message, snapshot) => Some((message, snapshot)),
+            _ => None,
+        })
+        .await
+}
+
+async fn outcome(member: &mut Member) -> bool {
+    member
+        .next_of(|event| match event {
+            Event::SnapshotSent(MemberId(2), delivered) => Some(delivered),
+            _ => None,
+        })
+        .await
+}
+
+fn send(member: &Member, snapshot: &Arc<Snapshot>) {
+    let message = Bytes::from_static(b"raft snapshot");
+    let snapshot = snapshot.clone();
+    member.network.send_snapshot(MemberId(2), message, snapshot);
+}
+
+/// Members 1 and 2 with a proxy on the way from one to two.
+async fn proxied_pair() -> (Member, Proxy, Member) {
+    let two = Setup::new(2).await;
+    let proxy = Proxy::to(&two.url).await;
+    let one = Setup::new(1).await.knows(2, &proxy.url).start();
+    let two = two.knows(1, &one.url).start();
+    one.connected(2).await;
+    two.connected(1).await;
+    (one, proxy, two)
+}
+
+#[tokio::test]
+async fn a_directory_arrives_byte_for_byte() {
+    let (mut one, mut two) = pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    send(&one, &sent);
+    let (message, received) = arrived(&mut two).await;
+    assert_eq!(message, "raft snapshot");
+    assert_eq!(received.state, sent.state);
+    assert_eq!(contents(&received.dir), contents(&sent.dir));
+    assert!(outcome(&mut one).await);
+    assert_eq!(one.stats(2).snapshots_sent.successes, 1);
+    two.until(1, |s| s.snapshots_received.successes == 1).await;
+
+    // The same again is refused while the first lies there, and welcome once it has been taken away.
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    fs::remove_dir_all(&received.dir).unwrap();
+    two.until(1, |s| s.snapshots_received.in_flight == 0).await;
+    send(&one, &sent);
+    assert!(outcome(&mut one).await);
+}
+
+#[tokio::test]
+async fn a_transfer_goes_on_where_it_was_cut() {
+    let (mut one, proxy, mut two) = proxied_pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    let total: usize = FILES.iter().map(|(_, size)| size).sum();
+    proxy.cut_after(total as i64 * 3 / 4);
+    send(&one, &sent);
+    proxy.is_cut().await;
+    assert!(!outcome(&mut one).await);
+    two.until(1, |s| s.snapshots_received.failures == 1).await;
+    let before = proxy.forwarded();
+    proxy.mend();
+    loop {
+        // Refused while the receiver's disk side still writes what the first attempt brought.
+        send(&one, &sent);
+        if outcome(&mut one).await {
+            break;
+        }
+    }
+    let (_, received) = arrived(&mut two).await;
+    assert_eq!(contents(&received.dir), contents(&sent.dir));
+    let again = proxy.forwarded() - before;
+    assert!(
+        again < total as u64 / 2,
+        "{again} of {total} were sent again"
+    );
+}
+
+#[tokio::test]
+async fn a_leftover_that_does_not_belong_is_found_out_and_sent_again() {
+    let (mut one, proxy, mut two) = proxied_pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    proxy.cut_after(2_000_000);
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    two.until(1, |s| s.snapshots_received.failures == 1).await;
+    let partial = fs::read_dir(two.dir.path().join("incoming")).unwrap();
+    let partial = partial.map(|entry| entry.unwrap().path()).next().unwrap();
+    let spoilt = partial.join("000004.sst");
+    let mut content = fs::read(&spoilt).unwrap();
+    content[1000] ^= 1;
+    fs::write(&spoilt, content).unwrap();
+    proxy.mend();
+    let mut failures = 0;
+    loop {
+        send(&one, &sent);
+        if outcome(&mut one).await {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures > 0, "a wrong byte went unnoticed");
+    let (_, received) = arrived(&mut two).await;
+    assert_eq!(contents(&received.dir), contents(&sent.dir));
+}
+
+/// Tells member 2 these frames as member 1 and returns its verdict.
+async fn verdict(one: &Member, frames: &[Frame]) -> Frame {
+    let mut raw = one.raw(2, Channel::Snapshot).await;
+    for frame in frames {
+        raw.say(frame).await;
+    }
+    loop {
+        match raw.hear().await {
+            Frame::Resume(_) => {}
+            frame => return frame,
+        }
+    }
+}
+
+fn refusal(frame: &Frame) -> &str {
+    match frame {
+        Frame::Refused(text) => text,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn chunk(file: u32, offset: u64, data: &'static [u8]) -> Frame {
+    let data = Bytes::from_static(data);
+    Frame::Chunk { file, offset, data }
+}
+
+#[tokio::test]
+async fn names_sizes_checksums_and_order_are_enforced() {
+    let (one, mut two) = pair().await;
+    let offer = |files: &[(&str, u64)]| Frame::Offer(snapshot::encoded_offer(files));
+    let end = |file, crc| Frame::FileEnd { file, crc };
+    let crc = crc32c::crc32c(b"data");
+    for (frames, reason) in [
+        (vec![offer(&[("../escaped", 4)])], "file name"),
+        (vec![offer(&[("a", 1), ("a", 1)])], "twice"),
+        (vec![offer(&[("a", 2 << 30)])], "above the limit"),
+        (
+            vec![Frame::Offer(Bytes::from_static(b"junk"))],
+            "malformed offer",
+        ),
+        (vec![Frame::Done], "unexpected done"),
+        (
+            vec![offer(&[("a", 4)]), chunk(0, 0, b"data"), end(0, !crc)],
+            "checksum",
+        ),
+        (
+            vec![offer(&[("b", 4)]), chunk(0, 1, b"ata")],
+            "out of order",
+        ),
+        (
+            vec![offer(&[("c", 4)]), chunk(1, 0, b"data")],
+            "out of order",
+        ),
+        (
+            vec![offer(&[("d", 3)]), chunk(0, 0, b"data")],
+            "announced size",
+        ),
+        (
+            vec![offer(&[("e", 5)]), chunk(0, 0, b"data"), end(0, crc)],
+            "announced size",
+        ),
+        (
+            vec![offer(&[("f", 4)]), chunk(0, 0, b"data"), Frame::Finish],
+            "out of order",
+        ),
+        (
+            vec![offer(&[("g", 4)]), Frame::Refused("gone".into())],
+            "gone",
+        ),
+        (vec![offer(&[("h", 4)]), Frame::Pong(1)], "unexpected pong"),
+    ] {
+        // The slot of the transfer before may still be held by its disk side.
+        let mut heard = verdict(&one, &frames).await;
+        while refusal(&heard).contains("earlier transfer") {
+            heard = verdict(&one, &frames).await;
+        }
+        assert!(refusal(&heard).contains(reason), "{heard:?} for {reason}");
+    }
+    assert!(!two.dir.path().join("escaped").exists());
+    let good = [
+        offer(&[("i", 4)]),
+        chunk(0, 0, b"data"),
+        end(0, crc),
+        Frame::Finish,
+    ];
+    let mut heard = verdict(&one, &good).await;
+    while heard != Frame::Done {
+        assert!(refusal(&heard).contains("earlier transfer"), "{heard:?}");
+        heard = verdict(&one, &good).await;
+    }
+    let (_, received) = arrived(&mut two).await;
+    assert_eq!(contents(&received.dir)["i"], b"data");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_taken_over_leaves_nothing() {
+    let mut two = Setup::new(2).await;
+    two.takes_snapshots = false;
+    let mut one = Setup::new(1).await.knows(2, &two.url).start();
+    let mut two = two.knows(1, &one.url).start();
+    one.connected(2).await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    arrived(&mut two).await;
+    assert!(contents(&two.dir.path().join("incoming")).is_empty());
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_reported_to_both_sides() {
+    let (mut one, mut two) = pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    // A file where the directory should be: every write below it fails.
+    let incoming = two.dir.path().join("incoming");
+    fs::remove_dir(&incoming).unwrap();
+    fs::write(&incoming, b"").unwrap();
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    two.until(1, |s| s.snapshots_received.failures == 1).await;
+    // The other way round: a directory among the files cannot be sent.
+    fs::create_dir(sent.dir.join("nested")).unwrap();
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    // Messages flow all the while.
+    one.send(2, message(APPEND, 1, 0));
+    assert_eq!(number_of(&two.next_message().await), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_falls_silent_costs_only_its_transfer() {
+    let (mut one, proxy, _two) = proxied_pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &[("a.sst", 20_000_000)]);
+    proxy.set(Mode::Stall);
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    assert_eq!(one.stats(2).snapshots_sent.in_flight, 0);
+    assert_eq!(one.stats(2).snapshots_sent.failures, 1);
+}
+
+#[tokio::test]
+async fn one_snapshot_at_a_time_goes_to_a_peer() {
+    let (mut one, proxy, _two) = proxied_pair().await;
+    let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
+    proxy.set(Mode::Stall);
+    send(&one, &sent);
+    one.until(2, |s| s.snapshots_sent.in_flight == 1).await;
+    send(&one, &sent);
+    assert!(!outcome(&mut one).await);
+    assert_eq!(one.stats(2).snapshots_sent.in_flight, 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_received_and_did_not_take_is_cleared() {
+    let two = Setup::new(2).await;
+    let incoming = two.config.incoming_dir.clone();
+    fs::create_dir_all(incoming.join("1-1-1-0")).unwrap();
+    fs::create_dir_all(incoming.join("1-1-2-0.partial")).unwrap();
+    let two = two.start();
+    assert!(!incoming.join("1-1-1-0").exists());
+    assert!(incoming.join("1-1-2-0.partial").exists());
+    drop(two);
+}

@@ -1,0 +1,200 @@
+//! Reading what a watcher has missed, from the ring if it still has it, else from [`History`].
+//!
+//! Pages are read by a small pool of threads that may block, and never by a dispatcher. They hold no
+//! lock. A page covers whole revisions, and says where the next one begins.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossbeam::channel::Receiver;
+
+use super::group::Interest;
+use super::port::Mailbox;
+use super::ring::{Entry, Next, Ring};
+use super::{History, HistoryError};
+use crate::base::change::Change;
+use crate::base::ids::Revision;
+
+/// Distinct revisions in one catch-up response; what etcd keeps to.
+const PAGE_REVISIONS: usize = 1000;
+/// Bytes of one page after which no other revision is added. A quarter of the size at which etcd splits
+/// responses: large enough to amortise a read, small enough to let other streams have their turn.
+const PAGE_BYTES: usize = 512 << 10;
+
+/// Encoded events of one interest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Page {
+    /// The events; may be none.
+    pub body: Bytes,
+    /// How many they are.
+    pub events: usize,
+    /// The first revision that the page does not cover.
+    pub next: Revision,
+}
+
+/// A page that a dispatcher asks for.
+#[derive(Debug)]
+pub(super) struct ReadJob {
+    pub id: u64,
+    pub interest: Arc<Interest>,
+    pub from: Revision,
+    /// Where the page goes.
+    pub mailbox: Arc<Mailbox>,
+}
+
+/// The outcome of a [`ReadJob`].
+#[derive(Debug)]
+pub(super) struct PageRead {
+    pub id: u64,
+    pub page: Result<Page, HistoryError>,
+}
+
+/// One thread of the pool.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub ring: Arc<Ring>,
+    pub history: Arc<dyn History>,
+    pub jobs: Receiver<ReadJob>,
+}
+
+impl Reader {
+    /// Works until every dispatcher is gone.
+    pub(super) fn run(&self) {
+        while let Ok(job) = self.jobs.recv() {
+            self.perform(&job);
+        }
+    }
+
+    pub(super) fn perform(&self, job: &ReadJob) {
+        // Asked for late, so that little is missing once the page arrives.
+        let upto = job.mailbox.revision();
+        let page = self.read(&job.interest, job.from, upto);
+        job.mailbox.deliver(PageRead { id: job.id, page });
+    }
+
+    fn read(
+        &self,
+        interest: &Interest,
+        from: Revision,
+        upto: Revision,
+    ) -> Result<Page, HistoryError> {
+        // At the compacted revision history knows to leave out the previous values; below, to refuse.
+        if from > self.history.compacted()
+            && let Some(page) = from_ring(&self.ring, interest, from, upto, usize::MAX)
+        {
+            return Ok(page);
+        }
+        let read = self
+            .history
+            .changes(&interest.range, from, upto, PAGE_REVISIONS, PAGE_BYTES)?;
+        if read.next <= from {
+            let stuck = format!("history has no changes from revision {from} on");
+            return Err(HistoryError::Storage(stuck));
+        }
+        let mut body = Vec::new();
+        let encoded = read.changes.iter().filter(|c| interest.put(&mut body, c));
+        let events = encoded.count();
+        let body = body.into();
+        let next = read.next;
+        Ok(Page { body, events, next })
+    }
+}
+
+/// A page of the ring's changes from `from` up to and including `upto`, which is published, looking at
+/// about `max_entries` of them. `None` if the ring does not reach back that far.
+pub(super) fn from_ring(
+    ring: &Ring,
+    interest: &Interest,
+    from: Revision,
+    upto: Revision,
+    max_entries: usize,
+) -> Option<Page> {
+    let mut cursor = ring.seek(from)?;
+    let published = ring.published();
+    let mut page = Builder::new(interest, from);
+    let next = loop {
+        match cursor.peek(ring, published) {
+            Next::Entry(Entry::Change(change)) => {
+                let revision = change.id.revision;
+                if revision > upto {
+                    break upto.next();
+                }
+                if revision > page.revision && page.is_full(max_entries) {
+                    break revision;
+                }
+                page.add(change);
+            }
+            Next::End => break upto.next(),
+            // What is read so far ends at a revision.
+            Next::Entry(Entry::Jump(_)) => break page.revision.next(),
+            // What is read so far may end inside one.
+            Next::Lapped => break page.cut(),
+        }
+        cursor.advance();
+    };
+    (next > from).then(|| page.finish(next))
+}
+
+/// A page that is being read from the ring.
+struct Builder<'a> {
+    interest: &'a Interest,
+    body: Vec<u8>,
+    events: usize,
+    entries: usize,
+    /// Distinct revisions among the events.
+    revisions: usize,
+    /// Revision of the last entry, and body and events before it.
+    revision: Revision,
+    before: (usize, usize),
+}
+
+impl<'a> Builder<'a> {
+    const fn new(interest: &'a Interest, from: Revision) -> Self {
+        Self {
+            interest,
+            body: Vec::new(),
+            events: 0,
+            entries: 0,
+            revisions: 0,
+            revision: Revision(from.get() - 1),
+            before: (0, 0),
+        }
+    }
+
+    fn is_full(&self, max_entries: usize) -> bool {
+        self.revisions >= PAGE_REVISIONS
+            || self.body.len() >= PAGE_BYTES
+            || self.entries >= max_entries
+    }
+
+    fn add(&mut self, change: &Change) {
+        self.entries += 1;
+        if change.id.revision > self.revision {
+            self.revision = change.id.revision;
+            self.before = (self.body.len(), self.events);
+        }
+        if self.interest.range.contains(&change.key) && self.interest.put(&mut self.body, change) {
+            self.revisions += usize::from(self.events == self.before.1);
+            self.events += 1;
+        }
+    }
+
+    /// Takes back the last revision, which may be incomplete.
+    fn cut(&mut self) -> Revision {
+        self.body.truncate(self.before.0);
+        self.events = self.before.1;
+        self.revision
+    }
+
+    fn finish(self, next: Revision) -> Page {
+        Page {
+            body: self.body.into(),
+            events: self.events,
+            next,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "catch_up_test.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+//! What a hub is told at its start.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crate::base::ids::{ClusterId, MemberId};
+
+/// Identity and limits of a [`Hub`](super::Hub).
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// Goes into every response header.
+    pub cluster_id: ClusterId,
+    /// Goes into every response header.
+    pub member_id: MemberId,
+    /// The current raft term, for the response headers.
+    pub term: Arc<AtomicU64>,
+    /// Dispatcher threads; at least one.
+    pub dispatchers: usize,
+    /// Threads that read history for watchers that are behind; at least one.
+    pub history_threads: usize,
+    /// Bytes of changes that the ring keeps.
+    pub ring_bytes: usize,
+    /// Segments that the ring keeps, whatever their bytes.
+    pub ring_segments: usize,
+    /// Changes in one segment.
+    pub segment_changes: usize,
+    /// Time between periodic progress notifications; raised to 100 ms, stretched by up to 10 % for
+    /// each stream so that they do not come all at once.
+    pub progress_interval: Duration,
+    /// Size from which responses of watchers that allow it are split.
+    pub fragment_bytes: usize,
+    /// While events come without pause, a dispatcher sends at most this often.
+    pub coalesce: Duration,
+    /// Responses that may wait for one stream's reader.
+    pub stream_buffer_frames: usize,
+    /// Bytes that may wait for one stream's reader.
+    pub stream_buffer_bytes: usize,
+    /// Bytes that may wait for all readers together; beyond it each stream keeps one response.
+    pub buffer_bytes: usize,
+    /// Open streams.
+    pub max_streams: usize,
+    /// Watchers of one stream.
+    pub max_stream_watchers: usize,
+    /// Watchers of all streams.
+    pub max_watchers: usize,
+}
+
+impl HubConfig {
+    /// The defaults, for one dispatcher.
+    ///
+    /// The ring keeps 64 MiB or 256 Ki changes: seconds of a heavy load, enough for a stream that was
+    /// slow for a moment. A stream may fall 1 MiB or 128 responses behind before it is left to catch-up,
+    /// all streams together 256 MiB. The limits on streams and watchers only stop what cannot be meant.
+    pub fn new(cluster_id: ClusterId, member_id: MemberId, term: Arc<AtomicU64>) -> Self {
+        Self {
+            cluster_id,
+            member_id,
+            term,
+            dispatchers: 1,
+            history_threads: 2,
+            ring_bytes: 64 << 20,
+            ring_segments: 256,
+            segment_changes: 1024,
+            progress_interval: Duration::from_secs(600),
+            fragment_bytes: 2 << 20,
+            coalesce: Duration::from_micros(200),
+            stream_buffer_frames: 128,
+            stream_buffer_bytes: 1 << 20,
+            buffer_bytes: 256 << 20,
+            max_streams: 1 << 20,
+            max_stream_watchers: 1 << 20,
+            max_watchers: 4 << 20,
+        }
+    }
+}

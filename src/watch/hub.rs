@@ -1,0 +1,230 @@
+//! The facade: one hub for each store.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam::channel::{self, Sender};
+
+use super::catch_up::{ReadJob, Reader};
+use super::config::HubConfig;
+use super::dispatcher::{Dispatcher, MAX_READS};
+use super::frame::Stamp;
+use super::outbox::OutboxLimits;
+use super::port::{Mailbox, Port};
+use super::ring::{Ring, RingLimits, RingWriter};
+use super::{History, WatchFrames, WatchRequests};
+use crate::base::change::Change;
+use crate::base::ids::Revision;
+use crate::base::shutdown::Lifecycle;
+
+/// What the threads of a hub share; none of it is locked.
+pub(super) struct HubState {
+    pub config: HubConfig,
+    pub ring: Arc<Ring>,
+    pub history: Arc<dyn History>,
+    pub counters: Counters,
+}
+
+impl HubState {
+    /// The header of responses at `revision`.
+    pub(super) fn stamp(&self, revision: Revision) -> Stamp {
+        Stamp {
+            cluster_id: self.config.cluster_id,
+            member_id: self.config.member_id,
+            revision,
+            term: self.config.term.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Kept by the dispatchers, read by anyone.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub streams: AtomicUsize,
+    pub watchers: AtomicUsize,
+    pub behind: AtomicUsize,
+    pub delivered: AtomicU64,
+}
+
+/// What a hub is doing, for metrics. The numbers are read one after the other while it works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HubStats {
+    /// Open streams.
+    pub streams: usize,
+    /// Watchers, without those that were cancelled because of compaction.
+    pub watchers: usize,
+    /// Watchers that follow the ring, or wait for a future revision.
+    pub synced: usize,
+    /// Watchers that have yet to catch up.
+    pub behind: usize,
+    /// Events handed to streams since the start.
+    pub delivered_events: u64,
+    /// Responses that wait for their readers.
+    pub pending_responses: usize,
+    /// Memory of those responses.
+    pub pending_bytes: usize,
+}
+
+/// Serves watch streams. Cheap to clone; every clone is the same hub.
+#[derive(Clone)]
+pub struct Hub {
+    state: Arc<HubState>,
+    limits: Arc<OutboxLimits>,
+    mailboxes: Arc<[Arc<Mailbox>]>,
+    opened: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hub").field(&self.stats()).finish()
+    }
+}
+
+/// A hub whose threads have not been started.
+pub(super) struct Parts {
+    pub hub: Hub,
+    pub publisher: Publisher,
+    pub dispatchers: Vec<Dispatcher>,
+    pub reader: Reader,
+}
+
+impl Hub {
+    /// Starts a hub for a store that is at revision `start`, with threads that end when `life` is
+    /// stopped.
+    ///
+    /// # Errors
+    /// What the system says when it cannot start a thread.
+    pub fn start(
+        config: HubConfig,
+        history: Arc<dyn History>,
+        life: &Lifecycle,
+        start: Revision,
+    ) -> io::Result<(Self, Publisher)> {
+        let history_threads = config.history_threads.max(1);
+        let parts = Self::assemble(config, history, start);
+        for dispatcher in parts.dispatchers {
+            let stop = life.clone();
+            life.thread("watch-dispatch", move || dispatcher.run(&stop))?;
+        }
+        for _ in 0..history_threads {
+            let reader = parts.reader.clone();
+            life.thread("watch-history", move || reader.run())?;
+        }
+        Ok((parts.hub, parts.publisher))
+    }
+
+    pub(super) fn assemble(config: HubConfig, history: Arc<dyn History>, start: Revision) -> Parts {
+        let limits = RingLimits {
+            segment_slots: config.segment_changes,
+            segments: config.ring_segments,
+            bytes: config.ring_bytes,
+        };
+        let (writer, ring) = RingWriter::new(limits, start);
+        let count = config.dispatchers.max(1);
+        let mailboxes: Arc<[_]> = (0..count).map(|_| Arc::new(Mailbox::new(start))).collect();
+        // A place for every read that the dispatchers may have under way, so sending never waits.
+        let (sender, jobs) = channel::bounded(count * MAX_READS);
+        let hub = Self {
+            limits: Arc::new(outbox_limits(&config)),
+            state: Arc::new(HubState {
+                config,
+                ring: ring.clone(),
+                history: history.clone(),
+                counters: Counters::default(),
+            }),
+            mailboxes: mailboxes.clone(),
+            opened: Arc::default(),
+        };
+        Parts {
+            dispatchers: hub.dispatchers(&sender),
+            hub,
+            publisher: Publisher { writer, mailboxes },
+            reader: Reader {
+                ring,
+                history,
+                jobs,
+            },
+        }
+    }
+
+    fn dispatchers(&self, jobs: &Sender<ReadJob>) -> Vec<Dispatcher> {
+        let mailboxes = self.mailboxes.iter();
+        mailboxes
+            .map(|mailbox| Dispatcher::new(self.state.clone(), mailbox.clone(), jobs.clone()))
+            .collect()
+    }
+
+    /// Opens a stream. `None` when the member is stopping or has too many streams.
+    pub fn open(&self) -> Option<(WatchRequests, WatchFrames)> {
+        if self.state.counters.streams.load(Ordering::Relaxed) >= self.state.config.max_streams {
+            return None;
+        }
+        let key = self.opened.fetch_add(1, Ordering::Relaxed);
+        let turn = usize::try_from(key).unwrap_or_default() % self.mailboxes.len();
+        let mailbox = self.mailboxes.get(turn)?.clone();
+        let port = Port::open(key, self.limits.clone(), mailbox)?;
+        Some((WatchRequests::new(port.clone()), WatchFrames::new(port)))
+    }
+
+    /// What the hub is doing now.
+    pub fn stats(&self) -> HubStats {
+        let counters = &self.state.counters;
+        let watchers = counters.watchers.load(Ordering::Relaxed);
+        let behind = counters.behind.load(Ordering::Relaxed).min(watchers);
+        HubStats {
+            streams: counters.streams.load(Ordering::Relaxed),
+            watchers,
+            synced: watchers - behind,
+            behind,
+            delivered_events: counters.delivered.load(Ordering::Relaxed),
+            pending_responses: self.limits.waiting_frames.load(Ordering::Relaxed),
+            pending_bytes: self.limits.waiting_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn outbox_limits(config: &HubConfig) -> OutboxLimits {
+    OutboxLimits {
+        frames: config.stream_buffer_frames,
+        bytes: config.stream_buffer_bytes,
+        hub_bytes: config.buffer_bytes,
+        waiting_frames: AtomicUsize::new(0),
+        waiting_bytes: AtomicUsize::new(0),
+    }
+}
+
+/// The apply thread's end: the only writer of the ring. Never waits for a reader and shares no lock with
+/// one.
+#[derive(Debug)]
+pub struct Publisher {
+    writer: RingWriter,
+    mailboxes: Arc<[Arc<Mailbox>]>,
+}
+
+impl Publisher {
+    /// Shows changes to the watchers: whole revisions, in order, after the last ones, and already
+    /// readable as history. Waiters of these changes are answered after this returns, so that whoever
+    /// saw an answer and then creates a watcher "from now on" does not see its own write.
+    pub fn publish(&mut self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        self.writer.publish(changes);
+        self.hint();
+    }
+
+    /// The store is at `revision` now and the changes up to it were not published (a snapshot was
+    /// installed). Every watcher reads on from history.
+    pub fn reset(&mut self, revision: Revision) {
+        self.writer.jump(revision);
+        self.hint();
+    }
+
+    fn hint(&self) {
+        self.mailboxes
+            .iter()
+            .for_each(|mailbox| mailbox.wake.hint());
+    }
+}

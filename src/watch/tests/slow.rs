@@ -1,0 +1,217 @@
+//! Streams that are not read: what they cost, and what they get once they are read again (I8).
+
+use crate::base::ids::Revision;
+use crate::watch::testing::{Rig, config, prefix, revisions, spec};
+use crate::watch::{HubConfig, WatchRequest, WatchSpec};
+
+/// Little of everything, so that a few changes fill any of it.
+fn tiny() -> HubConfig {
+    HubConfig {
+        segment_changes: 4,
+        ring_segments: 3,
+        stream_buffer_frames: 2,
+        ..config()
+    }
+}
+
+#[test]
+fn a_stopped_reader_keeps_only_its_next_revision_and_misses_nothing() {
+    let mut rig = Rig::new(tiny());
+    let mut client = rig.client();
+    rig.create(&mut client, spec(prefix("k/")));
+    for _ in 0..100 {
+        rig.put("k/a");
+        rig.settle();
+    }
+    let stats = rig.hub.stats();
+    assert!(stats.pending_responses <= 2, "{stats:?}");
+    assert_eq!((stats.behind, stats.synced), (1, 0));
+    // Far more than the ring holds was missed.
+    assert_eq!(
+        revisions(&rig.read(&mut client)),
+        (2..=101).collect::<Vec<_>>()
+    );
+    assert!(rig.history.reads.load(std::sync::atomic::Ordering::SeqCst) > 0);
+    assert_eq!(rig.hub.stats().synced, 1);
+    rig.put("k/a");
+    assert_eq!(revisions(&rig.read(&mut client)), [102]);
+}
+
+#[test]
+fn a_short_stop_is_made_up_from_the_ring() {
+    let mut rig = Rig::new(HubConfig {
+        segment_changes: 1024,
+        ..tiny()
+    });
+    let mut client = rig.client();
+    rig.create(&mut client, spec(prefix("k/")));
+    for _ in 0..100 {
+        rig.put("k/a");
+        rig.settle();
+    }
+    assert_eq!(
+        revisions(&rig.read(&mut client)),
+        (2..=101).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        rig.history.reads.load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
+}
+
+#[test]
+fn a_slow_stream_costs_the_others_nothing() {
+    let mut rig = Rig::new(tiny());
+    let (mut slow, mut quick) = (rig.client(), rig.client());
+    rig.create(&mut slow, spec(prefix("k/")));
+    rig.create(&mut quick, spec(prefix("k/")));
+    for revision in 2..50 {
+        rig.put("k/a");
+        rig.step(0);
+        // Without a single page being read for the slow one.
+        assert_eq!(revisions(&quick.drain()), [revision]);
+    }
+}
+
+#[test]
+fn a_reader_that_stops_past_a_compaction_is_told() {
+    let mut rig = Rig::new(tiny());
+    let mut client = rig.client();
+    rig.create(&mut client, spec(prefix("k/")));
+    for _ in 0..50 {
+        rig.put("k/a");
+        rig.settle();
+    }
+    rig.history.compact(40);
+    let responses = rig.read(&mut client);
+    let received = revisions(&responses);
+    assert_eq!(received, (2..2 + received.len() as i64).collect::<Vec<_>>());
+    let last = responses.last().unwrap();
+    assert_eq!(
+        (last.canceled, last.compact_revision, last.revision),
+        (true, 40, 0)
+    );
+}
+
+#[test]
+fn a_compaction_between_pages_cancels_and_leaves_no_gap() {
+    let mut rig = Rig::new(tiny());
+    for _ in 0..2500 {
+        rig.put("k/a");
+    }
+    rig.step(0);
+    let mut client = rig.client();
+    client.send(WatchRequest::Create(WatchSpec {
+        start: Some(Revision(2)),
+        ..spec(prefix("k/"))
+    }));
+    rig.step(1);
+    rig.step(0);
+    rig.history.compact(2000);
+    let responses = rig.read(&mut client);
+    assert_eq!(revisions(&responses), (2..1002).collect::<Vec<_>>());
+    assert_eq!(responses.last().map(|r| r.compact_revision), Some(2000));
+}
+
+#[test]
+fn memory_of_streams_that_are_never_read_is_bounded() {
+    let budget = 64 << 10;
+    let mut rig = Rig::new(HubConfig {
+        buffer_bytes: budget,
+        ..config()
+    });
+    let clients: Vec<_> = (0..200).map(|_| rig.client()).collect();
+    for (n, client) in clients.iter().enumerate() {
+        // Half of them catch up with events of their own, half of them follow the ring.
+        let start = (n % 2 == 0).then_some(Revision(2));
+        client.send(WatchRequest::Create(WatchSpec {
+            start,
+            ..spec(prefix("k/"))
+        }));
+    }
+    rig.settle();
+    for _ in 0..300 {
+        rig.commit(&[("k/a", Some(&[0; 2000]))]);
+        rig.settle();
+    }
+    let stats = rig.hub.stats();
+    assert_eq!(stats.streams, 200);
+    // Each stream may hold the answer to its request besides its part of the budget.
+    assert!(stats.pending_bytes <= budget + 200 * 1000, "{stats:?}");
+    assert_eq!(stats.behind, 200);
+}
+
+#[test]
+fn a_client_that_asks_without_reading_is_not_answered_for_ever() {
+    let mut rig = Rig::new(HubConfig {
+        stream_buffer_frames: 4,
+        ..config()
+    });
+    let client = rig.client();
+    let mut accepted = 0;
+    for _ in 0..1000 {
+        let request = WatchRequest::Create(spec(prefix("k/")));
+        let sent = futures::FutureExt::now_or_never(client.requests.send(request));
+        accepted += usize::from(sent.is_some());
+        rig.step(0);
+    }
+    assert!(accepted < 32, "{accepted} requests were taken");
+    assert_eq!(rig.hub.stats().pending_responses, 4);
+}
+
+#[test]
+fn watchers_that_fall_behind_together_read_together() {
+    let mut rig = Rig::new(tiny());
+    let mut clients: Vec<_> = (0..20).map(|_| rig.client()).collect();
+    for client in &mut clients {
+        rig.create(client, spec(prefix("k/")));
+    }
+    for _ in 0..100 {
+        rig.put("k/a");
+        rig.step(0);
+    }
+    let mut received = vec![Vec::new(); clients.len()];
+    for _ in 0..20 {
+        for (client, received) in clients.iter_mut().zip(&mut received) {
+            received.extend(revisions(&client.drain()));
+        }
+        rig.settle();
+    }
+    assert!(
+        received
+            .iter()
+            .all(|revisions| *revisions == (2..=101).collect::<Vec<_>>())
+    );
+    let reads = rig.history.reads.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(reads <= 3, "{reads} pages were read for the same events");
+}
+
+#[test]
+fn cancelling_while_a_page_is_read_leaves_nothing_behind() {
+    let mut rig = Rig::new(tiny());
+    for _ in 0..100 {
+        rig.put("k/a");
+    }
+    let mut client = rig.client();
+    let past = WatchSpec {
+        start: Some(Revision(2)),
+        ..spec(prefix("k/"))
+    };
+    client.send(WatchRequest::Create(past.clone()));
+    rig.step(0);
+    client.send(WatchRequest::Cancel(crate::base::ids::WatchId(0)));
+    rig.step(0);
+    // The page of the cancelled watcher is still under way; the next one must get its own.
+    let responses = rig.create(&mut client, past);
+    assert!(
+        responses
+            .iter()
+            .filter(|r| r.id == 0)
+            .all(|r| r.events.is_empty())
+    );
+    assert_eq!(revisions(&responses), (2..=101).collect::<Vec<_>>());
+    drop(client);
+    rig.settle();
+    let stats = rig.hub.stats();
+    assert_eq!((stats.streams, stats.watchers, stats.behind), (0, 0, 0));
+}

@@ -1,0 +1,28 @@
+//! What the cases stand on: server processes, raw clients, and a runner that names what failed.
+
+mod client;
+mod duplex;
+mod http;
+mod ports;
+mod program;
+mod reaper;
+mod requests;
+mod server;
+mod suite;
+
+pub use client::{Client, refused};
+pub use duplex::{KeepAlive, Watch};
+pub use http::{Answer, http_get, http_send};
+pub use ports::free_ports;
+pub use requests::*;
+pub use server::{Server, Settings, shared};
+pub(crate) use suite::cases;
+pub use suite::{Case, NamedCase, Suite};
+
+use std::time::Duration;
+
+/// How long anything may take before a case counts as hung. Not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to listen when nothing should arrive.
+pub const QUIET: Duration = Duration::from_millis(400);

@@ -1,0 +1,263 @@
+//! A server process: started, killed, paused, restarted on the same data.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::OnceCell;
+use tokio::time::sleep;
+
+use super::program::Program;
+use super::{Client, free_ports, http_get, reaper};
+
+/// A busy machine may take this long to bring a server up.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+const LOG_TAIL: usize = 6000;
+
+/// What a case asks of a server beyond the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    flags: Vec<String>,
+}
+
+impl Settings {
+    pub fn flag(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.flags.push(format!("--{name}={value}"));
+        self
+    }
+
+    /// A flag that etcd 3.5 knows as experimental.
+    pub fn renamed_flag(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        let flag = Program::get().renamed_flag(name);
+        self.flags.push(format!("{flag}={value}"));
+        self
+    }
+
+    /// Short elections, for cases that lose leaders.
+    pub fn quick_elections(self) -> Self {
+        self.flag("heartbeat-interval", 50)
+            .flag("election-timeout", 500)
+    }
+}
+
+/// One member of a cluster.
+#[derive(Debug)]
+pub struct Server {
+    name: String,
+    dir: PathBuf,
+    address: String,
+    peer_url: String,
+    flags: Vec<String>,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// A member that is not started yet.
+    pub fn prepare(name: &str) -> Self {
+        let ports = free_ports(2);
+        let dir = reaper::root().join(format!("{name}-{}", ports[0]));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self {
+            name: name.into(),
+            dir,
+            address: format!("127.0.0.1:{}", ports[0]),
+            peer_url: format!("http://127.0.0.1:{}", ports[1]),
+            flags: Vec::new(),
+            process: None,
+        }
+    }
+
+    /// Starts a server of its own and waits until it serves.
+    pub async fn start(settings: Settings) -> Self {
+        let mut member = Self::prepare("default");
+        member.flags = settings.flags;
+        let cluster = format!("default={}", member.peer_url);
+        member.configure(&cluster);
+        member.spawn();
+        member.ready().await;
+        member
+    }
+
+    /// A server of its own with default settings.
+    pub async fn fresh() -> Self {
+        Self::start(Settings::default()).await
+    }
+
+    pub fn add_flags(&mut self, settings: &Settings) {
+        self.flags.extend_from_slice(&settings.flags);
+    }
+
+    /// Sets the flags that say who this member is. `initial_cluster` names all members.
+    pub fn configure(&mut self, initial_cluster: &str) {
+        let client_url = format!("http://{}", self.address);
+        let data_dir = self.dir.join("data");
+        let identity = [
+            ("name", self.name.as_str()),
+            ("data-dir", data_dir.to_str().unwrap()),
+            ("listen-client-urls", &client_url),
+            ("advertise-client-urls", &client_url),
+            ("listen-peer-urls", &self.peer_url),
+            ("initial-advertise-peer-urls", &self.peer_url),
+            ("initial-cluster", initial_cluster),
+        ];
+        self.flags
+            .extend(identity.map(|(name, value)| format!("--{name}={value}")));
+    }
+
+    /// Starts the process without waiting for it to serve.
+    pub fn spawn(&mut self) {
+        assert!(self.process.is_none(), "{} runs already", self.name);
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
+        let child = Program::get()
+            .command()
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("the server command should start");
+        reaper::watch(child.id());
+        self.process = Some(child);
+    }
+
+    /// Waits until the member serves linearizable reads.
+    pub async fn ready(&mut self) {
+        self.wait_for("/readyz").await;
+    }
+
+    /// Waits until the member answers at all.
+    pub async fn alive(&mut self) {
+        self.wait_for("/livez").await;
+    }
+
+    async fn wait_for(&mut self, path: &str) {
+        let up = tokio::time::timeout(START_LIMIT, self.poll(path)).await;
+        assert!(up.is_ok(), "{} is not up\n{}", self.name, self.log_tail());
+    }
+
+    async fn poll(&mut self, path: &str) {
+        loop {
+            let exited = self.process.as_mut().unwrap().try_wait().unwrap();
+            if let Some(status) = exited {
+                panic!("{} ended: {status}\n{}", self.name, self.log_tail());
+            }
+            match http_get(&self.address, path).await {
+                Ok(answer) if answer.status == 200 => return,
+                _ => sleep(POLL).await,
+            }
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `host:port` of the client listener.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn client_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn peer_url(&self) -> &str {
+        &self.peer_url
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A new connection.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    pub async fn http(&self, path: &str) -> super::Answer {
+        http_get(&self.address, path).await.unwrap()
+    }
+
+    fn pid(&self) -> Pid {
+        let process = self.process.as_ref().expect("the member runs");
+        Pid::from_child(process)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// SIGKILL, then waits for the process to be gone.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.reap();
+    }
+
+    /// SIGTERM, then waits for the process to end by itself.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.reap()
+    }
+
+    fn reap(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the member runs");
+        let status = process.wait().unwrap();
+        reaper::forget(process.id());
+        status
+    }
+
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_some_and(|process| process.try_wait().unwrap().is_none())
+    }
+
+    /// Starts again on the same data and waits until it serves.
+    pub async fn restart(&mut self) {
+        self.spawn();
+        self.ready().await;
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// The end of what the process wrote.
+    pub fn log_tail(&self) -> String {
+        let log = std::fs::read(self.log_path()).unwrap_or_default();
+        let tail = &log[log.len().saturating_sub(LOG_TAIL)..];
+        String::from_utf8_lossy(tail).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("log of {}:\n{}", self.name, self.log_tail());
+        }
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// The server that tests of this process share. Nobody may change its revision rules: no compaction, no
+/// alarms, no faults.
+pub async fn shared() -> &'static Server {
+    static SHARED: OnceCell<Server> = OnceCell::const_new();
+    SHARED.get_or_init(Server::fresh).await
+}
