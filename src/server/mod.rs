@@ -17,6 +17,7 @@ mod parts;
 #[cfg(test)]
 mod server_test;
 mod signals;
+mod systemd;
 mod terminal;
 mod up;
 
@@ -100,6 +101,7 @@ impl Server {
         life.task("readiness", async move {
             parts::ready(&waiting).await;
             tracing::info!("ready to serve client requests");
+            systemd::notify_ready();
         });
         Ok(Self {
             engine,
