@@ -76,7 +76,10 @@ mod tests {
         assert!(matches!(decode::<u8>(1, &[]), Err(CodecError::Empty)));
         assert!(matches!(
             decode::<u8>(1, &[2, 0]),
-            Err(CodecError::Version { found: 2, expected: 1 })
+            Err(CodecError::Version {
+                found: 2,
+                expected: 1
+            })
         ));
         assert!(matches!(
             decode::<u8>(1, &[1, 0, 0]),

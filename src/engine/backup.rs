@@ -121,7 +121,12 @@ impl Checkpoint {
 
     fn write(&self, pieces: PieceWriter<'_>) -> io::Result<()> {
         let mut archive = tar::Builder::new(io::BufWriter::with_capacity(PIECE, pieces));
-        append(&mut archive, Path::new(MANIFEST), self.manifest.len() as u64, &*self.manifest)?;
+        append(
+            &mut archive,
+            Path::new(MANIFEST),
+            self.manifest.len() as u64,
+            &*self.manifest,
+        )?;
         for (name, len) in &self.files {
             let file = File::open(self.dir.join(name))?;
             append(&mut archive, name, *len, io::Read::take(file, *len))?;

@@ -34,6 +34,7 @@ fn config(dir: &Path) -> EngineConfig {
         snapshot_catchup_entries: 100,
         fsync: true,
         progress_interval: Duration::from_secs(600),
+        auto_compaction: AutoCompaction::Off,
         store: StoreOptions::default(),
     }
 }
@@ -188,7 +189,11 @@ async fn a_streamed_range_adds_up_to_the_whole() {
     for n in 0..100 {
         engine.put(put(&format!("k{n:03}"), "v")).await.unwrap();
     }
-    for (limit, expected, more) in [(None, 100, false), (Some(25), 25, true), (Some(100), 100, false)] {
+    for (limit, expected, more) in [
+        (None, 100, false),
+        (Some(25), 25, true),
+        (Some(100), 100, false),
+    ] {
         let mut op = RangeOp::new(KeyRange::prefix(bytes("k")));
         op.limit = limit;
         let chunks = engine.range_stream(op, Consistency::Linearizable).await;
@@ -225,7 +230,10 @@ async fn leases_end_and_take_their_keys_with_them() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(engine.lease_keep_alive(id).await.unwrap().1, 0);
-    assert_eq!(engine.lease_time_to_live(id, false).await.unwrap().1.ttl, -1);
+    assert_eq!(
+        engine.lease_time_to_live(id, false).await.unwrap().1.ttl,
+        -1
+    );
     engine.stop().await;
 }
 
@@ -252,7 +260,10 @@ async fn a_watcher_from_now_on_does_not_see_an_acknowledged_write() {
         engine.put(put("k", "after")).await.unwrap();
         let event = frames.next().await.unwrap();
         let text = String::from_utf8_lossy(&event.body).into_owned();
-        assert!(text.contains("after") && !text.contains("before"), "round {round}");
+        assert!(
+            text.contains("after") && !text.contains("before"),
+            "round {round}"
+        );
     }
     engine.stop().await;
 }

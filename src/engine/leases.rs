@@ -65,11 +65,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::LeaseExists`], [`EngineError::LeaseTtlTooLarge`], and those of every command.
-    pub async fn lease_grant(
-        &self,
-        id: LeaseId,
-        ttl: i64,
-    ) -> EngineResult<(Header, LeaseId, i64)> {
+    pub async fn lease_grant(&self, id: LeaseId, ttl: i64) -> EngineResult<(Header, LeaseId, i64)> {
         if ttl > MAX_TTL {
             return Err(EngineError::LeaseTtlTooLarge);
         }
@@ -126,7 +122,8 @@ impl Engine {
             info.granted_ttl = granted;
             info.ttl = left;
             if keys {
-                let read = move |_: &Self, view: &super::view::View| mvcc::lease::keys(&view.store, id);
+                let read =
+                    move |_: &Self, view: &super::view::View| mvcc::lease::keys(&view.store, id);
                 info.keys = self.read(false, None, read).await?.1;
             }
         }

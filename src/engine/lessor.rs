@@ -134,7 +134,11 @@ impl Lessor {
     /// Every lease, by deadline where there is one, then by id.
     pub(crate) fn list(&self) -> Vec<LeaseId> {
         let inner = self.inner.lock();
-        let mut ids: Vec<_> = inner.leases.iter().map(|(id, l)| (l.deadline, *id)).collect();
+        let mut ids: Vec<_> = inner
+            .leases
+            .iter()
+            .map(|(id, l)| (l.deadline, *id))
+            .collect();
         ids.sort_unstable();
         ids.into_iter().map(|(_, id)| id).collect()
     }

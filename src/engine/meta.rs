@@ -55,10 +55,7 @@ pub(crate) fn put_configuration(
     Ok(())
 }
 
-pub(crate) fn put_members(
-    session: &mut Session<'_>,
-    members: &[Member],
-) -> Result<(), CodecError> {
+pub(crate) fn put_members(session: &mut Session<'_>, members: &[Member]) -> Result<(), CodecError> {
     session.put_meta(MetaKey::Members, codec::encode(VERSION, &members)?);
     Ok(())
 }
@@ -68,7 +65,8 @@ pub(crate) fn applied_state(store: &Store) -> Result<Option<AppliedState>, MetaE
     let Some(configuration) = read::<Configuration>(store, MetaKey::Configuration)? else {
         return Ok(None);
     };
-    let applied = read::<Applied>(store, MetaKey::Applied)?.unwrap_or(Applied { index: 0, term: 0 });
+    let applied =
+        read::<Applied>(store, MetaKey::Applied)?.unwrap_or(Applied { index: 0, term: 0 });
     Ok(Some(AppliedState {
         index: applied.index,
         term: applied.term,
@@ -81,10 +79,7 @@ pub(crate) fn members(store: &Store) -> Result<Vec<Member>, MetaError> {
     Ok(read(store, MetaKey::Members)?.unwrap_or_default())
 }
 
-fn read<T: for<'de> Deserialize<'de>>(
-    store: &Store,
-    key: MetaKey,
-) -> Result<Option<T>, MetaError> {
+fn read<T: for<'de> Deserialize<'de>>(store: &Store, key: MetaKey) -> Result<Option<T>, MetaError> {
     store
         .meta(key)?
         .map(|bytes| codec::decode(VERSION, &bytes))

@@ -4,6 +4,7 @@
 //! writer of the state (`docs/invariants.md` states the order). Nothing here knows gRPC or HTTP.
 
 mod apply;
+mod auto_compaction;
 mod background;
 mod backup;
 mod command;
@@ -161,7 +162,11 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::put`] and [`Self::range`].
-    pub async fn txn(&self, txn: Txn, consistency: Consistency) -> EngineResult<(Header, TxnResult)> {
+    pub async fn txn(
+        &self,
+        txn: Txn,
+        consistency: Consistency,
+    ) -> EngineResult<(Header, TxnResult)> {
         if mvcc::read::is_read_only(&txn) {
             self.settle(consistency).await?;
             return self.read_txn(txn).await;

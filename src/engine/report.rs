@@ -16,8 +16,12 @@ impl Engine {
         let metrics = &self.inner.metrics.server;
         let status = self.inner.node.status();
         metrics.has_leader.set(i64::from(self.has_leader()));
-        metrics.is_leader.set(i64::from(status.role == Role::Leader));
-        metrics.is_learner.set(i64::from(status.role == Role::Learner));
+        metrics
+            .is_leader
+            .set(i64::from(status.role == Role::Leader));
+        metrics
+            .is_learner
+            .set(i64::from(status.role == Role::Learner));
         set(&metrics.proposals_committed, status.commit);
         set(&metrics.proposals_applied, self.inner.applied.get());
         set(&metrics.proposals_pending, self.inner.waiters.len() as u64);

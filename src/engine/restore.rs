@@ -118,12 +118,18 @@ fn verify(path: &Path) -> Result<(), RestoreError> {
     let file = open(path)?;
     let len = file.metadata().map_err(at(path))?.len();
     if len % 512 != CHECKSUM || len < 512 {
-        return Err(damaged(path, "its length is not that of an archive and a checksum"));
+        return Err(damaged(
+            path,
+            "its length is not that of an archive and a checksum",
+        ));
     }
     let mut content = io::BufReader::with_capacity(1 << 20, file);
     let mut hash = Sha256::new();
-    io::copy(&mut Read::take(&mut content, len - CHECKSUM), &mut HashWriter(&mut hash))
-        .map_err(at(path))?;
+    io::copy(
+        &mut Read::take(&mut content, len - CHECKSUM),
+        &mut HashWriter(&mut hash),
+    )
+    .map_err(at(path))?;
     let mut stored = [0; CHECKSUM as usize];
     content.read_exact(&mut stored).map_err(at(path))?;
     if hash.finalize().as_slice() != stored {

@@ -19,7 +19,7 @@ use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
 use super::members::Members;
 use super::state_dir::{StateDir, StateDirError};
-use super::types::Member;
+use super::types::{AutoCompaction, Member};
 use super::view::{StoreHistory, View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use super::{Engine, EngineResult, Inner, meta};
@@ -68,6 +68,8 @@ pub struct EngineConfig {
     pub fsync: bool,
     /// Time between progress notifications to idle watchers.
     pub progress_interval: Duration,
+    /// Which history is discarded without being asked.
+    pub auto_compaction: AutoCompaction,
     /// Storage settings.
     pub store: StoreOptions,
 }
@@ -229,6 +231,7 @@ impl Engine {
             life.thread("flusher", move || flusher.run())?,
         ]);
         let engine = Self { inner };
+        network.update_peers(&engine.peer_urls(), &[]);
         network.set_handler(Arc::new(PeerCalls(Arc::downgrade(&engine.inner))));
         network.attach(Arc::new(PeerInbox {
             node,
@@ -248,7 +251,20 @@ impl Engine {
             client_urls: config.client_urls.clone(),
             ..Member::default()
         };
+        life.task(
+            "auto-compaction",
+            self.clone().auto_compact(config.auto_compaction),
+        );
         life.task("publish-member", self.clone().publish_member(me));
+    }
+
+    /// The members and where they are reached, as the store has them: flags may have become stale.
+    fn peer_urls(&self) -> Vec<(MemberId, Vec<String>)> {
+        let members = self.inner.members.list();
+        let peers = members
+            .iter()
+            .map(|m| (MemberId(m.id), m.peer_urls.clone()));
+        peers.collect()
     }
 
     /// Tells the cluster this member's name and client URLs, until it has been heard.
@@ -387,7 +403,10 @@ impl Inbox for PeerInbox {
     }
 
     fn removed(&self, by: MemberId) {
-        self.life.fail("membership", &format!("member {by} says that this member has been removed from the cluster"));
+        self.life.fail(
+            "membership",
+            &format!("member {by} says that this member has been removed from the cluster"),
+        );
     }
 }
 

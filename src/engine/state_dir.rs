@@ -175,12 +175,7 @@ mod tests {
     use super::*;
 
     fn open(root: &Path) -> (StateDir, Store) {
-        StateDir::open(
-            root.to_owned(),
-            StoreOptions::default(),
-            Lifecycle::new(),
-        )
-        .unwrap()
+        StateDir::open(root.to_owned(), StoreOptions::default(), Lifecycle::new()).unwrap()
     }
 
     #[test]

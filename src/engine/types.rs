@@ -1,5 +1,7 @@
 //! What the facade takes and gives beyond the key-value operations of `mvcc::ops`.
 
+use std::time::Duration;
+
 use crate::base::ids::{ClusterId, LeaseId, MemberId, Revision};
 
 /// How fresh a read must be.
@@ -22,6 +24,17 @@ pub struct Header {
     pub revision: Revision,
     /// The raft term at that time.
     pub raft_term: u64,
+}
+
+/// Which history is discarded without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoCompaction {
+    /// None.
+    Off,
+    /// What is older than this.
+    Periodic(Duration),
+    /// All but this many revisions.
+    Revisions(i64),
 }
 
 /// A member of the cluster.

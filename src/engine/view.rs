@@ -43,10 +43,9 @@ impl Views {
 
     /// Runs a read on the current view.
     ///
-    /// Storage may drop history while a read follows it, but only history below a compacted revision that
-    /// was published before. So a read that found something missing, or that ends under a newer compacted
-    /// revision than its own, is either repeated at the now latest revision (`at` is `None`) or answered
-    /// with "compacted": never a guess.
+    /// A compaction that is written while a read runs may take away what the read needs. The store tells
+    /// the read so; at a given revision (`at`) that is the answer, at the latest one the read is repeated
+    /// on the view that the apply thread publishes right after its write.
     pub(crate) fn read<T>(
         &self,
         at: Option<Revision>,
@@ -54,17 +53,9 @@ impl Views {
     ) -> Result<(T, mvcc::State), EngineError> {
         loop {
             let view = self.load();
-            let result = read(&view);
-            let compacted = self.load().state.compacted;
-            let wanted = at.unwrap_or(view.state.revision);
-            let overtaken = compacted != view.state.compacted && compacted > Some(wanted);
-            match result {
-                Err(MvccError::Compacted) | Ok(_) if overtaken => {
-                    if at.is_some() {
-                        return Err(EngineError::Compacted);
-                    }
-                }
+            match read(&view) {
                 Ok(value) => return Ok((value, view.state)),
+                Err(MvccError::Compacted) if at.is_none() => std::thread::yield_now(),
                 Err(error) => return Err(error.into()),
             }
         }

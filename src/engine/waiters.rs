@@ -191,7 +191,13 @@ mod tests {
         let waiters = Waiters::new(1, 10);
         let (request, mut waiting) = waiters.enter();
         waiters.answer(RequestId { boot: 9, ..request }, answer());
-        waiters.answer(RequestId { member: 2, ..request }, answer());
+        waiters.answer(
+            RequestId {
+                member: 2,
+                ..request
+            },
+            answer(),
+        );
         assert_eq!(waiters.len(), 1);
         waiters.answer(request, answer());
         assert_eq!(waiting.answer().await.unwrap().revision, Revision(5));

@@ -15,6 +15,8 @@ mod status;
 mod version;
 pub mod wire;
 
+pub use version::SERVER as ETCD_VERSION;
+
 use std::sync::Arc;
 
 use crate::base::metrics::Metrics;

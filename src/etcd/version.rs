@@ -5,7 +5,7 @@
 //! which it believes of every version from 3.5.13 on.
 
 /// What `Status` and `/version` call the server.
-pub(crate) const SERVER: &str = "3.6.5";
+pub const SERVER: &str = "3.6.5";
 
 /// The API that every member of the cluster serves.
 pub(crate) const CLUSTER: &str = "3.6.0";

@@ -17,7 +17,7 @@ pub(super) struct Merged<'a> {
     head: Option<(&'a Bytes, &'a Bytes)>,
 }
 
-/// Which side the next record comes from.
+/// Which side the next record comes from. The end of both counts as stored.
 enum Side {
     Stored,
     Pending,
@@ -43,21 +43,20 @@ impl<'a> Merged<'a> {
     /// Key and record at the scan's place; `None` past the end.
     pub(super) fn row(&self) -> Result<Option<KeyValueRow<'_>>, MvccError> {
         match self.side()? {
-            None => Ok(None),
-            Some(Side::Stored) => Ok(self.stored.row()?),
-            Some(Side::Pending | Side::Both) => Ok(self
-                .head
-                .map(|(key, record)| (key.as_ref(), record.as_ref()))),
+            Side::Stored => Ok(self.stored.row()?),
+            Side::Pending | Side::Both => {
+                let head = self.head;
+                Ok(head.map(|(key, record)| (key.as_ref(), record.as_ref())))
+            }
         }
     }
 
     /// Moves on.
     pub(super) fn advance(&mut self) -> Result<(), MvccError> {
         match self.side()? {
-            None => {}
-            Some(Side::Stored) => self.stored.advance(),
-            Some(Side::Pending) => self.advance_pending(),
-            Some(Side::Both) => {
+            Side::Stored => self.stored.advance(),
+            Side::Pending => self.advance_pending(),
+            Side::Both => {
                 self.stored.advance();
                 self.advance_pending();
             }
@@ -69,17 +68,18 @@ impl<'a> Merged<'a> {
         self.head = self.pending.as_mut().and_then(Iterator::next);
     }
 
-    fn side(&self) -> Result<Option<Side>, MvccError> {
-        let stored = self.stored.row()?.map(|(key, _)| key);
-        Ok(match (stored, self.head.map(|(key, _)| key.as_ref())) {
-            (None, None) => None,
-            (Some(_), None) => Some(Side::Stored),
-            (None, Some(_)) => Some(Side::Pending),
-            (Some(stored), Some(pending)) => Some(match stored.cmp(pending) {
-                Ordering::Less => Side::Stored,
-                Ordering::Equal => Side::Both,
-                Ordering::Greater => Side::Pending,
-            }),
+    fn side(&self) -> Result<Side, MvccError> {
+        // Every read outside a session ends here.
+        let Some((pending, _)) = self.head else {
+            return Ok(Side::Stored);
+        };
+        let Some((stored, _)) = self.stored.row()? else {
+            return Ok(Side::Pending);
+        };
+        Ok(match stored.cmp(pending) {
+            Ordering::Less => Side::Stored,
+            Ordering::Equal => Side::Both,
+            Ordering::Greater => Side::Pending,
         })
     }
 }

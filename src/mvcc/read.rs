@@ -16,8 +16,8 @@ use crate::storage::Store;
 ///
 /// # Errors
 /// [`MvccError::Compacted`], [`MvccError::FutureRevision`], or a fatal one. A read at the latest revision
-/// can meet `Compacted` too, when a compaction to a later revision is carried out while it runs: the
-/// caller takes the state published since and reads again.
+/// can meet `Compacted` too, when a compaction to a later revision is written while it runs: the caller
+/// takes the state published since and reads again.
 pub fn range(store: &Store, state: State, op: &RangeOp) -> Result<RangeResult, MvccError> {
     read(store, state, op, None)
 }

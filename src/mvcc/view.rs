@@ -5,9 +5,9 @@
 //! change it replaced and carries the key-value before it. Events above the compacted revision are always
 //! there, so every revision that may be read can be reached.
 //!
-//! Physical removal goes on meanwhile. A view is taken first (a value, or a cursor), then the floor is
-//! looked at (`storage::gc` says why that order): if it is above the revision, something may be missing
-//! and the read is refused instead of answered wrongly.
+//! Compaction goes on meanwhile. A view is taken first (a value, or a cursor), then the floor is looked at
+//! (`storage::gc` says why in that order): if it is above the revision, the view may lack a tombstone or a
+//! link of the chain, and the read is refused instead of answered wrongly.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -214,7 +214,7 @@ impl<'a> View<'a> {
         }
         match self.store.event(id)? {
             Some(record) => read(StoredEvent::decode(&record)?),
-            // Below the floor it was dropped while this read went on; above it must be there.
+            // Below the floor it was removed while this read went on; above it must be there.
             None if id.revision < self.store.floor() => Err(MvccError::Compacted),
             None => Err(MvccError::Corrupt("an event is missing")),
         }

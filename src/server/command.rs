@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::snapshot::{self, SnapshotCommand};
 use super::terminal::{complain, say};
 use super::{Server, StartError, limits, log, parts, signals, up};
 use crate::base::shutdown::Lifecycle;
+use crate::bench::{self, BenchOptions};
 use crate::config::{self, MemberConfig, Request};
 
 /// A link of this name makes the binary behave as `holdfast server`.
@@ -43,6 +45,11 @@ enum Command {
         )]
         flags: Vec<OsString>,
     },
+    /// Put load on any etcd endpoint and report rates, percentiles and CPU time
+    Bench(BenchOptions),
+    /// Look into or restore what `etcdctl snapshot save` saved
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Start a cluster of several members on this machine, for trying out
     Up(up::UpOptions),
 }
@@ -60,10 +67,28 @@ pub fn run(
         Ok(line) => match line.command {
             Command::Server { flags } => server("holdfast server", flags, env),
             Command::Up(options) => up::run(&options),
+            Command::Bench(options) => bench(options),
+            Command::Snapshot(command) => snapshot::run(command),
         },
         Err(error) => {
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn bench(options: BenchOptions) -> ExitCode {
+    let run = || -> Result<(), Box<dyn std::error::Error>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(bench::run(options))?)
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("holdfast bench: {error}"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -17,6 +17,7 @@ mod parts;
 #[cfg(test)]
 mod server_test;
 mod signals;
+mod snapshot;
 mod systemd;
 mod terminal;
 mod up;
@@ -35,6 +36,7 @@ use self::connection::Serving;
 use self::data_dir::{DataDir, Origin};
 use self::listen::Listeners;
 use self::parts::Routers;
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::MemberConfig;
 use crate::engine::Engine;
@@ -82,8 +84,9 @@ impl Server {
             dir.claim(origin.identity(), &config.cluster.token)?;
         }
         announce(config, &dir, &origin);
-        let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &life).await?;
-        let routers = parts::routers(config, &engine);
+        let metrics = Arc::new(Metrics::new());
+        let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &metrics, &life)?;
+        let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,
             &config.keepalive,
@@ -129,7 +132,7 @@ impl Server {
                 tracing::warn!("stopping with requests unanswered");
             }
         }
-        self.life.stop();
+        self.engine.stop().await;
         self.serving.finish(GOODBYE).await;
         tracing::info!(data_dir = %self.dir.path().display(), "closed server");
     }

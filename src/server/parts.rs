@@ -1,19 +1,24 @@
 //! The parts that a member is made of, and how they are begun and ended. `server` decides when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
 use crate::base::ids::MemberId;
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
-use crate::config::MemberConfig;
-use crate::engine::{Consistency, Engine, EngineError, Member};
+use crate::config::{self, BootstrapMember, MemberConfig, Url};
+use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
+use crate::etcd::{self, EtcdContext, EtcdSettings};
+use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
+use crate::storage::StoreOptions;
 
-/// The version of etcd whose API is served, as clients and operators are told.
-pub(super) const ETCD_VERSION: &str = "3.6.5";
+pub(super) use crate::etcd::ETCD_VERSION;
 
 /// What the member answers with.
 #[derive(Debug, Clone)]
@@ -29,21 +34,108 @@ pub(super) struct Routers {
 ///
 /// # Errors
 /// [`StartError::Store`] when the state does not open.
-pub(super) async fn start_engine(
-    _config: &MemberConfig,
-    _dir: &DataDir,
-    _origin: &Origin,
-    _peers: Vec<TcpListener>,
-    _life: &Lifecycle,
+pub(super) fn start_engine(
+    config: &MemberConfig,
+    dir: &DataDir,
+    origin: &Origin,
+    peers: Vec<TcpListener>,
+    metrics: &Arc<Metrics>,
+    life: &Lifecycle,
 ) -> Result<Engine, StartError> {
-    Ok(Engine {})
+    let failed = |reason: String| StartError::Store {
+        dir: dir.path().to_owned(),
+        reason,
+    };
+    let engine = engine_config(config, dir, origin);
+    let network = peer_config(config, dir, origin);
+    let network = PeerNetwork::start(network, Handle::current(), life)
+        .map_err(|error| failed(error.to_string()))?;
+    let engine = Engine::start(&engine, &network, metrics, life)
+        .map_err(|error| failed(error.to_string()))?;
+    for listener in peers {
+        let network = Arc::clone(&network);
+        life.task("peer-accept", async move { network.serve(listener).await });
+    }
+    Ok(engine)
+}
+
+fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> EngineConfig {
+    let identity = origin.identity();
+    let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
+    EngineConfig {
+        data_dir: dir.path().to_owned(),
+        cluster_id: identity.cluster_id,
+        member_id: identity.member_id,
+        name: config.name.clone(),
+        client_urls: texts(&config.cluster.advertise_client_urls),
+        initial_members: first_members(origin),
+        heartbeat: config.raft.heartbeat,
+        election_ticks: usize::try_from(ticks).unwrap_or(usize::MAX),
+        max_request_bytes: size(config.limits.max_request_bytes),
+        snapshot_catchup_entries: config.raft.catchup_entries,
+        fsync: true,
+        progress_interval: config.watch_progress_interval,
+        auto_compaction: match config.auto_compaction {
+            config::AutoCompaction::Off => AutoCompaction::Off,
+            config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
+            config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
+        },
+        store: StoreOptions::default(),
+    }
+}
+
+/// The members that a new cluster begins with. Their names are published by themselves once they run.
+pub(super) fn first_members(origin: &Origin) -> Vec<Member> {
+    let Origin::Fresh(bootstrap) = origin else {
+        return Vec::new();
+    };
+    let member = |member: &BootstrapMember| Member {
+        id: member.id.0,
+        peer_urls: texts(&member.peer_urls),
+        ..Member::default()
+    };
+    bootstrap.members.iter().map(member).collect()
+}
+
+/// The network of this member; the engine tells it who the members are.
+fn peer_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> PeerConfig {
+    let identity = origin.identity();
+    PeerConfig {
+        cluster_id: identity.cluster_id,
+        member_id: identity.member_id,
+        advertised_urls: texts(&config.cluster.advertise_peer_urls),
+        peers: Vec::new(),
+        removed: Vec::new(),
+        incoming_dir: dir.incoming(),
+        heartbeat: config.raft.heartbeat,
+        max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
+    }
+}
+
+fn texts(urls: &[Url]) -> Vec<String> {
+    urls.iter().map(ToString::to_string).collect()
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The pages and services over the store.
-pub(super) fn routers(_config: &MemberConfig, _engine: &Engine) -> Routers {
+pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metrics>) -> Routers {
+    let context = EtcdContext {
+        engine: engine.clone(),
+        metrics,
+        settings: EtcdSettings {
+            max_request_bytes: size(config.limits.max_request_bytes),
+            max_txn_ops: size(config.limits.max_txn_ops),
+            quota_bytes: config.limits.quota_bytes.unwrap_or(0),
+            cors: config.http.cors.clone(),
+            host_whitelist: config.http.host_whitelist.clone(),
+        },
+    };
     Routers {
-        client: Router::new(),
-        metrics: Router::new(),
+        client: etcd::router(&context),
+        metrics: etcd::metrics_router(&context),
     }
 }
 

@@ -1,16 +1,18 @@
-//! Physical removal of what compaction made invisible.
+//! What compaction makes unreadable, and its physical removal.
 //!
-//! Compaction to revision C is logical first: the state says C and reads below it are refused. Then
-//! [`Store::drop_history`] removes whole files of events below C and lets RocksDB's compactions drop the
-//! tombstones of `current` that are at or below the *floor*. Nothing scans the key space, nothing pauses.
+//! Compaction to revision C is logical first: the state says C, and from the moment that state is written
+//! reads below C are refused. Then [`Store::drop_history`] removes whole files of events below C and lets
+//! RocksDB's compactions drop the tombstones of `current` at or below C. Nothing scans the key space,
+//! nothing pauses.
 //!
-//! Two rules make it safe:
-//! - The floor never passes the compacted revision that is **on disk**. Deleting files is durable at once
-//!   while recent writes are not, so after a crash the store may be an older one: replaying the log over
-//!   it must find every event and tombstone that the older state may still ask for.
-//! - The floor rises **before** anything is dropped, and a reader looks at it **after** it took its view
-//!   (cursor or value). A view that could lack something for revision R is therefore seen as such: floor
-//!   above R.
+//! Two marks, which only rise, make it safe:
+//! - The *floor* is the compacted revision of the state that was written last. It rises **before** the
+//!   batch is written, and a reader looks at it **after** it took its view (cursor or value). From then on
+//!   tombstones at or below C may be missing, and a change may name no predecessor where there was one
+//!   below C; a view that could have met either for revision R is seen as such: floor above R.
+//! - *Removable* is what the filter goes by. It never passes the compacted revision that is **on disk**.
+//!   Removal is durable at once while recent writes are not, so after a crash the store may be an older
+//!   one: replaying the log over it must find every event and tombstone that the older state may ask for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,25 +26,24 @@ use super::records::Record;
 use super::store::{Family, Store, unlogged};
 use crate::base::ids::{ChangeId, Revision};
 
-/// The revision below which events may be gone, and at or below which tombstones may be gone.
+/// A revision that only rises, shared between threads.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Floor(Arc<AtomicI64>);
+pub(super) struct Mark(Arc<AtomicI64>);
 
-impl Floor {
+impl Mark {
     pub(super) fn get(&self) -> Revision {
         Revision(self.0.load(Ordering::Acquire))
     }
 
-    /// Raises the floor; it never sinks.
     pub(super) fn raise(&self, to: Revision) {
         self.0.fetch_max(to.0, Ordering::AcqRel);
     }
 
-    /// What RocksDB asks for each record of `current` that it rewrites.
+    /// What RocksDB asks for each record of `current` that it rewrites: whether a tombstone may go.
     pub(super) fn filter(&self) -> impl FnMut(u32, &[u8], &[u8]) -> Decision + Send + 'static {
-        let floor = self.clone();
+        let removable = self.clone();
         move |_level, _key, record| match Record::decode(record) {
-            Ok(Record::Tombstone { id }) if id.revision <= floor.get() => Decision::Remove,
+            Ok(Record::Tombstone { id }) if id.revision <= removable.get() => Decision::Remove,
             // A record that does not decode is kept: whoever reads it reports it.
             _ => Decision::Keep,
         }
@@ -64,11 +65,11 @@ impl Store {
             return Ok(());
         }
         self.flush()?;
-        self.floor.raise(below);
+        self.removable.raise(below);
         self.drop_events_below(below)
     }
 
-    /// The floor: a view taken before this call is whole for every revision from here on.
+    /// The floor: a view taken before this call is whole for every revision from it on.
     pub(crate) fn floor(&self) -> Revision {
         self.floor.get()
     }

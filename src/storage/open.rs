@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::batch::Batch;
 use super::error::StoreError;
-use super::gc::Floor;
+use super::gc::Mark;
 use super::keys::MetaKey;
 use super::options::StoreOptions;
 use super::store::{Database, Family, Store};
@@ -29,17 +29,27 @@ impl Store {
     /// [`StoreError::InUse`], [`StoreError::Unwritable`], [`StoreError::Foreign`],
     /// [`StoreError::Format`]; [`StoreError::Database`] when RocksDB finds damage.
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let lock = lock_directory(dir)?;
         refuse_foreign_files(dir)?;
-        // Until the format and the compacted revision are known, the floor lets nothing be dropped.
-        let floor = Floor::default();
+        let lock = lock_directory(dir)?;
+        refuse_foreign_database(dir)?;
+        // Until the format and the compacted revision are known, nothing may be removed.
+        let removable = Mark::default();
         let store = Self {
+<<<<<<< HEAD
             db: open_database(dir, options, &floor)?,
             floor,
             _lock: Some(lock),
+=======
+            db: open_database(dir, options, &removable)?,
+            floor: Mark::default(),
+            removable,
+            _lock: lock,
+>>>>>>> mvcc
         };
         store.settle_format(dir)?;
-        store.floor.raise(store.compacted()?.unwrap_or_default());
+        let compacted = store.compacted()?.unwrap_or_default();
+        store.floor.raise(compacted);
+        store.removable.raise(compacted);
         Ok(store)
     }
 
@@ -94,8 +104,16 @@ impl Store {
 fn open_database(
     dir: &Path,
     options: &StoreOptions,
-    floor: &Floor,
+    removable: &Mark,
 ) -> Result<Database, StoreError> {
+<<<<<<< HEAD
+=======
+    let cache = options.block_cache();
+    let families = Family::ALL.into_iter().map(|family| {
+        let options = options.family(family, &cache, removable);
+        ColumnFamilyDescriptor::new(family.name(), options)
+    });
+>>>>>>> mvcc
     Ok(Database::open_cf_descriptors(
         &options.database(),
         dir,
@@ -132,15 +150,22 @@ fn lock_directory(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Refuses a directory with files in it that neither we nor RocksDB made, and a database that is not
-/// ours, without changing either. A creation that a crash cut short passes: it holds nothing yet.
+/// Refuses a directory that is no database and has files in it that neither we nor RocksDB made.
 fn refuse_foreign_files(dir: &Path) -> Result<(), StoreError> {
-    let ours = if dir.join(DATABASE_MARK).exists() {
-        is_our_database(dir)?
-    } else {
-        holds_database_files_only(dir).map_err(|error| StoreError::io(dir, &error))?
-    };
-    if ours {
+    if !dir.is_dir() || dir.join(DATABASE_MARK).exists() {
+        return Ok(());
+    }
+    match holds_database_files_only(dir) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Foreign(dir.into())),
+        Err(error) => Err(StoreError::io(dir, &error)),
+    }
+}
+
+/// Refuses a database that is not ours, without changing it. A creation that a crash cut short passes: it
+/// holds nothing yet.
+fn refuse_foreign_database(dir: &Path) -> Result<(), StoreError> {
+    if !dir.join(DATABASE_MARK).exists() || is_our_database(dir)? {
         Ok(())
     } else {
         Err(StoreError::Foreign(dir.into()))

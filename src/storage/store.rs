@@ -10,10 +10,10 @@ use rocksdb::{
     ReadOptions, SingleThreaded, WriteBatch, WriteOptions, properties,
 };
 
-use super::batch::Batch;
+use super::batch::{Batch, Write};
 use super::cursor::Cursor;
 use super::error::StoreError;
-use super::gc::Floor;
+use super::gc::Mark;
 use super::keys::{MetaKey, event_key};
 use super::records;
 use crate::base::ids::{ChangeId, Revision};
@@ -62,9 +62,15 @@ impl Family {
 pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,
+<<<<<<< HEAD
     pub(super) floor: Floor,
     /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
     pub(super) _lock: Option<File>,
+=======
+    pub(super) floor: Mark,
+    pub(super) removable: Mark,
+    pub(super) _lock: File,
+>>>>>>> mvcc
 }
 
 impl std::fmt::Debug for Store {
@@ -80,11 +86,12 @@ impl Store {
     /// cursors made before. It is durable only after the next [flush](Self::flush).
     ///
     /// # Errors
-    /// [`StoreError::Database`]; the member must stop then.
+    /// [`StoreError`]; the member must stop then.
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         // Each write has a tag, a family and two lengths before its bytes.
         let mut raw = WriteBatch::with_capacity_bytes(batch.weight() + 16 * batch.len() + 16);
         for write in batch.writes {
+            self.raise_floor(&write)?;
             let family = self.family(write.family);
             match write.value {
                 Some(value) => raw.put_cf(family, &write.key, &value),
@@ -188,6 +195,18 @@ impl Store {
         let mut rows = self.db.raw_iterator_cf_opt(self.family(family), options);
         rows.seek(first);
         Cursor::new(rows)
+    }
+
+    /// A state that is about to be written makes what lies below its compaction unreadable.
+    fn raise_floor(&self, write: &Write) -> Result<(), StoreError> {
+        if write.family == Family::Meta
+            && write.key == MetaKey::State.name()
+            && let Some(state) = &write.value
+            && let (_, Some(compacted)) = records::parse_state(state)?
+        {
+            self.floor.raise(compacted);
+        }
+        Ok(())
     }
 
     /// The compacted revision of the stored state.

@@ -181,6 +181,27 @@ fn a_reader_below_a_removed_tombstone_is_refused() {
     }
 }
 
+/// Nothing was removed, but the key was born again after the compaction, and that change names no
+/// predecessor: a reader below must not take this for "it did not exist".
+#[test]
+fn a_reader_below_a_forgotten_tombstone_is_refused() {
+    let mut fixture = Fixture::new();
+    let alive = fixture.put("a", "1");
+    let died = fixture.delete("a");
+    let stale = fixture.state;
+    fixture.compact(died.0);
+    fixture.put("a", "2");
+    for range in [KeyRange::all(), KeyRange::point(key("a"))] {
+        let op = |revision| RangeOp {
+            revision: Some(revision),
+            ..RangeOp::new(range.clone())
+        };
+        let read = |revision| read::range(fixture.store(), stale, &op(revision));
+        assert_eq!(read(alive), Err(MvccError::Compacted));
+        assert_eq!(read(died).unwrap().count, 0);
+    }
+}
+
 #[test]
 fn a_missing_event_is_corruption_and_not_an_answer() {
     let mut fixture = Fixture::new();

@@ -29,11 +29,31 @@ pub(super) fn crash_copy(fixture: &Fixture) -> Crashed {
     }
 }
 
+/// Copies until the database recorded no change meanwhile: then the copy is what was there at one moment.
 fn copy_files(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    loop {
+        let before = recorded(from);
+        if try_copy(from, to).is_ok() && before.is_some() && recorded(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+        std::fs::create_dir(to).unwrap();
     }
+}
+
+fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// The database's record of the files it consists of, if it does not change right now.
+fn recorded(dir: &Path) -> Option<(String, Vec<u8>)> {
+    let current = std::fs::read_to_string(dir.join("CURRENT")).ok()?;
+    let manifest = std::fs::read(dir.join(current.trim())).ok()?;
+    Some((current, manifest))
 }
 
 /// A batch that touches every column family in use and notes `index` as applied.
