@@ -8,3 +8,8 @@ export CCACHE_NOHASHDIR=1
 # clang needs about a quarter less CPU than gcc for RocksDB at the same optimisation level.
 export CC="${CC:-ccache clang}"
 export CXX="${CXX:-ccache clang++}"
+# rustup installs here, and shells that were open before do not know it yet.
+case ":$PATH:" in
+*":$HOME/.cargo/bin:"*) ;;
+*) export PATH="$PATH:$HOME/.cargo/bin" ;;
+esac

@@ -18,6 +18,7 @@ mod parts;
 mod server_test;
 mod signals;
 mod snapshot;
+mod systemd;
 mod terminal;
 mod up;
 
@@ -103,6 +104,7 @@ impl Server {
         life.task("readiness", async move {
             parts::ready(&waiting).await;
             tracing::info!("ready to serve client requests");
+            systemd::notify_ready();
         });
         Ok(Self {
             engine,

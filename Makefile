@@ -1,0 +1,28 @@
+# What one types. Every target installs what is missing first, and says so.
+.PHONY: help run test check verify fix setup
+
+help:
+	@echo 'make run      build, and start a cluster of three members on this machine'
+	@echo '              (ARGS="--members 1 --data-dir DIR --base-port PORT" to change that)'
+	@echo 'make test     build, and run every test (ARGS=name runs those whose name contains it)'
+	@echo 'make check    formatting, lints and documentation; writes nothing'
+	@echo 'make verify   check, then test: what CI runs'
+	@echo 'make fix      format, and apply what the linter can'
+
+setup:
+	@scripts/setup.sh
+
+run: setup
+	@scripts/run.sh $(ARGS)
+
+test: setup
+	@scripts/test.sh $(ARGS)
+
+check: setup
+	@scripts/check.sh
+
+verify: check
+	@$(MAKE) --no-print-directory test
+
+fix: setup
+	@. scripts/env.sh && cargo fmt --all && cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything that can be said of the source without running it. Writes nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+step() { echo "== $*"; }
+
+step "formatting"
+cargo fmt --all --check
+step "lints"
+cargo clippy --locked --all-targets -- -D warnings
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+if command -v cargo-deny >/dev/null; then
+    step "dependencies"
+    # Advisories need a database from the network and are looked at apart (docs/operations.md).
+    cargo deny --locked check bans licenses sources
+fi
