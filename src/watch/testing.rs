@@ -234,6 +234,7 @@ fn decode_event(bytes: &[u8]) -> Event {
 
 pub(super) fn config() -> HubConfig {
     HubConfig {
+        dispatchers: 1,
         coalesce: Duration::ZERO,
         ..HubConfig::new(ClusterId(11), MemberId(22), Arc::new(AtomicU64::new(33)))
     }
@@ -250,6 +251,14 @@ pub(super) fn spec(range: KeyRange) -> WatchSpec {
         no_put: false,
         no_delete: false,
         fragment: false,
+    }
+}
+
+/// A watcher of `k/` from this revision on.
+pub(super) fn since(start: i64) -> WatchSpec {
+    WatchSpec {
+        start: Some(Revision(start)),
+        ..spec(prefix("k/"))
     }
 }
 

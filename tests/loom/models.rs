@@ -43,7 +43,7 @@ fn drain(ring: &Ring, cursor: &mut Cursor) -> Option<Vec<(i64, u32)>> {
             Next::Entry(Entry::Change(change)) => {
                 seen.push((change.id.revision.get(), change.id.sub))
             }
-            Next::Entry(Entry::Jump(_)) => {}
+            Next::Entry(Entry::Jump(revision)) => seen.push((revision.get(), u32::MAX)),
             Next::End => return Some(seen),
             Next::Lapped => return None,
         }
@@ -97,6 +97,24 @@ pub(crate) fn a_follower_crosses_segments_in_order() {
         };
         writer.publish([change(2, 0)]);
         writer.publish([change(3, 0), change(3, 1)]);
+        reader.join().unwrap();
+    });
+}
+
+/// A segment that is closed before it is full: nothing is looked for in the slots that stay empty.
+pub(crate) fn a_follower_leaves_a_segment_that_is_closed_early() {
+    model(|| {
+        let (mut writer, ring) = ring(4, 4);
+        let (mut cursor, _) = ring.head();
+        let reader = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let seen = drain(&ring, &mut cursor).expect("a held segment is not lapped");
+                assert_eq!(seen, [(2, 0), (9, u32::MAX)][..seen.len()]);
+            })
+        };
+        writer.publish([change(2, 0)]);
+        writer.jump(Revision(9));
         reader.join().unwrap();
     });
 }

@@ -44,7 +44,7 @@ impl Dispatcher {
     /// Handles requests while there is room for the answers, then gives the other streams their turn.
     fn answer_requests(&mut self, port: &Arc<Port>, now: Instant) {
         for _ in 0..WAITING_REQUESTS {
-            if !port.outbox.has_room() {
+            if !port.outbox.has_room_to_answer() {
                 return;
             }
             match port.take_request() {
