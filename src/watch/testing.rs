@@ -175,7 +175,7 @@ impl Response {
                 Field::Varint(4, 1) => response.canceled = true,
                 Field::Varint(5, revision) => response.compact_revision = revision as i64,
                 Field::Bytes(6, text) => {
-                    response.reason = String::from_utf8(text.to_vec()).unwrap()
+                    response.reason = String::from_utf8(text.to_vec()).unwrap();
                 }
                 Field::Varint(7, 1) => response.fragment = true,
                 Field::Bytes(11, event) => response.events.push(decode_event(event)),
