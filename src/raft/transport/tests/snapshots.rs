@@ -138,7 +138,7 @@ async fn a_connection_lost_after_the_last_byte_loses_no_snapshot() {
         },
         Frame::Finish,
     ];
-    let mut raw = one.raw(2, Channel::Snapshot).await;
+    let mut raw = one.raw(&two, Channel::Snapshot).await;
     for frame in &frames {
         raw.say(frame).await;
     }
@@ -214,8 +214,8 @@ async fn a_leftover_that_does_not_belong_is_found_out_and_sent_again() {
 }
 
 /// Tells member 2 these frames as member 1 and returns its verdict.
-async fn verdict(one: &Member, frames: &[Frame]) -> Frame {
-    let mut raw = one.raw(2, Channel::Snapshot).await;
+async fn verdict(one: &Member, two: &Member, frames: &[Frame]) -> Frame {
+    let mut raw = one.raw(two, Channel::Snapshot).await;
     for frame in frames {
         raw.say(frame).await;
     }
@@ -241,7 +241,7 @@ fn chunk(file: u32, offset: u64, data: &'static [u8]) -> Frame {
 
 #[tokio::test]
 async fn names_sizes_checksums_and_order_are_enforced() {
-    let (one, mut two) = pair().await;
+    let (one, mut two) = puppet_and_member().await;
     let offer = |files: &[(&str, u64)]| Frame::Offer(snapshot::encoded_offer(files));
     let end = |file, crc| Frame::FileEnd { file, crc };
     let crc = crc32c::crc32c(b"data");
@@ -285,9 +285,9 @@ async fn names_sizes_checksums_and_order_are_enforced() {
         (vec![offer(&[("h", 4)]), Frame::Pong(1)], "unexpected pong"),
     ] {
         // The slot of the transfer before may still be held by its disk side.
-        let mut heard = verdict(&one, &frames).await;
+        let mut heard = verdict(&one, &two, &frames).await;
         while refusal(&heard).contains("earlier transfer") {
-            heard = verdict(&one, &frames).await;
+            heard = verdict(&one, &two, &frames).await;
         }
         assert!(refusal(&heard).contains(reason), "{heard:?} for {reason}");
     }
@@ -298,10 +298,10 @@ async fn names_sizes_checksums_and_order_are_enforced() {
         end(0, crc),
         Frame::Finish,
     ];
-    let mut heard = verdict(&one, &good).await;
+    let mut heard = verdict(&one, &two, &good).await;
     while heard != Frame::Done {
         assert!(refusal(&heard).contains("earlier transfer"), "{heard:?}");
-        heard = verdict(&one, &good).await;
+        heard = verdict(&one, &two, &good).await;
     }
     let (_, received) = arrived(&mut two).await;
     assert_eq!(contents(&received.dir)["i"], b"data");

@@ -224,39 +224,39 @@ async fn round_trips_are_measured() {
 
 #[tokio::test]
 async fn bytes_that_are_no_frames_end_the_stream_and_nothing_else() {
-    let (one, mut two) = pair().await;
+    let (one, mut two) = puppet_and_member().await;
     let oversize = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1];
     let bad_crc = [0, 0, 0, 1, 1, 2, 3, 4, 1, 0];
     for bytes in [&oversize[..], &bad_crc, b"GET / HTTP/1.1\r\n\r\n"] {
         let failures = two.stats(1).received_failures;
-        let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+        let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
         raw.say_bytes(bytes).await;
         raw.closed().await;
         two.until(1, |s| s.received_failures == failures + 1).await;
     }
-    let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     raw.say(&Frame::Finish).await;
     raw.closed().await;
     // Ends within a frame.
     let failures = two.stats(1).received_failures;
-    let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     raw.say_bytes(&bad_crc[..9]).await;
     drop(raw);
     two.until(1, |s| s.received_failures == failures + 1).await;
 
-    one.connected(2).await;
-    one.send(2, message(APPEND, 3, 0));
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
+    raw.say(&Frame::Message(message(APPEND, 3, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 3);
     assert_eq!(two.life.failure(), None);
 }
 
 #[tokio::test]
 async fn a_newer_stream_replaces_the_older() {
-    let (one, mut two) = pair().await;
-    let mut older = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let (one, mut two) = puppet_and_member().await;
+    let mut older = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     older.say(&Frame::Message(message(APPEND, 1, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 1);
-    let mut newer = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut newer = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     newer.say(&Frame::Message(message(APPEND, 2, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 2);
     older.closed().await;
