@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -177,6 +177,5 @@ pub(super) async fn write_frame(
     let stall = ctx.timing.stall;
     let written = timeout(stall, batch.write_to(io)).await;
     written.map_err(|_| SnapshotError::Stalled(stall))??;
-    io.flush().await.map_err(ConnectionError::from)?;
     Ok(())
 }
