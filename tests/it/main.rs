@@ -22,6 +22,7 @@ mod kv;
 mod lease;
 mod linearizability;
 mod maintenance;
+mod three;
 mod txn;
 mod watch;
 mod wire;
