@@ -18,6 +18,7 @@
 )]
 
 mod harness;
+mod kubernetes;
 mod kv;
 mod lease;
 mod linearizability;
