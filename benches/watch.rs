@@ -154,7 +154,7 @@ fn publishing(c: &mut Criterion) {
     let mut group = c.benchmark_group("watch/publish");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("batch of 16", |b| {
-        b.iter(|| bench.publish([&key; BATCH].into_iter()))
+        b.iter(|| bench.publish([&key; BATCH].into_iter()));
     });
     group.finish();
 }

@@ -59,3 +59,8 @@ fn no_wake_up_is_lost() {
 fn a_deep_sleeper_wakes_when_called() {
     models::a_deep_sleeper_wakes_when_called();
 }
+
+#[test]
+fn a_follower_leaves_a_segment_that_is_closed_early() {
+    models::a_follower_leaves_a_segment_that_is_closed_early();
+}

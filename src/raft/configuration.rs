@@ -57,6 +57,11 @@ impl Configuration {
         self.learners.contains(&member.0)
     }
 
+    /// Whether the member is part of the cluster in any way.
+    pub fn contains(&self, member: MemberId) -> bool {
+        self.is_voter(member) || self.is_learner(member)
+    }
+
     /// Whether nobody votes: a member that has not joined yet.
     pub fn is_empty(&self) -> bool {
         self.voters.is_empty()

@@ -4,6 +4,8 @@
 //! writes the log, and the state machine above is handed committed commands in order. Peers are reached
 //! through [`Transport`], so that a simulation can stand in for the network.
 
+#[doc(hidden)]
+pub mod bench_support;
 mod configuration;
 mod core;
 mod error;

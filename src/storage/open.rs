@@ -35,16 +35,10 @@ impl Store {
         // Until the format and the compacted revision are known, nothing may be removed.
         let removable = Mark::default();
         let store = Self {
-<<<<<<< HEAD
-            db: open_database(dir, options, &floor)?,
-            floor,
-            _lock: Some(lock),
-=======
             db: open_database(dir, options, &removable)?,
             floor: Mark::default(),
             removable,
-            _lock: lock,
->>>>>>> mvcc
+            _lock: Some(lock),
         };
         store.settle_format(dir)?;
         let compacted = store.compacted()?.unwrap_or_default();
@@ -58,19 +52,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Foreign`], [`StoreError::Format`]; [`StoreError::Database`] when RocksDB finds damage.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
-        let options = StoreOptions::default();
-        let floor = Floor::default();
-        let families = families(&options, &floor);
+        let removable = Mark::default();
+        let families = families(&StoreOptions::default(), &removable);
         let database = Options::default();
         let store = Self {
             db: Database::open_cf_descriptors_read_only(&database, dir, families, false)?,
-            floor,
+            floor: Mark::default(),
+            removable,
             _lock: None,
         };
         if store.meta(MetaKey::Format)?.is_none() {
             return Err(StoreError::Foreign(dir.into()));
         }
         store.settle_format(dir)?;
+        store.floor.raise(store.compacted()?.unwrap_or_default());
         Ok(store)
     }
 
@@ -106,25 +101,17 @@ fn open_database(
     options: &StoreOptions,
     removable: &Mark,
 ) -> Result<Database, StoreError> {
-<<<<<<< HEAD
-=======
-    let cache = options.block_cache();
-    let families = Family::ALL.into_iter().map(|family| {
-        let options = options.family(family, &cache, removable);
-        ColumnFamilyDescriptor::new(family.name(), options)
-    });
->>>>>>> mvcc
     Ok(Database::open_cf_descriptors(
         &options.database(),
         dir,
-        families(options, floor),
+        families(options, removable),
     )?)
 }
 
-fn families(options: &StoreOptions, floor: &Floor) -> Vec<ColumnFamilyDescriptor> {
+fn families(options: &StoreOptions, removable: &Mark) -> Vec<ColumnFamilyDescriptor> {
     let cache = options.block_cache();
     let describe = |family: Family| {
-        let options = options.family(family, &cache, floor);
+        let options = options.family(family, &cache, removable);
         ColumnFamilyDescriptor::new(family.name(), options)
     };
     Family::ALL.into_iter().map(describe).collect()

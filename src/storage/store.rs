@@ -62,15 +62,10 @@ impl Family {
 pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,
-<<<<<<< HEAD
-    pub(super) floor: Floor,
-    /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
-    pub(super) _lock: Option<File>,
-=======
     pub(super) floor: Mark,
     pub(super) removable: Mark,
-    pub(super) _lock: File,
->>>>>>> mvcc
+    /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
+    pub(super) _lock: Option<File>,
 }
 
 impl std::fmt::Debug for Store {

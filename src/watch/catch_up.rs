@@ -10,7 +10,7 @@ use crossbeam::channel::Receiver;
 
 use super::group::Interest;
 use super::port::Mailbox;
-use super::ring::{Entry, Next, Ring};
+use super::ring::{Cursor, Entry, Next, Published, Ring};
 use super::{History, HistoryError};
 use crate::base::change::Change;
 use crate::base::ids::Revision;
@@ -20,6 +20,9 @@ const PAGE_REVISIONS: usize = 1000;
 /// Bytes of one page after which no other revision is added. A quarter of the size at which etcd splits
 /// responses: large enough to amortise a read, small enough to let other streams have their turn.
 const PAGE_BYTES: usize = 512 << 10;
+/// The same while the hub's memory for responses is running out: what a client can still make the hub
+/// keep for a stream that it stops reading.
+const SCARCE_PAGE_BYTES: usize = 16 << 10;
 
 /// Encoded events of one interest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(super) struct ReadJob {
     pub id: u64,
     pub interest: Arc<Interest>,
     pub from: Revision,
+    /// Keep the page small.
+    pub scarce: bool,
     /// Where the page goes.
     pub mailbox: Arc<Mailbox>,
 }
@@ -68,7 +73,12 @@ impl Reader {
     pub(super) fn perform(&self, job: &ReadJob) {
         // Asked for late, so that little is missing once the page arrives.
         let upto = job.mailbox.revision();
-        let page = self.read(&job.interest, job.from, upto);
+        let bytes = if job.scarce {
+            SCARCE_PAGE_BYTES
+        } else {
+            PAGE_BYTES
+        };
+        let page = self.read(&job.interest, job.from, upto, bytes);
         job.mailbox.deliver(PageRead { id: job.id, page });
     }
 
@@ -77,16 +87,26 @@ impl Reader {
         interest: &Interest,
         from: Revision,
         upto: Revision,
+        max_bytes: usize,
     ) -> Result<Page, HistoryError> {
         // At the compacted revision history knows to leave out the previous values; below, to refuse.
         if from > self.history.compacted()
-            && let Some(page) = from_ring(&self.ring, interest, from, upto, usize::MAX)
+            && let Some(page) = from_ring(
+                &self.ring,
+                interest,
+                from,
+                upto,
+                Budget {
+                    entries: usize::MAX,
+                    bytes: max_bytes,
+                },
+            )
         {
             return Ok(page);
         }
         let read = self
             .history
-            .changes(&interest.range, from, upto, PAGE_REVISIONS, PAGE_BYTES)?;
+            .changes(&interest.range, from, upto, PAGE_REVISIONS, max_bytes)?;
         if read.next <= from {
             let stuck = format!("history has no changes from revision {from} on");
             return Err(HistoryError::Storage(stuck));
@@ -100,39 +120,26 @@ impl Reader {
     }
 }
 
-/// A page of the ring's changes from `from` up to and including `upto`, which is published, looking at
-/// about `max_entries` of them. `None` if the ring does not reach back that far.
+/// When a page of the ring ends, at the next revision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// Changes looked at.
+    pub entries: usize,
+    /// Bytes of events.
+    pub bytes: usize,
+}
+
+/// A page of the ring's changes from `from` up to and including `upto`, which is published. `None` if the ring does not reach back that far.
 pub(super) fn from_ring(
     ring: &Ring,
     interest: &Interest,
     from: Revision,
     upto: Revision,
-    max_entries: usize,
+    budget: Budget,
 ) -> Option<Page> {
-    let mut cursor = ring.seek(from)?;
-    let published = ring.published();
-    let mut page = Builder::new(interest, from);
-    let next = loop {
-        match cursor.peek(ring, published) {
-            Next::Entry(Entry::Change(change)) => {
-                let revision = change.id.revision;
-                if revision > upto {
-                    break upto.next();
-                }
-                if revision > page.revision && page.is_full(max_entries) {
-                    break revision;
-                }
-                page.add(change);
-            }
-            Next::End => break upto.next(),
-            // What is read so far ends at a revision.
-            Next::Entry(Entry::Jump(_)) => break page.revision.next(),
-            // What is read so far may end inside one.
-            Next::Lapped => break page.cut(),
-        }
-        cursor.advance();
-    };
-    (next > from).then(|| page.finish(next))
+    let cursor = ring.seek(from)?;
+    let page = Builder::new(interest, from);
+    page.collect(ring, cursor, ring.published(), upto, budget)
 }
 
 /// A page that is being read from the ring.
@@ -161,10 +168,43 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn is_full(&self, max_entries: usize) -> bool {
+    /// Reads on from a cursor at the page's first change.
+    fn collect(
+        mut self,
+        ring: &Ring,
+        mut cursor: Cursor,
+        published: Published,
+        upto: Revision,
+        budget: Budget,
+    ) -> Option<Page> {
+        let from = self.revision.next();
+        let next = loop {
+            match cursor.peek(ring, published) {
+                Next::Entry(Entry::Change(change)) => {
+                    let revision = change.id.revision;
+                    if revision > upto {
+                        break upto.next();
+                    }
+                    if revision > self.revision && self.is_full(budget) {
+                        break revision;
+                    }
+                    self.add(change);
+                }
+                Next::End => break upto.next(),
+                // What is read so far ends at a revision.
+                Next::Entry(Entry::Jump(_)) => break self.revision.next(),
+                // What is read so far may end inside one.
+                Next::Lapped => break self.cut(),
+            }
+            cursor.advance();
+        };
+        (next > from).then(|| self.finish(next))
+    }
+
+    fn is_full(&self, budget: Budget) -> bool {
         self.revisions >= PAGE_REVISIONS
-            || self.body.len() >= PAGE_BYTES
-            || self.entries >= max_entries
+            || self.body.len() >= budget.bytes
+            || self.entries >= budget.entries
     }
 
     fn add(&mut self, change: &Change) {

@@ -1,5 +1,6 @@
 //! What a hub is told at its start.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -47,9 +48,7 @@ pub struct HubConfig {
 }
 
 impl HubConfig {
-    /// The defaults, for one dispatcher.
-    ///
-    /// The ring keeps 64 MiB or 256 Ki changes: seconds of a heavy load, enough for a stream that was
+    /// The defaults: a dispatcher for each core. The ring keeps 64 MiB or 256 Ki changes: seconds of a heavy load, enough for a stream that was
     /// slow for a moment. A stream may fall 1 MiB or 128 responses behind before it is left to catch-up,
     /// all streams together 256 MiB. The limits on streams and watchers only stop what cannot be meant.
     pub fn new(cluster_id: ClusterId, member_id: MemberId, term: Arc<AtomicU64>) -> Self {
@@ -57,7 +56,7 @@ impl HubConfig {
             cluster_id,
             member_id,
             term,
-            dispatchers: 1,
+            dispatchers: std::thread::available_parallelism().map_or(1, NonZero::get),
             history_threads: 2,
             ring_bytes: 64 << 20,
             ring_segments: 256,

@@ -4,7 +4,7 @@
 //! hub as a whole holds too much. Live events are only [offered](Outbox::offer): a full queue refuses
 //! them and remembers to ask for more once it has drained. Answers to the client's own requests and
 //! catch-up pages are made only while there is room and are always taken, so a queue exceeds its limit
-//! by at most the answers to one request and one page.
+//! by at most one page and [`RESERVED`] answers.
 //!
 //! The lock is held for one push or one pop, by at most the stream's dispatcher and its reader. Nothing
 //! that is shared between streams is locked.
@@ -66,6 +66,10 @@ pub(super) struct Outbox {
     queue: Mutex<Queue>,
 }
 
+/// Answers to requests that find room beyond the limit: a client that is slow to read events can still
+/// cancel its watchers.
+const RESERVED: usize = 16;
+
 /// An emptied queue gives room for more frames than this back to the allocator.
 const KEPT_CAPACITY: usize = 16;
 
@@ -113,6 +117,25 @@ impl Outbox {
         !full
     }
 
+    /// Whether the answer to a request finds room; if it does not, the reader will ring once it has
+    /// drained.
+    pub(super) fn has_room_to_answer(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let limit = if self.is_hub_full() {
+            0
+        } else {
+            self.limits.frames
+        };
+        let full = queue.waiting.len() >= limit + RESERVED;
+        queue.wanted |= full;
+        !full
+    }
+
+    /// Whether the hub's memory for waiting frames is running out.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.limits.waiting_bytes.load(Ordering::Relaxed) >= self.limits.hub_bytes / 2
+    }
+
     /// The next frame, `None` after the last one of a stream that has ended, and whether the dispatcher
     /// waits to hear that there is room now.
     pub(super) fn poll_next(&self, context: &Context<'_>) -> (Poll<Option<Frame>>, bool) {
@@ -124,7 +147,7 @@ impl Outbox {
             queue.reader = Some(context.waker().clone());
             return (Poll::Pending, false);
         };
-        queue.bytes -= waiting.frame.len();
+        queue.bytes -= waiting.frame.size();
         self.uncharge(1, waiting.charge);
         if queue.waiting.is_empty() {
             queue.waiting.shrink_to(KEPT_CAPACITY);
@@ -174,7 +197,7 @@ impl Outbox {
         self.limits
             .waiting_bytes
             .fetch_add(charge, Ordering::Relaxed);
-        queue.bytes += frame.len();
+        queue.bytes += frame.size();
         queue.waiting.push_back(Waiting { frame, charge });
         queue.reader.take()
     }
@@ -194,7 +217,11 @@ impl Outbox {
         }
         queue.waiting.len() >= self.limits.frames
             || queue.bytes >= self.limits.bytes
-            || self.limits.waiting_bytes.load(Ordering::Relaxed) >= self.limits.hub_bytes
+            || self.is_hub_full()
+    }
+
+    fn is_hub_full(&self) -> bool {
+        self.limits.waiting_bytes.load(Ordering::Relaxed) >= self.limits.hub_bytes
     }
 
     /// Half empty, so that a reader at its limit does not ring for every frame.

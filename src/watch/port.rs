@@ -45,11 +45,9 @@ impl Mailbox {
         }
     }
 
-    /// The ports that rang so far, not those that ring meanwhile.
-    pub(super) fn take_rang(&self) -> Vec<Arc<Port>> {
-        std::iter::from_fn(|| self.rang.pop())
-            .take(self.rang.len())
-            .collect()
+    /// Ports that rang, at most `count`.
+    pub(super) fn take_rang(&self, count: usize) -> Vec<Arc<Port>> {
+        std::iter::from_fn(|| self.rang.pop()).take(count).collect()
     }
 
     /// The reads that have ended.
@@ -78,7 +76,7 @@ impl Mailbox {
     /// The dispatcher is leaving: gives the ports that it has not looked at.
     pub(super) fn close(&self) -> Vec<Arc<Port>> {
         self.closed.store(true, Ordering::SeqCst);
-        self.take_rang()
+        self.take_rang(usize::MAX)
     }
 }
 

@@ -22,13 +22,8 @@ pub struct Frame {
 
 impl Frame {
     /// Bytes of the whole response.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.head.len() + self.body.len()
-    }
-
-    /// Whether there are no bytes at all, which no response of the hub is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -175,7 +175,7 @@ impl Response {
                 Field::Varint(4, 1) => response.canceled = true,
                 Field::Varint(5, revision) => response.compact_revision = revision as i64,
                 Field::Bytes(6, text) => {
-                    response.reason = String::from_utf8(text.to_vec()).unwrap()
+                    response.reason = String::from_utf8(text.to_vec()).unwrap();
                 }
                 Field::Varint(7, 1) => response.fragment = true,
                 Field::Bytes(11, event) => response.events.push(decode_event(event)),
@@ -234,6 +234,7 @@ fn decode_event(bytes: &[u8]) -> Event {
 
 pub(super) fn config() -> HubConfig {
     HubConfig {
+        dispatchers: 1,
         coalesce: Duration::ZERO,
         ..HubConfig::new(ClusterId(11), MemberId(22), Arc::new(AtomicU64::new(33)))
     }
@@ -250,6 +251,14 @@ pub(super) fn spec(range: KeyRange) -> WatchSpec {
         no_put: false,
         no_delete: false,
         fragment: false,
+    }
+}
+
+/// A watcher of `k/` from this revision on.
+pub(super) fn since(start: i64) -> WatchSpec {
+    WatchSpec {
+        start: Some(Revision(start)),
+        ..spec(prefix("k/"))
     }
 }
 

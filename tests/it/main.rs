@@ -19,5 +19,9 @@
 
 mod harness;
 mod kv;
+mod lease;
+mod linearizability;
+mod maintenance;
 mod txn;
 mod watch;
+mod wire;

@@ -17,11 +17,14 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn load_full(&self) -> Arc<T> {
-        self.0.read().unwrap().clone()
+        self.0
+            .read()
+            .expect("loom's locks are not poisoned")
+            .clone()
     }
 
     pub(crate) fn store(&self, value: Arc<T>) {
-        *self.0.write().unwrap() = value;
+        *self.0.write().expect("loom's locks are not poisoned") = value;
     }
 }
 

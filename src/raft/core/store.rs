@@ -6,6 +6,7 @@ use std::sync::Arc;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot as RaftSnapshot, SnapshotMetadata};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
+use crate::base::ids::MemberId;
 use crate::raft::log::{Log, LogError};
 use crate::raft::types::{AppliedState, Snapshot};
 
@@ -101,10 +102,15 @@ impl Storage for Store {
         Ok(self.log.last().index)
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<RaftSnapshot> {
+    /// A member refuses a snapshot whose configuration it is not in, so one made before it joined is of
+    /// no use to it.
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<RaftSnapshot> {
         let needed = request_index.max(self.log.base().index);
+        let serves = |state: &AppliedState| {
+            state.index >= needed && state.configuration.contains(MemberId(to))
+        };
         match &self.snapshot {
-            Some(snapshot) if snapshot.state.index >= needed => Ok(to_raft(&snapshot.state)),
+            Some(snapshot) if serves(&snapshot.state) => Ok(to_raft(&snapshot.state)),
             _ => {
                 self.wanted.set(Some(needed));
                 Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))

@@ -1,1 +1,533 @@
+//! The core step by step: three members whose messages the test carries by hand.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raft::eraftpb::{Message, MessageType};
+
+use super::*;
+use crate::raft::configuration::ChangeKind;
+use crate::raft::log::{FaultyDisk, LogOptions, Writer};
+use crate::raft::start;
+use crate::raft::types::{Committed, Role};
+
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 4096,
+    cache_bytes: 4096,
+};
+
+/// A core whose writes are durable at once unless held back.
+struct Member {
+    core: Core,
+    writer: Writer,
+    /// Batches that the disk has not finished, while it is slow.
+    stuck: Option<Vec<(Vec<Batch>, Option<u64>)>>,
+    committed: Vec<Committed>,
+    reads: Vec<ReadOutcome>,
+    wanted: Vec<u64>,
+    /// Whether the state machine reports at once what it was given.
+    applies: bool,
+}
+
+impl Member {
+    fn new(id: u64, voters: &[u64]) -> Self {
+        let disk: Arc<FaultyDisk> = Arc::new(FaultyDisk::new());
+        let settings = Settings {
+            id,
+            election_ticks: 10,
+            seed: 1,
+            boot_epoch: 1,
+            catchup_entries: 2,
+            max_log_bytes: 1 << 20,
+        };
+        let restored = AppliedState {
+            configuration: Configuration {
+                voters: voters.to_vec(),
+                ..Configuration::default()
+            },
+            ..AppliedState::default()
+        };
+        Self {
+            core: start::prepare(disk.clone(), OPTIONS, settings, &restored).unwrap(),
+            writer: Writer::new(disk),
+            stuck: None,
+            committed: Vec::new(),
+            reads: Vec::new(),
+            wanted: Vec::new(),
+            applies: true,
+        }
+    }
+
+    /// Does what the core asks for, and gives what it sends.
+    fn act(&mut self) -> Vec<Message> {
+        let mut sent = Vec::new();
+        while let Some(output) = self.core.ready().unwrap() {
+            sent.extend(output.messages);
+            self.committed.extend(output.committed);
+            self.reads.extend(output.reads);
+            self.wanted.extend(output.make_snapshot);
+            if let Some(stuck) = &mut self.stuck {
+                stuck.push((output.batches, output.number));
+            } else {
+                self.write(output.batches, output.number);
+            }
+            if let (true, Some(last)) = (self.applies, self.committed.last()) {
+                self.core.applied(last.index);
+            }
+        }
+        sent
+    }
+
+    fn write(&mut self, batches: Vec<Batch>, number: Option<u64>) {
+        self.writer.run(batches).unwrap();
+        if let Some(number) = number {
+            self.core.persisted(number);
+        }
+    }
+
+    /// Lets the disk finish what it was given.
+    fn unstick(&mut self) -> Vec<Message> {
+        for (batches, number) in self.stuck.take().unwrap() {
+            self.write(batches, number);
+        }
+        self.act()
+    }
+
+    fn step(&mut self, message: Message) -> Vec<Message> {
+        self.core.step(message, None).unwrap();
+        self.act()
+    }
+
+    fn tick(&mut self, times: usize) -> Vec<Message> {
+        let mut sent = Vec::new();
+        for _ in 0..times {
+            self.core.tick();
+            sent.extend(self.act());
+        }
+        sent
+    }
+
+    fn commands(&self) -> Vec<Bytes> {
+        let entries = self.committed.iter();
+        entries.flat_map(|entry| entry.commands.clone()).collect()
+    }
+}
+
+struct Cluster {
+    members: BTreeMap<u64, Member>,
+    wire: VecDeque<Message>,
+}
+
+impl Cluster {
+    /// Three voters, the first of which leads.
+    fn new() -> Self {
+        let voters = [1, 2, 3];
+        let members = voters.map(|id| (id, Member::new(id, &voters)));
+        let mut cluster = Self {
+            members: members.into(),
+            wire: VecDeque::new(),
+        };
+        cluster.elect(1);
+        cluster
+    }
+
+    fn member(&mut self, id: u64) -> &mut Member {
+        self.members.get_mut(&id).unwrap()
+    }
+
+    fn elect(&mut self, id: u64) {
+        let sent = self.member(id).tick(20);
+        self.wire.extend(sent);
+        self.deliver_all();
+        assert_eq!(self.member(id).core.status().role, Role::Leader);
+    }
+
+    /// Carries messages until there are none. Gives those that `keep` wants for itself.
+    fn deliver(&mut self, mut keep: impl FnMut(&Message) -> bool) -> Vec<Message> {
+        let mut kept = Vec::new();
+        while let Some(message) = self.wire.pop_front() {
+            if keep(&message) {
+                kept.push(message);
+            } else if let Some(member) = self.members.get_mut(&message.to) {
+                let sent = member.step(message);
+                self.wire.extend(sent);
+            }
+        }
+        kept
+    }
+
+    fn deliver_all(&mut self) {
+        self.deliver(|_| false);
+    }
+
+    fn act(&mut self, id: u64) {
+        let sent = self.member(id).act();
+        self.wire.extend(sent);
+    }
+
+    fn put(&mut self, id: u64, command: &'static str) {
+        self.member(id)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        self.act(id);
+        self.deliver_all();
+    }
+
+    fn change(&mut self, id: u64, changes: &[(u64, ChangeKind)]) {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|&(member, kind)| Change {
+                member: MemberId(member),
+                kind,
+            })
+            .collect();
+        self.member(id).core.propose_change(&changes);
+        self.act(id);
+    }
+}
+
+fn is(kind: MessageType) -> impl Fn(&Message) -> bool {
+    move |message| message.get_msg_type() == kind
+}
+
+#[test]
+fn an_only_voter_leads_at_once() {
+    let mut alone = Member::new(1, &[1]);
+    alone.act();
+    assert_eq!(alone.core.status().role, Role::Leader);
+    alone.core.read(7);
+    alone.core.propose(Bytes::from_static(b"a"));
+    alone.act();
+    assert_eq!(alone.commands(), ["a"]);
+    assert_eq!(alone.reads.len(), 1);
+    assert!(matches!(alone.reads[0], (7, Ok(2..))));
+}
+
+#[test]
+fn commands_that_wait_together_share_entries() {
+    let mut alone = Member::new(1, &[1]);
+    alone.act();
+    let before = alone.committed.len();
+    for _ in 0..1000 {
+        alone.core.propose(Bytes::from(vec![1; 100]));
+    }
+    alone.core.propose(Bytes::from(vec![2; 300 << 10]));
+    alone.core.propose(Bytes::from(vec![3; 10]));
+    alone.act();
+    let sizes: Vec<_> = alone.committed[before..]
+        .iter()
+        .map(|entry| entry.commands.len())
+        .collect();
+    assert_eq!(sizes, [1000, 1, 1]);
+}
+
+#[test]
+fn entries_are_acknowledged_only_when_they_are_durable() {
+    let mut cluster = Cluster::new();
+    cluster.member(2).stuck = Some(Vec::new());
+    cluster.member(3).stuck = Some(Vec::new());
+    cluster.put(1, "a");
+    assert!(cluster.member(1).commands().is_empty());
+    // A heartbeat promises nothing and is answered without waiting for the disk.
+    let beats = cluster.member(1).tick(1);
+    cluster.wire.extend(beats);
+    let answers = cluster.deliver(is(MessageType::MsgHeartbeatResponse));
+    assert_eq!(answers.len(), 2);
+    let sent = cluster.member(2).unstick();
+    cluster.wire.extend(sent);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(1).commands(), ["a"]);
+}
+
+#[test]
+fn a_leader_sends_before_its_own_disk_is_done_and_counts_itself_after() {
+    let mut cluster = Cluster::new();
+    cluster.member(1).stuck = Some(Vec::new());
+    cluster.member(3).stuck = Some(Vec::new());
+    cluster.put(1, "a");
+    assert!(cluster.member(1).commands().is_empty());
+    let sent = cluster.member(1).unstick();
+    cluster.wire.extend(sent);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(1).commands(), ["a"]);
+}
+
+#[test]
+fn a_vote_is_sent_only_when_it_is_durable() {
+    let mut cluster = Cluster::new();
+    let sent = cluster.member(2).tick(20);
+    cluster.member(3).tick(20);
+    cluster.member(3).stuck = Some(Vec::new());
+    cluster
+        .wire
+        .extend(sent.into_iter().filter(|message| message.to == 3));
+    cluster.deliver(|message| message.to == 1);
+    // The answer to the first round promised nothing; the vote of the second does.
+    assert_eq!(cluster.member(2).core.status().role, Role::Candidate);
+    let sent = cluster.member(3).unstick();
+    let votes = sent
+        .iter()
+        .filter(|message| is(MessageType::MsgRequestVoteResponse)(message));
+    assert_eq!(votes.count(), 1);
+    cluster.wire.extend(sent);
+    cluster.deliver(|message| message.to == 1);
+    assert_eq!(cluster.member(2).core.status().role, Role::Leader);
+}
+
+/// Builds the situation of etcd issue 20418 out of a repeated request: a leader that was deposed without
+/// knowing it has a read of its own waiting, sees an old request again, and then gets a late answer to
+/// the heartbeat of that request's first round.
+fn deposed_leader_gets_late_answer(guarded: bool) -> Vec<ReadOutcome> {
+    let mut cluster = Cluster::new();
+    if !guarded {
+        cluster.member(1).core.accept_repeated_requests();
+    }
+    cluster.member(2).core.read(1);
+    cluster.act(2);
+    let mut requests = Vec::new();
+    let mut late = Vec::new();
+    let mut kept = cluster.deliver(|message| {
+        requests.extend(is(MessageType::MsgReadIndex)(message).then(|| message.clone()));
+        is(MessageType::MsgHeartbeatResponse)(message) && message.from == 3
+    });
+    late.append(&mut kept);
+    assert_eq!(cluster.member(2).reads.len(), 1);
+    // The others elect a leader that commits a write, unknown to the first.
+    for id in [2, 3] {
+        let sent = cluster.member(id).tick(20);
+        cluster.wire.extend(sent);
+        cluster.deliver(|message| message.to == 1);
+    }
+    let leader = if cluster.member(2).core.status().role == Role::Leader {
+        2
+    } else {
+        3
+    };
+    assert_eq!(cluster.member(leader).core.status().role, Role::Leader);
+    cluster
+        .member(leader)
+        .core
+        .propose(Bytes::from_static(b"new"));
+    cluster.act(leader);
+    cluster.deliver(|message| message.to == 1);
+    assert_eq!(cluster.member(leader).commands(), ["new"]);
+    // A read that begins now must not be served by the old leader.
+    cluster.member(1).core.read(2);
+    cluster.member(1).act();
+    for message in requests.into_iter().chain(late) {
+        cluster.member(1).step(message);
+    }
+    std::mem::take(&mut cluster.member(1).reads)
+}
+
+#[test]
+fn a_repeated_read_request_confirms_nothing() {
+    let unguarded = deposed_leader_gets_late_answer(false);
+    assert!(
+        matches!(unguarded.as_slice(), [(2, Ok(_))]),
+        "the hole is there"
+    );
+    assert_eq!(deposed_leader_gets_late_answer(true), []);
+}
+
+#[test]
+fn reads_wait_for_a_leader_and_fail_when_theirs_is_replaced() {
+    let mut cluster = Cluster::new();
+    cluster.member(3).core.read(1);
+    cluster.act(3);
+    cluster.wire.clear();
+    cluster.member(1).core.transfer_leader(MemberId(2));
+    cluster.act(1);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(2).core.status().role, Role::Leader);
+    assert_eq!(
+        cluster.member(3).reads,
+        [(1, Err(ReadIndexError::LeaderChanged))]
+    );
+    let mut lonely = Member::new(9, &[8, 9]);
+    lonely.core.read(5);
+    lonely.tick(5);
+    assert_eq!(lonely.reads, []);
+}
+
+/// Released raft-rs follows an old rejection below what the peer has acknowledged, finds the log cut
+/// there, and wants a snapshot that nobody needs (raft-rs issue 555).
+#[test]
+fn an_old_rejection_after_the_log_was_cut_asks_for_no_snapshot() {
+    let mut cluster = Cluster::new();
+    let command = "a command long enough that a few of them fill a segment of the log";
+    for _ in 0..100 {
+        cluster.put(1, command);
+    }
+    let term = cluster.member(1).core.status().term;
+    let leader = cluster.member(1);
+    // The peer is being probed again, from behind what it has acknowledged.
+    leader.core.unreachable(MemberId(2));
+    let last = leader.core.log().last().index;
+    leader.core.flushed(last);
+    leader.tick(1);
+    let base = leader.core.log().base().index;
+    assert!(base > 50, "{base}");
+    for (rejected, hint) in [(20, 10), (last, 10), (last, 0)] {
+        let rejection = Message {
+            msg_type: MessageType::MsgAppendResponse as i32,
+            from: 2,
+            to: 1,
+            term,
+            index: rejected,
+            reject: true,
+            reject_hint: hint,
+            log_term: 1,
+            ..Message::default()
+        };
+        let sent = cluster.member(1).step(rejection);
+        assert!(!sent.iter().any(is(MessageType::MsgSnapshot)));
+        assert_eq!(cluster.member(1).wanted, []);
+    }
+    cluster.put(1, "after");
+    let beats = cluster.member(1).tick(2);
+    cluster.wire.extend(beats);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(2).commands().last().unwrap(), "after");
+}
+
+#[test]
+fn a_removed_leader_steps_down_with_entries_under_way() {
+    let mut cluster = Cluster::new();
+    cluster.change(1, &[(1, ChangeKind::Remove)]);
+    for _ in 0..3 {
+        cluster
+            .member(1)
+            .core
+            .propose(Bytes::from_static(b"behind the removal"));
+        cluster.act(1);
+    }
+    cluster.deliver_all();
+    let beats = cluster.member(1).tick(1);
+    cluster.wire.extend(beats);
+    cluster.deliver_all();
+    assert_ne!(cluster.member(1).core.status().role, Role::Leader);
+    let leader = [2, 3]
+        .into_iter()
+        .find(|id| cluster.members[id].core.status().role == Role::Leader);
+    cluster.put(leader.unwrap(), "after");
+    for id in [2, 3] {
+        assert_eq!(cluster.member(id).commands().last().unwrap(), "after");
+        assert_eq!(cluster.member(id).core.configuration().voters, [2, 3]);
+    }
+}
+
+#[test]
+fn an_impossible_change_changes_nothing_and_blocks_nothing() {
+    let mut alone = Cluster {
+        members: [(1, Member::new(1, &[1]))].into(),
+        wire: VecDeque::new(),
+    };
+    alone.act(1);
+    alone.change(1, &[(1, ChangeKind::Remove)]);
+    assert_eq!(
+        alone.member(1).committed.last().unwrap().configuration,
+        None
+    );
+    assert_eq!(alone.member(1).core.configuration().voters, [1]);
+    alone.change(1, &[(2, ChangeKind::Learner)]);
+    assert_eq!(alone.member(1).core.configuration().learners, [2]);
+}
+
+#[test]
+fn a_joint_change_ends_by_itself() {
+    let mut cluster = Cluster::new();
+    let changes = [(3, ChangeKind::Learner), (2, ChangeKind::Remove)];
+    cluster.change(1, &changes);
+    cluster.deliver_all();
+    for _ in 0..5 {
+        let beats = cluster.member(1).tick(1);
+        cluster.wire.extend(beats);
+        cluster.deliver_all();
+    }
+    let configuration = cluster.member(1).core.configuration();
+    assert_eq!(configuration.voters, [1]);
+    assert_eq!(configuration.learners, [3]);
+    assert!(configuration.voters_outgoing.is_empty());
+    cluster.put(1, "after");
+    assert_eq!(cluster.member(3).commands(), ["after"]);
+    assert_eq!(cluster.member(3).core.configuration(), configuration);
+}
+
+#[test]
+fn a_slow_state_machine_is_not_given_more_than_it_can_hold() {
+    let mut alone = Member::new(1, &[1]);
+    alone.applies = false;
+    alone.act();
+    let total = 3 * backlog::MAX_ENTRIES;
+    for number in 0..total {
+        alone
+            .core
+            .propose(Bytes::from(number.to_le_bytes().to_vec()));
+        alone.act();
+    }
+    assert!(alone.core.is_overloaded());
+    assert_eq!(alone.committed.len() as u64, backlog::MAX_ENTRIES);
+    while (alone.committed.len() as u64) < total + 1 {
+        let given = alone.committed.last().unwrap().index;
+        alone.core.applied(given);
+        alone.act();
+        assert!(alone.committed.last().unwrap().index > given);
+    }
+    let expected: Vec<_> = (0..total)
+        .map(|number| number.to_le_bytes().to_vec())
+        .collect();
+    assert_eq!(alone.commands(), expected);
+    alone.core.applied(alone.committed.last().unwrap().index);
+    assert!(!alone.core.is_overloaded());
+}
+
+#[test]
+fn a_leader_that_knows_of_lost_entries_stops_the_member() {
+    let mut cluster = Cluster::new();
+    let (term, last) = {
+        let core = &cluster.member(2).core;
+        (core.status().term, core.log().last().index)
+    };
+    let beat = |from, term| Message {
+        msg_type: MessageType::MsgHeartbeat as i32,
+        from,
+        to: 2,
+        term,
+        commit: last + 1,
+        ..Message::default()
+    };
+    // From someone who is not known to lead this is no proof.
+    assert!(cluster.member(2).step(beat(3, term + 1)).is_empty());
+    let outcome = cluster.member(2).core.step(beat(1, term), None);
+    let error = outcome.unwrap_err().to_string();
+    assert!(error.contains("acknowledged by this member"), "{error}");
+}
+
+#[test]
+fn acknowledgements_of_entries_that_do_not_exist_are_ignored() {
+    let mut cluster = Cluster::new();
+    let core = &cluster.member(1).core;
+    let claim = Message {
+        msg_type: MessageType::MsgAppendResponse as i32,
+        from: 2,
+        to: 1,
+        term: core.status().term,
+        index: core.log().last().index + 100,
+        ..Message::default()
+    };
+    let before = cluster.member(1).core.progress();
+    cluster.member(1).step(claim);
+    assert_eq!(cluster.member(1).core.progress(), before);
+}
+
+#[test]
+fn proposals_wait_for_a_leader_and_are_dropped_when_none_comes() {
+    let mut member = Member::new(1, &[1, 2, 3]);
+    member.act();
+    assert!(!member.core.accepts_proposals());
+    member.core.propose(Bytes::from_static(b"too late"));
+    member.tick(LEADERLESS_TICKS + 1);
+    assert!(member.core.proposals.is_empty());
+}

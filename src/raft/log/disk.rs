@@ -69,7 +69,7 @@ const MAX_SPARES: usize = 2;
 const SEGMENT_SUFFIX: &str = "seg";
 const SPARE_SUFFIX: &str = "spare";
 /// How much is written at once where the file system cannot zero a range by itself.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Files in one directory.
 #[derive(Debug)]

@@ -214,7 +214,7 @@ impl Driver {
 
     /// Does what the core says, in the order that [`Output`] prescribes.
     fn carry_out(&mut self, output: Output) -> Result<(), RaftError> {
-        self.send(output.messages, output.snapshot);
+        self.send(output.messages, output.snapshot.as_ref());
         if let Some(snapshot) = output.install {
             // Before the log is reset: a crash in between leaves a state that is ahead of its log, which
             // start-up mends. The other way round there would be no state for the log.
@@ -242,13 +242,13 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&self, messages: Vec<Message>, snapshot: Option<Arc<Snapshot>>) {
+    fn send(&self, messages: Vec<Message>, snapshot: Option<&Arc<Snapshot>>) {
         let mut by_peer: BTreeMap<u64, Vec<_>> = BTreeMap::new();
         for message in messages {
             let bytes = wire::encode(&message);
             if message.get_msg_type() != MessageType::MsgSnapshot {
                 by_peer.entry(message.to).or_default().push(bytes);
-            } else if let Some(snapshot) = &snapshot {
+            } else if let Some(snapshot) = snapshot {
                 let to = MemberId(message.to);
                 self.transport
                     .send_snapshot(to, bytes, Arc::clone(snapshot));

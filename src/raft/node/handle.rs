@@ -176,6 +176,10 @@ impl NodeHandle {
     ///
     /// # Errors
     /// [`ReceiveError`]; nothing has changed then.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the transport has no use for the bytes after"
+    )]
     pub fn receive(&self, from: MemberId, message: Bytes) -> Result<(), ReceiveError> {
         self.take_in(from, &message, None)
     }
@@ -185,6 +189,10 @@ impl NodeHandle {
     ///
     /// # Errors
     /// [`ReceiveError`]; nothing has changed then, and the directory is still the caller's.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the transport has no use for the bytes after"
+    )]
     pub fn receive_snapshot(
         &self,
         from: MemberId,

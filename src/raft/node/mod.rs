@@ -35,6 +35,10 @@ impl Node {
     /// # Errors
     /// [`RaftError`] if the log is damaged or does not fit the state, if the settings are impossible, or
     /// if the system gives no threads.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a start consumes what it starts from"
+    )]
     pub fn start(
         config: NodeConfig,
         restored: AppliedState,

@@ -73,9 +73,6 @@ impl Member {
         if faults.reused_contexts {
             core.reuse_read_contexts();
         }
-        if faults.repeated_requests {
-            core.accept_repeated_requests();
-        }
         self.machine.crash();
         self.running = Some(Running {
             core,

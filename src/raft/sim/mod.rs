@@ -100,12 +100,3 @@ fn using_a_read_context_twice_is_noticed() {
     };
     assert_noticed("reused contexts", faults, 100);
 }
-
-#[test]
-fn answering_a_repeated_read_request_is_noticed() {
-    let faults = Faults {
-        repeated_requests: true,
-        ..Faults::default()
-    };
-    assert_noticed("repeated requests", faults, 3000);
-}

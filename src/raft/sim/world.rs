@@ -37,8 +37,6 @@ pub(super) struct Faults {
     pub(super) early_acknowledgements: bool,
     /// Members use the same context for all their reads, and leaders accept that.
     pub(super) reused_contexts: bool,
-    /// Leaders accept a read request that they have seen before.
-    pub(super) repeated_requests: bool,
 }
 
 /// What happened in a run.
@@ -670,7 +668,10 @@ impl World {
         let state = &newest.unwrap().machine.now;
         let AppliedState { configuration, .. } = &state.applied;
         if !configuration.voters_outgoing.is_empty() {
-            return Err("at rest: the joint configuration was never left".into());
+            let states: Vec<_> = self.members.values().map(Member::describe).collect();
+            return Err(format!(
+                "at rest: the joint configuration was never left: {states:#?}"
+            ));
         }
         for id in configuration.voters.iter().chain(&configuration.learners) {
             let member = &self.members[id];

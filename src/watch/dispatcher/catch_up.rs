@@ -15,15 +15,17 @@ use super::Dispatcher;
 use super::watcher::{Place, Stream};
 use crate::base::ids::Revision;
 use crate::watch::HistoryError;
-use crate::watch::catch_up::{Page, PageRead, ReadJob, from_ring};
+use crate::watch::catch_up::{Budget, Page, PageRead, ReadJob, from_ring};
 use crate::watch::group::{Interest, frames};
-use crate::watch::port::Mailbox;
 
 /// Pages that one dispatcher may have under way: they are what its streams' catch-up costs in memory.
 pub(in crate::watch) const MAX_READS: usize = 16;
 
-/// Changes that a dispatcher itself looks at to bring a watcher back: tens of microseconds of its time.
-const TAIL_ENTRIES: usize = 1024;
+/// What a dispatcher itself reads to bring a watcher back: tens of microseconds of its time.
+const TAIL: Budget = Budget {
+    entries: 1024,
+    bytes: 64 << 10,
+};
 
 /// A page under way.
 #[derive(Debug)]
@@ -71,39 +73,25 @@ impl Reads {
         }
     }
 
-    /// Asks for the page that begins at `from`, or joins those who wait for it.
-    fn ask(
-        &mut self,
-        interest: Arc<Interest>,
-        from: Revision,
-        waiter: (u64, u64),
-        mailbox: &Arc<Mailbox>,
-    ) {
-        let need = (interest, from);
-        if let Some(read) = self
-            .by_need
-            .get(&need)
-            .and_then(|id| self.under_way.get_mut(id))
-        {
-            read.waiters.push(waiter);
-            return;
-        }
-        self.last_id += 1;
-        let id = self.last_id;
-        let interest = need.0.clone();
-        self.by_need.insert(need, id);
-        let job = ReadJob {
-            id,
-            interest: interest.clone(),
-            from,
-            mailbox: mailbox.clone(),
-        };
+    /// Joins those who wait for the page that begins at `from`, if it is under way.
+    fn join(&mut self, interest: &Arc<Interest>, from: Revision, waiter: (u64, u64)) -> bool {
+        let need = (interest.clone(), from);
+        let id = self.by_need.get(&need);
+        let read = id.and_then(|id| self.under_way.get_mut(id));
+        let joined = read.map(|read| read.waiters.push(waiter));
+        joined.is_some()
+    }
+
+    /// Has a page read.
+    fn ask(&mut self, job: ReadJob, waiter: (u64, u64)) {
         let read = Read {
-            interest,
-            from,
+            interest: job.interest.clone(),
+            from: job.from,
             waiters: vec![waiter],
         };
-        self.under_way.insert(id, read);
+        let need = (job.interest.clone(), job.from);
+        self.by_need.insert(need, job.id);
+        self.under_way.insert(job.id, read);
         // There is a place for every read under way. Without readers the member is stopping.
         let _stopping = self.jobs.try_send(job);
     }
@@ -143,8 +131,18 @@ impl Dispatcher {
             return;
         };
         stream.reading = true;
-        self.reads
-            .ask(interest, next, (stream_key, key), &self.mailbox);
+        let waiter = (stream_key, key);
+        if !self.reads.join(&interest, next, waiter) {
+            self.reads.last_id += 1;
+            let job = ReadJob {
+                id: self.reads.last_id,
+                interest,
+                from: next,
+                scarce: stream.port.outbox.is_scarce(),
+                mailbox: self.mailbox.clone(),
+            };
+            self.reads.ask(job, waiter);
+        }
         self.set_place(key, Place::Reading);
     }
 
@@ -178,42 +176,43 @@ impl Dispatcher {
         }
     }
 
+    /// Hands a page out, and what the ring has had since to those who have room for it.
     fn settle(&mut self, interest: &Interest, page: &Page, waiters: &[(u64, u64)]) {
-        self.hand_out(page, waiters);
-        let mut next = page.next;
-        if next <= self.revision
-            && next > self.hub.history.compacted()
-            && let Some(tail) =
-                from_ring(&self.hub.ring, interest, next, self.revision, TAIL_ENTRIES)
-        {
-            self.hand_out(&tail, waiters);
-            next = tail.next;
-        }
-        for &(_, key) in waiters {
+        let tail = self.tail(interest, page.next);
+        for &(stream, key) in waiters {
+            let mut next = page.next;
+            let room = self.hand_out(page, stream, key, waiters.len());
+            if let Some(tail) = tail.as_ref().filter(|_| room) {
+                self.hand_out(tail, stream, key, waiters.len());
+                next = tail.next;
+            }
             self.start_at(key, next.min(self.revision.next()));
         }
     }
 
-    fn hand_out(&mut self, page: &Page, waiters: &[(u64, u64)]) {
-        if page.events == 0 {
-            return;
+    /// The last changes before `self.revision`, if the ring has them and they are few.
+    fn tail(&self, interest: &Interest, from: Revision) -> Option<Page> {
+        if from > self.revision || from <= self.hub.history.compacted() {
+            return None;
         }
-        for (_, key) in waiters {
-            let Some(watcher) = self.watchers.get(key) else {
-                continue;
-            };
-            let Some(stream) = self.streams.get(&watcher.stream) else {
-                continue;
-            };
+        from_ring(&self.hub.ring, interest, from, self.revision, TAIL)
+    }
+
+    /// Queues a page for one watcher, which shares it with others; says whether there is room for more.
+    fn hand_out(&mut self, page: &Page, stream: u64, key: u64, sharers: usize) -> bool {
+        let (Some(stream), Some(watcher)) = (self.streams.get(&stream), self.watchers.get(&key))
+        else {
+            return false;
+        };
+        let outbox = &stream.port.outbox;
+        if page.events > 0 {
             let fragment = watcher.fragment.then_some(self.hub.config.fragment_bytes);
             for frame in frames(&mut self.heads, watcher.id, fragment, &page.body) {
-                stream.port.outbox.push(frame, waiters.len());
+                outbox.push(frame, sharers);
             }
+            let delivered = &self.hub.counters.delivered;
+            delivered.fetch_add(page.events as u64, Ordering::Relaxed);
         }
-        let delivered = (page.events * waiters.len()) as u64;
-        self.hub
-            .counters
-            .delivered
-            .fetch_add(delivered, Ordering::Relaxed);
+        outbox.has_room()
     }
 }

@@ -47,6 +47,9 @@ use watcher::{Stream, Watcher};
 /// Pending bytes at which a flush does not wait any longer.
 const COALESCE_BYTES: usize = 64 << 10;
 
+/// Streams that a step looks at before events are walked again: about a millisecond of requests.
+const SERVED_PER_STEP: usize = 256;
+
 /// What a dispatcher does after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
@@ -103,7 +106,7 @@ impl Dispatcher {
         }
     }
 
-    /// Works until the member stops, then ends every stream.
+    /// Works until the member stops.
     pub(super) fn run(mut self, life: &Lifecycle) {
         let mut stopped = pin!(life.stopped());
         let bell = Waker::from(Arc::new(StopBell(self.mailbox.clone())));
@@ -113,14 +116,6 @@ impl Dispatcher {
                 Rest::Nap(pause) => std::thread::park_timeout(pause),
                 Rest::Until(deadline) => self.sleep(life, deadline),
             }
-        }
-        self.close();
-    }
-
-    fn close(self) {
-        let late = self.mailbox.close();
-        for port in self.streams.into_values().map(|s| s.port).chain(late) {
-            port.end();
         }
     }
 
@@ -143,7 +138,10 @@ impl Dispatcher {
     pub(super) fn step(&mut self, now: Instant) -> Rest {
         // Taken before the walk: what a client saw before it sent a request is published already, and
         // the request is handled after it.
-        let (rang, pages) = (self.mailbox.take_rang(), self.mailbox.take_pages());
+        let (rang, pages) = (
+            self.mailbox.take_rang(SERVED_PER_STEP),
+            self.mailbox.take_pages(),
+        );
         self.walk();
         let wait = self.coalescing(now);
         if let Some(pause) = wait
@@ -263,6 +261,15 @@ impl Dispatcher {
                 self.start_at(key, start);
             }
         }
+    }
+}
+
+impl Drop for Dispatcher {
+    /// Ends every stream, also those that have just been opened, and also when the thread panics.
+    fn drop(&mut self) {
+        let late = self.mailbox.close();
+        let served = self.streams.values().map(|stream| &stream.port);
+        served.chain(&late).for_each(|port| port.end());
     }
 }
 

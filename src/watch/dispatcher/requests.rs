@@ -44,11 +44,11 @@ impl Dispatcher {
     /// Handles requests while there is room for the answers, then gives the other streams their turn.
     fn answer_requests(&mut self, port: &Arc<Port>, now: Instant) {
         for _ in 0..WAITING_REQUESTS {
-            if !port.outbox.has_room() {
+            if !port.outbox.has_room_to_answer() {
                 return;
             }
             match port.take_request() {
-                Some(WatchRequest::Create(spec)) => self.create(port, spec, now),
+                Some(WatchRequest::Create(spec)) => self.create(port, &spec, now),
                 Some(WatchRequest::Cancel(id)) => self.cancel(port, id),
                 Some(WatchRequest::Progress) => self.manual_progress(port),
                 None => return,
@@ -57,20 +57,19 @@ impl Dispatcher {
         port.ring();
     }
 
-    fn create(&mut self, port: &Port, spec: WatchSpec, now: Instant) {
+    fn create(&mut self, port: &Port, spec: &WatchSpec, now: Instant) {
         let start = spec.start.unwrap_or_default();
-        let id = match self.admit(port.key, &spec) {
+        let id = match self.admit(port.key, spec) {
             Ok(id) => id,
             Err(reason) => return self.refuse(port, reason),
         };
-        let progress = spec.progress_notify;
         let key = self.add_watcher(port.key, id, spec, start);
         let created = Head {
             created: true,
             ..Head::plain(id)
         };
         self.respond(port, &created, self.revision);
-        if progress {
+        if spec.progress_notify {
             self.schedule_progress(port.key, now);
         }
         let compacted = self.hub.history.compacted();
@@ -108,13 +107,13 @@ impl Dispatcher {
         }
     }
 
-    fn add_watcher(&mut self, stream: u64, id: WatchId, spec: WatchSpec, start: Revision) -> u64 {
+    fn add_watcher(&mut self, stream: u64, id: WatchId, spec: &WatchSpec, start: Revision) -> u64 {
         self.last_key += 1;
         let key = self.last_key;
         let watcher = Watcher {
             stream,
             id,
-            group: self.groups.acquire(Interest::of(&spec)),
+            group: self.groups.acquire(Interest::of(spec)),
             start,
             place: Place::Future,
             progress: spec.progress_notify,

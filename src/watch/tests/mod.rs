@@ -1,6 +1,7 @@
 //! Tests of the whole hub, stepped by hand except for the last.
 
+mod creation;
+mod events;
 mod oracle;
-mod semantics;
 mod slow;
 mod threads;

@@ -142,6 +142,38 @@ fn memory_of_streams_that_are_never_read_is_bounded() {
 }
 
 #[test]
+fn a_hub_short_of_memory_reads_small_pages() {
+    let budget = 256 << 10;
+    let mut rig = Rig::new(HubConfig {
+        buffer_bytes: budget,
+        ..config()
+    });
+    for _ in 0..100 {
+        rig.commit(&[("k/a", Some(&[0; 4000]))]);
+    }
+    // Each asks for a history of 400 kB that nobody shares, reads the answer, and stops.
+    let mut clients: Vec<_> = (0..100).map(|_| rig.client()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let end = format!("k/a{n:03}").into_bytes();
+        let range = crate::base::range::KeyRange::from_wire("k/".into(), end.into());
+        let start = Some(Revision(2));
+        client.send(WatchRequest::Create(WatchSpec {
+            start,
+            ..spec(range)
+        }));
+        rig.step(0);
+        assert!(client.poll().is_some_and(|response| response.created));
+        rig.settle();
+    }
+    let stats = rig.hub.stats();
+    let large = 2 * (400 << 10);
+    assert!(
+        stats.pending_bytes < budget + large + 100 * (21 << 10),
+        "{stats:?}"
+    );
+}
+
+#[test]
 fn a_client_that_asks_without_reading_is_not_answered_for_ever() {
     let mut rig = Rig::new(HubConfig {
         stream_buffer_frames: 4,
@@ -155,8 +187,25 @@ fn a_client_that_asks_without_reading_is_not_answered_for_ever() {
         accepted += usize::from(sent.is_some());
         rig.step(0);
     }
-    assert!(accepted < 32, "{accepted} requests were taken");
-    assert_eq!(rig.hub.stats().pending_responses, 4);
+    assert!(accepted < 40, "{accepted} requests were taken");
+    assert_eq!(rig.hub.stats().pending_responses, 4 + 16);
+}
+
+#[test]
+fn a_client_that_is_slow_to_read_can_still_cancel() {
+    let mut rig = Rig::new(tiny());
+    let mut client = rig.client();
+    rig.create(&mut client, spec(prefix("k/")));
+    for _ in 0..20 {
+        rig.put("k/a");
+        rig.settle();
+    }
+    client.send(WatchRequest::Cancel(crate::base::ids::WatchId(0)));
+    rig.settle();
+    assert_eq!(rig.hub.stats().watchers, 0);
+    let responses = rig.read(&mut client);
+    assert_eq!(revisions(&responses), [2, 3]);
+    assert!(responses.last().is_some_and(|last| last.canceled));
 }
 
 #[test]

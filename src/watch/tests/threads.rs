@@ -1,6 +1,7 @@
 //! The hub with its real threads: seeded loads under whatever schedule the machine gives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -26,8 +27,13 @@ fn tiny() -> HubConfig {
     }
 }
 
-/// Commits transactions of one to three keys until the last revision, resting now and then.
-fn write(mut publisher: Publisher, history: &MemoryHistory, last: i64, seed: u64) {
+/// Commits transactions of one to three keys up to about revision `last`, resting now and then.
+fn write(
+    mut publisher: Publisher,
+    history: &MemoryHistory,
+    last: i64,
+    seed: u64,
+) -> (Publisher, i64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut revision = 1;
     while revision < last {
@@ -49,19 +55,23 @@ fn write(mut publisher: Publisher, history: &MemoryHistory, last: i64, seed: u64
             std::thread::sleep(Duration::from_micros(random.random_range(0..300)));
         }
     }
-    // A last one that everybody can wait for.
+    (publisher, revision)
+}
+
+/// Commits the change that every reader stops at.
+fn end((mut publisher, revision): (Publisher, i64), history: &MemoryHistory) {
     let end = [change(revision + 1, 0, "k/end", Some(b"v"), false)];
     history.add(&end);
     publisher.publish(end.to_vec());
 }
 
-/// Creates a watcher from `start` on, checks everything it receives until the end, and gives the number
-/// of changes it received.
+/// Creates a watcher from `start` on and checks everything it receives until the end.
 async fn follow(
     (requests, mut frames): (WatchRequests, WatchFrames),
     start: Option<i64>,
     seed: u64,
-    total: impl Fn(i64) -> usize,
+    history: Arc<MemoryHistory>,
+    started: Arc<AtomicUsize>,
 ) {
     let mut random = SmallRng::seed_from_u64(seed);
     let start = start.map(Revision);
@@ -72,6 +82,7 @@ async fn follow(
     requests.send(WatchRequest::Create(wanted)).await.unwrap();
     let created = Response::decode(&frames.next().await.unwrap());
     assert!(created.created);
+    started.fetch_add(1, Ordering::SeqCst);
     let from = start.map_or(created.revision + 1, Revision::get);
     let mut next = from;
     let mut received = 0;
@@ -95,7 +106,9 @@ async fn follow(
         let last = response.events.last().unwrap();
         next = last.revision + 1;
         if last.key.as_ref() == b"k/end" {
-            assert_eq!(received, total(from));
+            let all = history.all();
+            let wanted = all.iter().filter(|c| c.id.revision.get() >= from);
+            assert_eq!(received, wanted.count());
             return;
         }
     }
@@ -111,28 +124,21 @@ fn stress(seed: u64) {
         std::thread::spawn(move || write(publisher, &history, 2000, seed))
     };
     let mut random = SmallRng::seed_from_u64(seed);
+    let started = Arc::new(AtomicUsize::new(0));
     let mut readers = Vec::new();
     for n in 0..12 {
         let stream = hub.open().unwrap();
-        let history = history.clone();
-        let total = move |from| {
-            history
-                .all()
-                .iter()
-                .filter(|c| c.id.revision.get() >= from)
-                .count()
-        };
         let start = (n % 3 != 0).then(|| random.random_range(2..200));
         let seed = random.random();
-        readers.push(
-            runtime
-                .handle()
-                .clone()
-                .spawn(follow(stream, start, seed, total)),
-        );
+        let reader = follow(stream, start, seed, history.clone(), started.clone());
+        readers.push(runtime.handle().clone().spawn(reader));
         std::thread::sleep(Duration::from_micros(random.random_range(0..500)));
     }
-    writer.join().unwrap();
+    let written = writer.join().unwrap();
+    while started.load(Ordering::SeqCst) < readers.len() {
+        std::thread::yield_now();
+    }
+    end(written, &history);
     for reader in readers {
         runtime.block_on(reader).unwrap();
     }

@@ -1,6 +1,7 @@
 //! What the cases stand on: server processes, raw clients, and a runner that names what failed.
 
 mod client;
+mod cluster;
 mod duplex;
 mod http;
 mod ports;
@@ -11,6 +12,7 @@ mod server;
 mod suite;
 
 pub use client::{Client, refused};
+pub use cluster::Cluster;
 pub use duplex::{KeepAlive, Watch};
 pub use http::{Answer, http_get, http_send};
 pub use ports::free_ports;

@@ -73,9 +73,8 @@ impl Server {
     /// Starts a server of its own and waits until it serves.
     pub async fn start(settings: Settings) -> Self {
         let mut member = Self::prepare("default");
-        member.flags = settings.flags;
         let cluster = format!("default={}", member.peer_url);
-        member.configure(&cluster);
+        member.configure(&settings, &cluster);
         member.spawn();
         member.ready().await;
         member
@@ -86,12 +85,10 @@ impl Server {
         Self::start(Settings::default()).await
     }
 
-    pub fn add_flags(&mut self, settings: &Settings) {
-        self.flags.extend_from_slice(&settings.flags);
-    }
-
-    /// Sets the flags that say who this member is. `initial_cluster` names all members.
-    pub fn configure(&mut self, initial_cluster: &str) {
+    /// Sets the flags of this run and those that say who this member is. `initial_cluster` names all
+    /// members.
+    pub fn configure(&mut self, settings: &Settings, initial_cluster: &str) {
+        self.flags.clone_from(&settings.flags);
         let client_url = format!("http://{}", self.address);
         let data_dir = self.dir.join("data");
         let identity = [

@@ -77,16 +77,17 @@ impl Suite {
 
     /// Runs all cases at once; each has its own keys and connection.
     pub async fn run(self, server: &Server) {
-        self.run_bounded(server, AT_ONCE).await;
+        self.run_on(&[server], AT_ONCE).await;
     }
 
     /// Runs one case after the other, for cases that mind the store's revision.
     pub async fn run_in_order(self, server: &Server) {
-        self.run_bounded(server, 1).await;
+        self.run_on(&[server], 1).await;
     }
 
-    async fn run_bounded(self, server: &Server, at_once: usize) {
-        let version = server.client().version().await;
+    /// Runs cases on a cluster, some at once.
+    pub async fn run_on(self, servers: &[&Server], at_once: usize) {
+        let version = servers[0].client().version().await;
         let (due, skipped): (Vec<_>, Vec<_>) = self
             .cases
             .into_iter()
@@ -95,7 +96,7 @@ impl Suite {
         let total = due.len();
         let runs = due
             .into_iter()
-            .map(|(case, _)| run_case(area, case, server.address()));
+            .map(|(case, _)| run_case(area, case, servers));
         let failures: Vec<String> = futures::stream::iter(runs)
             .buffer_unordered(at_once)
             .filter_map(|outcome| async { outcome.err() })
@@ -105,7 +106,9 @@ impl Suite {
         let failed = failures.len();
         eprintln!("{area}: {total} cases, {failed} failed{skipped}");
         if !failures.is_empty() {
-            eprintln!("server log:\n{}", server.log_tail());
+            for server in servers {
+                eprintln!("log of {}:\n{}", server.name(), server.log_tail());
+            }
             panic!(
                 "{area}: {failed} of {total} failed\n{}",
                 failures.join("\n")
@@ -127,10 +130,11 @@ fn skipped_text(skipped: &[(NamedCase, (u32, u32))]) -> String {
     )
 }
 
-async fn run_case(area: &str, case: NamedCase, address: &str) -> Result<(), String> {
+async fn run_case(area: &str, case: NamedCase, servers: &[&Server]) -> Result<(), String> {
     let NamedCase { name, run } = case;
     let context = Case {
-        client: Client::new(address),
+        client: servers[0].client(),
+        members: servers.iter().map(|server| server.client()).collect(),
         prefix: format!("{area}/{name}/"),
     };
     let guarded = AssertUnwindSafe(async { run(context).await }).catch_unwind();
@@ -149,9 +153,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("panicked")
 }
 
-/// What a case works with: a connection and a key prefix that no other case uses.
+/// What a case works with: connections and a key prefix that no other case uses.
 pub struct Case {
     pub client: Client,
+    /// A connection to each member of the cluster.
+    pub members: Vec<Client>,
     prefix: String,
 }
 

@@ -1,0 +1,294 @@
+//! Creating and cancelling watchers, row by row as etcd 3.5 answers it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::ids::WatchId;
+use crate::base::range::KeyRange;
+use crate::watch::testing::{Response, Rig, config, prefix, revisions, since, spec};
+use crate::watch::{HubConfig, WatchRequest, WatchSpec};
+
+fn created(id: i64, revision: i64, head_len: usize) -> Response {
+    Response {
+        id,
+        revision,
+        created: true,
+        term: 33,
+        len: head_len,
+        ..Response::default()
+    }
+}
+
+fn refused(revision: i64, reason: &str) -> Response {
+    Response {
+        id: -1,
+        revision,
+        created: true,
+        canceled: true,
+        term: 33,
+        reason: reason.into(),
+        ..Response::default()
+    }
+}
+
+#[test]
+fn from_now_on_is_everything_after_the_created_revision() {
+    let mut rig = Rig::new(config());
+    rig.put("k/before");
+    let mut client = rig.client();
+    client.send(WatchRequest::Create(spec(prefix("k/"))));
+    // Published before the dispatcher saw the request, so before the watch.
+    rig.put("k/also-before");
+    let responses = rig.read(&mut client);
+    assert_eq!(responses, [created(0, 3, responses[0].len)]);
+    rig.put("k/after");
+    rig.put("other");
+    rig.commit(&[("k/1", Some(b"v")), ("other", None), ("k/2", None)]);
+    let responses = rig.read(&mut client);
+    assert_eq!(revisions(&responses), [4, 6, 6]);
+    assert!(
+        responses
+            .iter()
+            .all(|r| r.revision == 6 && r.id == 0 && r.term == 33)
+    );
+    let events = &responses.last().unwrap().events;
+    assert_eq!(
+        events
+            .last()
+            .map(|event| (event.key.as_ref(), event.delete)),
+        Some((&b"k/2"[..], true))
+    );
+}
+
+#[test]
+fn a_past_start_gets_history_first_and_then_live_events() {
+    let mut rig = Rig::new(config());
+    for _ in 0..5 {
+        rig.put("k/a");
+    }
+    let mut client = rig.client();
+    let responses = rig.create(&mut client, since(4));
+    assert_eq!(responses[0], created(0, 6, responses[0].len));
+    assert_eq!(revisions(&responses), [4, 5, 6]);
+    rig.put("k/a");
+    assert_eq!(revisions(&rig.read(&mut client)), [7]);
+}
+
+#[test]
+fn a_start_at_the_compacted_revision_is_served_without_its_prev_kv() {
+    let mut rig = Rig::new(config());
+    for _ in 0..5 {
+        rig.put("k/a");
+    }
+    rig.history.compact(4);
+    let mut client = rig.client();
+    let responses = rig.create(
+        &mut client,
+        WatchSpec {
+            prev_kv: true,
+            ..since(4)
+        },
+    );
+    let events: Vec<_> = responses
+        .iter()
+        .flat_map(|r| &r.events)
+        .map(|e| (e.revision, e.prev))
+        .collect();
+    assert_eq!(events, [(4, false), (5, true), (6, true)]);
+}
+
+#[test]
+fn a_compacted_start_is_created_and_then_cancelled_with_the_revision() {
+    let mut rig = Rig::new(config());
+    for _ in 0..5 {
+        rig.put("k/a");
+    }
+    rig.history.compact(4);
+    let mut client = rig.client();
+    let responses = rig.create(&mut client, since(3));
+    assert_eq!(responses.len(), 2);
+    assert_eq!(responses[0], created(0, 6, responses[0].len));
+    let wanted = Response {
+        canceled: true,
+        compact_revision: 4,
+        term: 33,
+        len: responses[1].len,
+        ..Response::default()
+    };
+    assert_eq!(responses[1], wanted);
+    // It keeps its id until the client cancels it, and is not in the way of anything else.
+    let again = rig.create(
+        &mut client,
+        WatchSpec {
+            id: Some(WatchId(0)),
+            ..since(5)
+        },
+    );
+    assert!(again[0].reason.contains("duplicate"));
+    assert_eq!(rig.hub.stats().watchers, 0);
+    client.send(WatchRequest::Progress);
+    assert!(
+        rig.read(&mut client).is_empty(),
+        "a stream without watchers has no progress"
+    );
+    rig.create(&mut client, spec(prefix("k/")));
+    client.send(WatchRequest::Progress);
+    assert!(rig.read(&mut client)[0].is_progress());
+    client.send(WatchRequest::Cancel(WatchId(0)));
+    assert!(rig.read(&mut client)[0].canceled);
+}
+
+#[test]
+fn refused_creations_say_why_and_change_nothing() {
+    let mut rig = Rig::new(config());
+    let mut client = rig.client();
+    let range =
+        |start, end| KeyRange::from_wire(Bytes::from_static(start), Bytes::from_static(end));
+    rig.create(
+        &mut client,
+        WatchSpec {
+            id: Some(WatchId(5)),
+            ..spec(prefix("k/"))
+        },
+    );
+    let duplicate = "mvcc: duplicate watch ID provided on the WatchStream";
+    let cases = [
+        (
+            since(-1),
+            "etcdserver: mvcc: required revision has been compacted",
+        ),
+        (spec(range(b"b", b"a")), "mvcc: watcher range is empty"),
+        (spec(range(b"b", b"b")), "mvcc: watcher range is empty"),
+        (
+            WatchSpec {
+                id: Some(WatchId(5)),
+                ..spec(prefix("k/"))
+            },
+            duplicate,
+        ),
+        (
+            WatchSpec {
+                id: Some(WatchId(-1)),
+                ..spec(prefix("k/"))
+            },
+            duplicate,
+        ),
+    ];
+    for (spec, reason) in cases {
+        let responses = rig.create(&mut client, spec);
+        assert_eq!(
+            responses,
+            [Response {
+                len: responses[0].len,
+                ..refused(1, reason)
+            }]
+        );
+    }
+    assert_eq!(rig.hub.stats().watchers, 1);
+}
+
+#[test]
+fn limits_on_watchers_refuse_with_a_reason() {
+    let mut rig = Rig::new(HubConfig {
+        max_stream_watchers: 1,
+        max_watchers: 2,
+        ..config()
+    });
+    let (mut a, mut b, mut c) = (rig.client(), rig.client(), rig.client());
+    assert!(!rig.create(&mut a, spec(prefix("k/")))[0].canceled);
+    assert_eq!(
+        rig.create(&mut a, spec(prefix("k/")))[0].reason,
+        "etcdserver: too many requests"
+    );
+    assert!(!rig.create(&mut b, spec(prefix("k/")))[0].canceled);
+    assert_eq!(
+        rig.create(&mut c, spec(prefix("k/")))[0].reason,
+        "etcdserver: too many requests"
+    );
+    drop(a);
+    rig.settle();
+    assert!(!rig.create(&mut c, spec(prefix("k/")))[0].canceled);
+}
+
+#[test]
+fn a_future_start_is_silent_until_it_is_reached() {
+    let mut rig = Rig::new(config());
+    let mut client = rig.client();
+    let future = WatchSpec {
+        progress_notify: true,
+        ..since(4)
+    };
+    assert_eq!(rig.create(&mut client, future).len(), 1);
+    rig.put("k/2");
+    rig.now += Duration::from_secs(3600);
+    client.send(WatchRequest::Progress);
+    assert!(rig.read(&mut client).is_empty());
+    rig.put("k/3");
+    // The next change is the one it starts with, but the store is not there yet.
+    client.send(WatchRequest::Progress);
+    assert!(rig.read(&mut client).is_empty());
+    rig.put("k/4");
+    client.send(WatchRequest::Progress);
+    let responses = rig.read(&mut client);
+    assert_eq!(revisions(&responses), [4]);
+    assert!(responses.last().unwrap().is_progress());
+}
+
+#[test]
+fn a_future_start_inside_a_batch_gets_the_batch_from_there() {
+    let mut rig = Rig::new(config());
+    let mut client = rig.client();
+    rig.create(&mut client, since(4));
+    for _ in 0..5 {
+        rig.put("k/a");
+    }
+    assert_eq!(revisions(&rig.read(&mut client)), [4, 5, 6]);
+}
+
+#[test]
+fn ids_count_up_and_skip_those_in_use() {
+    let mut rig = Rig::new(config());
+    let mut client = rig.client();
+    let with_id = |id| WatchSpec {
+        id: Some(WatchId(id)),
+        ..spec(prefix("k/"))
+    };
+    let mut ids = Vec::new();
+    for spec in [
+        with_id(1),
+        spec(prefix("k/")),
+        spec(prefix("k/")),
+        with_id(-3),
+    ] {
+        ids.push(rig.create(&mut client, spec)[0].id);
+    }
+    client.send(WatchRequest::Cancel(WatchId(0)));
+    rig.read(&mut client);
+    // An id is not given out twice, so that a late cancel hits nobody else.
+    ids.push(rig.create(&mut client, spec(prefix("k/")))[0].id);
+    // The client may reuse one itself.
+    ids.push(rig.create(&mut client, with_id(0))[0].id);
+    assert_eq!(ids, [1, 0, 2, -3, 3, 0]);
+}
+
+#[test]
+fn cancel_answers_once_and_nothing_follows() {
+    let mut rig = Rig::new(config());
+    let mut client = rig.client();
+    rig.create(&mut client, spec(prefix("k/")));
+    client.send(WatchRequest::Cancel(WatchId(0)));
+    client.send(WatchRequest::Cancel(WatchId(0)));
+    client.send(WatchRequest::Cancel(WatchId(77)));
+    let responses = rig.read(&mut client);
+    let wanted = Response {
+        revision: 1,
+        canceled: true,
+        term: 33,
+        len: responses[0].len,
+        ..Response::default()
+    };
+    assert_eq!(responses, [wanted]);
+    rig.put("k/a");
+    assert!(rig.read(&mut client).is_empty());
+}

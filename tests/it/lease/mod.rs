@@ -1,0 +1,6 @@
+//! Leases.
+
+mod calls;
+mod expiry;
+mod keep_alive;
+mod restart;

@@ -1,0 +1,8 @@
+//! Maintenance and Cluster on a single member.
+
+mod alarms;
+mod cluster;
+mod downgrade;
+mod quota;
+mod snapshot;
+mod status;

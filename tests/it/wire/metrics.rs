@@ -1,0 +1,296 @@
+//! The Prometheus page: its form, and the names that alerts and dashboards ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn metrics() {
+    let server = Server::fresh().await;
+    let cases = cases![
+        the_page_is_prometheus_text,
+        every_sample_belongs_to_a_declared_family,
+        required_families_are_there,
+        histograms_are_cumulative,
+        puts_are_counted,
+        the_leader_is_told,
+        versions_are_labels,
+        the_quota_is_told,
+        grpc_calls_are_counted_by_code,
+        watchers_are_counted,
+        the_revision_is_told,
+        other_methods_do_no_harm,
+    ];
+    Suite::new("metrics", cases).run_in_order(&server).await;
+}
+
+/// Families by name and kind.
+const REQUIRED: [(&str, &str); 64] = [
+    ("etcd_server_has_leader", "gauge"),
+    ("etcd_server_is_leader", "gauge"),
+    ("etcd_server_is_learner", "gauge"),
+    ("etcd_server_id", "gauge"),
+    ("etcd_server_version", "gauge"),
+    ("etcd_cluster_version", "gauge"),
+    ("etcd_server_leader_changes_seen_total", "counter"),
+    ("etcd_server_heartbeat_send_failures_total", "counter"),
+    ("etcd_server_proposals_committed_total", "gauge"),
+    ("etcd_server_proposals_applied_total", "gauge"),
+    ("etcd_server_proposals_pending", "gauge"),
+    ("etcd_server_proposals_failed_total", "counter"),
+    ("etcd_server_slow_apply_total", "counter"),
+    ("etcd_server_slow_read_indexes_total", "counter"),
+    ("etcd_server_read_indexes_failed_total", "counter"),
+    ("etcd_server_snapshot_apply_in_progress_total", "gauge"),
+    ("etcd_server_quota_backend_bytes", "gauge"),
+    ("etcd_server_health_success", "counter"),
+    ("etcd_server_health_failures", "counter"),
+    ("etcd_server_healthcheck", "gauge"),
+    ("etcd_server_healthchecks_total", "counter"),
+    ("etcd_server_client_requests_total", "counter"),
+    ("etcd_server_apply_duration_seconds", "histogram"),
+    ("etcd_server_learner_promote_successes", "counter"),
+    ("etcd_disk_wal_fsync_duration_seconds", "histogram"),
+    ("etcd_disk_wal_write_bytes_total", "gauge"),
+    ("etcd_disk_backend_commit_duration_seconds", "histogram"),
+    ("etcd_disk_backend_defrag_duration_seconds", "histogram"),
+    ("etcd_disk_backend_snapshot_duration_seconds", "histogram"),
+    ("etcd_disk_defrag_inflight", "gauge"),
+    ("etcd_snap_fsync_duration_seconds", "histogram"),
+    ("etcd_snap_db_fsync_duration_seconds", "histogram"),
+    ("etcd_snap_db_save_total_duration_seconds", "histogram"),
+    ("etcd_mvcc_db_total_size_in_bytes", "gauge"),
+    ("etcd_mvcc_db_total_size_in_use_in_bytes", "gauge"),
+    ("etcd_mvcc_db_open_read_transactions", "gauge"),
+    ("etcd_mvcc_put_total", "counter"),
+    ("etcd_mvcc_delete_total", "counter"),
+    ("etcd_mvcc_range_total", "counter"),
+    ("etcd_mvcc_txn_total", "counter"),
+    ("etcd_mvcc_hash_duration_seconds", "histogram"),
+    ("etcd_mvcc_hash_rev_duration_seconds", "histogram"),
+    ("etcd_network_client_grpc_sent_bytes_total", "counter"),
+    ("etcd_network_client_grpc_received_bytes_total", "counter"),
+    ("etcd_debugging_mvcc_keys_total", "gauge"),
+    ("etcd_debugging_mvcc_current_revision", "gauge"),
+    ("etcd_debugging_mvcc_compact_revision", "gauge"),
+    ("etcd_debugging_mvcc_watch_stream_total", "gauge"),
+    ("etcd_debugging_mvcc_watcher_total", "gauge"),
+    ("etcd_debugging_mvcc_slow_watcher_total", "gauge"),
+    ("etcd_debugging_mvcc_events_total", "counter"),
+    ("etcd_debugging_mvcc_pending_events_total", "gauge"),
+    ("etcd_debugging_mvcc_total_put_size_in_bytes", "gauge"),
+    ("etcd_debugging_mvcc_db_compaction_keys_total", "counter"),
+    ("etcd_debugging_lease_granted_total", "counter"),
+    ("etcd_debugging_lease_revoked_total", "counter"),
+    ("etcd_debugging_lease_renewed_total", "counter"),
+    ("etcd_debugging_lease_ttl_total", "histogram"),
+    ("etcd_debugging_server_lease_expired_total", "counter"),
+    ("grpc_server_started_total", "counter"),
+    ("grpc_server_handled_total", "counter"),
+    ("os_fd_used", "gauge"),
+    ("process_resident_memory_bytes", "gauge"),
+    ("process_start_time_seconds", "gauge"),
+];
+
+/// One line of the page: name, labels as written, value.
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+struct Page {
+    kinds: BTreeMap<String, String>,
+    samples: Vec<Sample>,
+}
+
+impl Page {
+    async fn get(c: &Case) -> Self {
+        let answer = http_get(&c.client.address, "/metrics").await.unwrap();
+        assert_eq!(answer.status, 200);
+        Self::parse(answer.text())
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut page = Self {
+            kinds: BTreeMap::new(),
+            samples: Vec::new(),
+        };
+        for line in text.lines() {
+            if let Some(declared) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = declared.split_once(' ').unwrap();
+                let before = page.kinds.insert(name.into(), kind.into());
+                assert_eq!(before, None, "{name} is declared twice");
+            } else if !line.starts_with('#') && !line.is_empty() {
+                page.samples.push(parse_sample(line));
+            }
+        }
+        page
+    }
+
+    /// The sum of all samples of this name that carry these labels.
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let samples = self.samples.iter().filter(|sample| {
+            let has = |(name, value): &(&str, &str)| {
+                sample.labels.get(*name).is_some_and(|found| found == value)
+            };
+            sample.name == name && labels.iter().all(has)
+        });
+        samples.map(|sample| sample.value).sum()
+    }
+
+    fn label(&self, name: &str, label: &str) -> &str {
+        let sample = self.samples.iter().find(|sample| sample.name == name);
+        &sample.expect("the sample is there").labels[label]
+    }
+}
+
+fn parse_sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, parse_labels(labels.strip_suffix('}').unwrap())),
+        None => (series, BTreeMap::new()),
+    };
+    Sample {
+        name: name.into(),
+        labels,
+        value: value.parse().expect("a number"),
+    }
+}
+
+/// `a="x",b="y"`; no value here holds a comma or an escape.
+fn parse_labels(text: &str) -> BTreeMap<String, String> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').expect("a label");
+        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+        (name.to_owned(), value.expect("a quoted value").to_owned())
+    };
+    text.split(',')
+        .filter(|text| !text.is_empty())
+        .map(pair)
+        .collect()
+}
+
+async fn the_page_is_prometheus_text(c: Case) {
+    let answer = http_get(&c.client.address, "/metrics").await.unwrap();
+    assert!(answer.header("content-type").starts_with("text/plain"));
+    assert!(Page::parse(answer.text()).samples.len() > 100);
+}
+
+async fn every_sample_belongs_to_a_declared_family(c: Case) {
+    let page = Page::get(&c).await;
+    for sample in &page.samples {
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| sample.name.strip_suffix(suffix))
+            .filter(|family| page.kinds.contains_key(*family))
+            .unwrap_or(&sample.name);
+        assert!(
+            page.kinds.contains_key(family),
+            "{} has no TYPE",
+            sample.name
+        );
+    }
+}
+
+async fn required_families_are_there(c: Case) {
+    c.put("a", "1").await;
+    http_get(&c.client.address, "/readyz").await.unwrap();
+    let page = Page::get(&c).await;
+    let found = REQUIRED.map(|(name, _)| (name, page.kinds.get(name).map(String::as_str)));
+    let wrong: Vec<_> = REQUIRED
+        .iter()
+        .zip(found)
+        .filter(|((_, kind), (_, found))| Some(*kind) != *found)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+async fn histograms_are_cumulative(c: Case) {
+    c.put("a", "1").await;
+    let page = Page::get(&c).await;
+    let name = "etcd_disk_wal_fsync_duration_seconds";
+    let buckets: Vec<_> = page
+        .samples
+        .iter()
+        .filter(|sample| sample.name == format!("{name}_bucket"))
+        .collect();
+    assert!(buckets.is_sorted_by(|a, b| a.value <= b.value));
+    let bounds: BTreeSet<_> = buckets.iter().map(|b| b.labels["le"].as_str()).collect();
+    assert!(bounds.contains("0.001") && bounds.contains("8.192"));
+    assert!(bounds.contains("+Inf") && bounds.len() == 15);
+    let count = page.sum(&format!("{name}_count"), &[]);
+    assert_eq!(buckets.last().unwrap().value, count);
+    assert!(count > 0.0);
+}
+
+async fn puts_are_counted(c: Case) {
+    let name = "etcd_mvcc_put_total";
+    let before = Page::get(&c).await.sum(name, &[]);
+    c.put_all("a=1 a=2 b=3").await;
+    assert_eq!(Page::get(&c).await.sum(name, &[]), before + 3.0);
+}
+
+async fn the_leader_is_told(c: Case) {
+    let page = Page::get(&c).await;
+    assert_eq!(page.sum("etcd_server_has_leader", &[]), 1.0);
+    assert_eq!(page.sum("etcd_server_is_leader", &[]), 1.0);
+    assert_eq!(page.sum("etcd_server_is_learner", &[]), 0.0);
+}
+
+async fn versions_are_labels(c: Case) {
+    let page = Page::get(&c).await;
+    let status = c.client.status(Default::default()).await.unwrap();
+    let server = page.label("etcd_server_version", "server_version");
+    assert_eq!(server, status.version);
+    let (major, minor) = c.client.version().await;
+    let cluster = page.label("etcd_cluster_version", "cluster_version");
+    assert_eq!(cluster, format!("{major}.{minor}"));
+    let id = format!("{:x}", status.header.unwrap().member_id);
+    assert_eq!(page.label("etcd_server_id", "server_id"), id);
+}
+
+async fn the_quota_is_told(c: Case) {
+    let page = Page::get(&c).await;
+    let quota = page.sum("etcd_server_quota_backend_bytes", &[]);
+    assert_eq!(quota, 2_147_483_648.0);
+}
+
+async fn grpc_calls_are_counted_by_code(c: Case) {
+    let labels = |code| {
+        [
+            ("grpc_service", "etcdserverpb.KV"),
+            ("grpc_method", "Put"),
+            ("grpc_type", "unary"),
+            ("grpc_code", code),
+        ]
+    };
+    let name = "grpc_server_handled_total";
+    let before = Page::get(&c).await;
+    c.put_all("a=1 b=2").await;
+    c.client.put(put("", "1")).await.unwrap_err();
+    let after = Page::get(&c).await;
+    let grown = |code| after.sum(name, &labels(code)) - before.sum(name, &labels(code));
+    assert_eq!((grown("OK"), grown("InvalidArgument")), (2.0, 1.0));
+}
+
+async fn watchers_are_counted(c: Case) {
+    let name = "etcd_debugging_mvcc_watcher_total";
+    let before = Page::get(&c).await.sum(name, &[]);
+    let mut watch = c.watch("a").await;
+    watch.create(watch_key(c.key("b"))).await;
+    assert_eq!(Page::get(&c).await.sum(name, &[]), before + 2.0);
+}
+
+async fn the_revision_is_told(c: Case) {
+    let last = c.put("a", "1").await;
+    let page = Page::get(&c).await;
+    let told = page.sum("etcd_debugging_mvcc_current_revision", &[]);
+    assert_eq!(told, last as f64);
+}
+
+async fn other_methods_do_no_harm(c: Case) {
+    let post = ::http::Request::post("/metrics").body(Default::default());
+    http_send(&c.client.address, post.unwrap()).await.unwrap();
+    Page::get(&c).await;
+}

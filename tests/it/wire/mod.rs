@@ -1,0 +1,8 @@
+//! Below the API: limits, unknown calls, bytes that mean nothing, HTTP, metrics.
+
+mod garbage;
+mod http;
+mod limits;
+mod metrics;
+mod raw;
+mod unknown;
