@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::signals::StopReason;
 use super::snapshot::{self, SnapshotCommand};
 use super::terminal::{complain, say};
-use super::signals::StopReason;
 use super::{Leadership, Server, StartError, limits, log, parts, signals, up};
 use crate::base::shutdown::Lifecycle;
 use crate::bench::{self, BenchOptions};
