@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::signals::StopReason;
 use super::snapshot::{self, SnapshotCommand};
 use super::terminal::{complain, say};
-use super::{Server, StartError, limits, log, parts, signals, up};
+use super::{Leadership, Server, StartError, limits, log, parts, signals, up};
 use crate::base::shutdown::Lifecycle;
 use crate::bench::{self, BenchOptions};
 use crate::config::{self, MemberConfig, Request};
@@ -178,12 +179,19 @@ async fn serve(config: &MemberConfig) -> Result<ExitCode, StartError> {
         server = Server::start(config, life.clone()) => server?,
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
+    let leadership = tokio::select! {
+        reason = signals.next() => {
+            tracing::info!(signal = %reason, "received signal; shutting down");
+            if reason == StopReason::ParentEnded {
+                Leadership::LetGo
+            } else {
+                Leadership::HandOver
+            }
+        }
+        () = life.stopped() => Leadership::LetGo,
+    };
     tokio::select! {
-        signal = signals.next() => tracing::info!(signal, "received signal; shutting down"),
-        () = life.stopped() => {}
-    }
-    tokio::select! {
-        () = server.stop() => {}
+        () = server.stop(leadership) => {}
         () = signals.next_signal() => {
             tracing::warn!("received a second signal; exiting at once");
             return Ok(ExitCode::from(GAVE_UP));

@@ -58,6 +58,15 @@ const FIRST_REQUEST: Duration = Duration::from_secs(120);
 /// up every connection can still be asked how it is.
 const METRICS_CONNECTIONS: usize = 64;
 
+/// What becomes of leadership when a member that has it stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leadership {
+    /// Another member gets it first, so that the cluster does not have to wait for an election.
+    HandOver,
+    /// Nothing: the other members stop too, or the member cannot go on.
+    LetGo,
+}
+
 /// A member that serves.
 #[derive(Debug)]
 pub struct Server {
@@ -121,10 +130,12 @@ impl Server {
     }
 
     /// Stops the member: nothing acknowledged is lost, and nothing asked for in time goes unanswered.
-    pub async fn stop(self) {
+    pub async fn stop(self, leadership: Leadership) {
         self.serving.close();
-        if !self.life.is_stopping() {
+        if leadership == Leadership::HandOver {
             hand_over(&self.engine).await;
+        }
+        if !self.life.is_stopping() {
             if tokio::time::timeout(ANSWER, self.serving.answered())
                 .await
                 .is_err()

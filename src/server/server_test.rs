@@ -199,8 +199,8 @@ async fn a_member_starts_once_in_a_directory_and_again_after_it_stopped() {
     TcpStream::connect(address).await.unwrap();
     let second = Server::start(&config, Lifecycle::new()).await.unwrap_err();
     assert!(second.to_string().contains("in use by another process"));
-    first.stop().await;
+    first.stop(Leadership::HandOver).await;
     assert!(TcpStream::connect(address).await.is_err());
     let third = Server::start(&config, Lifecycle::new()).await.unwrap();
-    third.stop().await;
+    third.stop(Leadership::LetGo).await;
 }

@@ -1,9 +1,31 @@
 //! What tells a process to stop.
 
+use std::fmt;
 use std::io::{self, Read as _};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// What told a process to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopReason {
+    /// SIGTERM.
+    Terminated,
+    /// SIGINT.
+    Interrupt,
+    /// Standard input ended: the parent is going, and every member that it started with it.
+    ParentEnded,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminated => "terminated",
+            Self::Interrupt => "interrupt",
+            Self::ParentEnded => "parent ended",
+        })
+    }
+}
 
 /// SIGTERM and SIGINT, and optionally the end of standard input.
 pub(super) struct StopSignals {
@@ -43,12 +65,12 @@ impl StopSignals {
         Ok(self)
     }
 
-    /// Waits for the next of them and names it.
-    pub(super) async fn next(&mut self) -> &'static str {
+    /// Waits for the next of them.
+    pub(super) async fn next(&mut self) -> StopReason {
         tokio::select! {
-            _ = self.term.recv() => "terminated",
-            _ = self.int.recv() => "interrupt",
-            () = self.stdin.cancelled() => "parent ended",
+            _ = self.term.recv() => StopReason::Terminated,
+            _ = self.int.recv() => StopReason::Interrupt,
+            () = self.stdin.cancelled() => StopReason::ParentEnded,
         }
     }
 

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::plan::MemberPlan;
 
 /// Time for a member to stop after it was told to; then it is killed, which loses nothing either (I1).
@@ -26,9 +24,9 @@ pub(super) struct Child {
     name: String,
     log: PathBuf,
     process: std::process::Child,
-    /// The member stops when the other end of this pipe sees its end, which comes at the latest when this
-    /// process is gone, even by SIGKILL.
-    _lifeline: Option<ChildStdin>,
+    /// The member stops when the other end of this pipe sees its end: when this is dropped, and at the
+    /// latest when this process is gone, even by SIGKILL.
+    lifeline: Option<ChildStdin>,
 }
 
 impl Child {
@@ -56,7 +54,7 @@ impl Child {
         Ok(Self {
             name: plan.name.clone(),
             log: plan.log.clone(),
-            _lifeline: process.stdin.take(),
+            lifeline: process.stdin.take(),
             process,
         })
     }
@@ -80,14 +78,10 @@ impl Child {
         last_line(&self.log).unwrap_or_else(|error| format!("no log: {error}"))
     }
 
-    /// Tells it to stop. One that has ended already does not hear it.
+    /// Tells it to stop, together with all others: no member needs to hand over leadership to one that is
+    /// about to go.
     pub(super) fn tell_to_stop(&mut self) {
-        let pid = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        if let (Some(pid), None) = (pid, self.ended()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        self.lifeline = None;
     }
 
     /// Waits until it has ended, and kills it if it does not.

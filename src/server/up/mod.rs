@@ -185,7 +185,7 @@ fn check_alive(children: &mut [Child]) -> Result<(), UpError> {
     Ok(())
 }
 
-/// All at once: each hands over to one that may be stopping too, which costs nothing.
+/// All at once, and then waits for each.
 async fn stop_all(children: &mut [Child]) {
     for child in children.iter_mut() {
         child.tell_to_stop();
