@@ -135,13 +135,9 @@ impl Server {
         if leadership == Leadership::HandOver {
             hand_over(&self.engine).await;
         }
-        if !self.life.is_stopping() {
-            if tokio::time::timeout(ANSWER, self.serving.answered())
-                .await
-                .is_err()
-            {
-                tracing::warn!("stopping with requests unanswered");
-            }
+        let answered = tokio::time::timeout(ANSWER, self.serving.answered());
+        if !self.life.is_stopping() && answered.await.is_err() {
+            tracing::warn!("stopping with requests unanswered");
         }
         self.engine.stop().await;
         self.serving.finish(GOODBYE).await;

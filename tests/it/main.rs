@@ -20,6 +20,7 @@
 mod harness;
 mod kubernetes;
 mod kv;
+mod later;
 mod lease;
 mod linearizability;
 mod maintenance;
