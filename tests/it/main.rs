@@ -17,6 +17,7 @@
     reason = "test code"
 )]
 
+mod clients;
 mod harness;
 mod kubernetes;
 mod kv;
