@@ -136,12 +136,7 @@ impl Server {
             hand_over(&self.engine).await;
         }
         if !self.life.is_stopping() {
-            if tokio::time::timeout(ANSWER, self.serving.answered())
-                .await
-                .is_err()
-            {
-                tracing::warn!("stopping with requests unanswered");
-            }
+            answer(&self.serving).await;
         }
         self.engine.stop().await;
         self.serving.finish(GOODBYE).await;
@@ -166,6 +161,15 @@ fn serve(
     };
     accept_all(client, &routers.client, limits::client_connections());
     accept_all(metrics, &routers.metrics, METRICS_CONNECTIONS);
+}
+
+async fn answer(serving: &Serving) {
+    if tokio::time::timeout(ANSWER, serving.answered())
+        .await
+        .is_err()
+    {
+        tracing::warn!("stopping with requests unanswered");
+    }
 }
 
 async fn hand_over(engine: &Engine) {
