@@ -20,7 +20,7 @@ use super::wake::Wake;
 use crate::base::ids::Revision;
 
 /// Requests of one stream that may wait; a client that sends more waits in its own transport.
-pub(super) const WAITING_REQUESTS: usize = 16;
+const WAITING_REQUESTS: usize = 16;
 
 /// Where a dispatcher finds its work.
 #[derive(Debug)]
@@ -137,10 +137,12 @@ impl Port {
         frame
     }
 
-    /// The dispatcher looks at the port; whatever happens from now on rings again.
-    pub(super) fn answer(&self) {
+    /// The dispatcher looks at the port: gives the number of requests so far. Whatever happens from now
+    /// on rings again.
+    pub(super) fn answer(&self) -> usize {
         // A read-modify-write, so that it is ordered after the ring that it answers.
         self.rang.swap(false, Ordering::AcqRel);
+        self.requests.lock().len()
     }
 
     /// The reader is gone.
@@ -157,7 +159,7 @@ impl Port {
     }
 
     /// Lists the port in its dispatcher's mailbox, if it is not, and wakes the dispatcher.
-    pub(super) fn ring(self: &Arc<Self>) {
+    fn ring(self: &Arc<Self>) {
         if !self.rang.swap(true, Ordering::AcqRel) {
             self.mailbox.rang.push(Arc::clone(self));
             self.mailbox.wake.call();

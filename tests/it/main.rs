@@ -18,10 +18,12 @@
 )]
 
 mod harness;
+mod kubernetes;
 mod kv;
 mod lease;
 mod linearizability;
 mod maintenance;
+mod three;
 mod txn;
 mod watch;
 mod wire;

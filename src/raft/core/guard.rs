@@ -28,6 +28,9 @@ impl Core {
             MessageType::MsgHeartbeat => self.guard_heartbeat(message),
             MessageType::MsgAppendResponse => Ok(self.guard_append_response(message)),
             MessageType::MsgReadIndex => Ok(self.guard_read(message)),
+            MessageType::MsgPropose if self.is_overloaded() => {
+                Ok(Verdict::Drop("too much is not applied yet"))
+            }
             MessageType::MsgTimeoutNow if self.has_unsaved_entries() => {
                 // As for elections by timeout, see `Core::tick`.
                 Ok(Verdict::Drop("log is not written yet"))

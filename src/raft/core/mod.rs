@@ -187,6 +187,11 @@ impl Core {
         self.proposals.is_empty() && self.can_propose()
     }
 
+    /// Whether there has been no leader for so long that nobody waits for what was proposed meanwhile.
+    pub(crate) const fn drops_proposals(&self) -> bool {
+        self.leaderless_ticks > LEADERLESS_TICKS
+    }
+
     /// Whether so much is committed but not applied that new commands must be refused.
     pub(crate) fn is_overloaded(&self) -> bool {
         let committed = self.raw.raft.raft_log.committed;
@@ -397,7 +402,7 @@ impl Core {
             true => 0,
             false => self.leaderless_ticks + 1,
         };
-        if self.leaderless_ticks > LEADERLESS_TICKS {
+        if self.drops_proposals() {
             self.proposals.clear();
         }
     }

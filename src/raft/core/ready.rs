@@ -246,11 +246,20 @@ impl Core {
         }
     }
 
+    /// A message about a snapshot that has been replaced meanwhile has no files to go with. The peer would
+    /// wait for it forever, so raft is told that it failed.
     fn take_outbox(&mut self, output: &mut Output) {
-        output.messages = std::mem::take(&mut self.outbox);
-        let sends_snapshot = |message: &Message| message.get_msg_type() == MessageType::MsgSnapshot;
-        if output.messages.iter().any(sends_snapshot) {
-            output.snapshot.clone_from(&self.raw.store().snapshot);
+        let current = self.raw.store().snapshot.clone();
+        let index = current.as_ref().map(|snapshot| snapshot.state.index);
+        for message in std::mem::take(&mut self.outbox) {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                if Some(message.get_snapshot().get_metadata().index) != index {
+                    self.snapshot_sent(MemberId(message.to), false);
+                    continue;
+                }
+                output.snapshot.clone_from(&current);
+            }
+            output.messages.push(message);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The checksum covers the record's place (segment number and offset) besides its content. A record
 //! that an earlier life of a recycled segment left behind, or one copied inside a payload, therefore
-//! never passes for a record of this log. `docs/format.md` has the byte table.
+//! never passes for a record of this log. `docs/format-raft-log.md` has the byte table.
 
 use super::Hard;
 

@@ -118,6 +118,9 @@ impl Driver {
             self.control(control);
         }
         self.drain_reads(&shared);
+        if self.core.drops_proposals() {
+            while shared.inboxes.proposals.pop().is_some() {}
+        }
         let mut more = false;
         // While the disk cannot keep up, what peers send waits here, and then with them.
         if self.log.has_room() {

@@ -8,6 +8,8 @@
 //! `HOLDFAST_SIM_SEEDS` sets how many seeds are run, `HOLDFAST_SIM_FIRST` where they begin.
 
 mod chaos;
+mod clients;
+mod drive;
 mod invariants;
 mod machine;
 mod member;

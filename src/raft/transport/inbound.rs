@@ -45,7 +45,9 @@ pub(super) async fn attend(
     if !matches!(error, ConnectionError::Replaced | ConnectionError::Closed) {
         peer.counters.received_failures.fetch_add(1, Relaxed);
     }
-    tracing::info!(peer = %peer.id, lane = lane.name(), %error, "stream of peer ended");
+    if let Some(hidden) = peer.endings.pass(&error.to_string(), clock::now()) {
+        tracing::info!(peer = %peer.id, lane = lane.name(), %error, hidden, "stream of peer ended");
+    }
 }
 
 async fn listen(

@@ -29,8 +29,15 @@ pub(super) async fn keep_up(ctx: Arc<Context>, peer: Arc<Peer>, lane: Lane) {
         peer.outbox(lane).open();
         let error = match dial::dial(&ctx, &peer, Channel::Stream(lane)).await {
             Ok(io) => {
-                backoff.reset();
-                converse(&ctx, &peer, lane, io).await
+                let began = clock::now();
+                let error = converse(&ctx, &peer, lane, io).await;
+                // A peer that lets this member in and drops it at once is no better than one that does
+                // not answer.
+                if clock::now().saturating_duration_since(began) > ctx.timing.retry_max {
+                    backoff.reset();
+                    peer.complaints.reset();
+                }
+                error
             }
             Err(error) => {
                 let lost = peer.outbox(lane).close();
@@ -51,7 +58,6 @@ async fn converse(
     io: impl AsyncRead + AsyncWrite,
 ) -> ConnectionError {
     tracing::info!(peer = %peer.id, lane = lane.name(), "connected to peer");
-    peer.complaints.reset();
     let _up = Up::new(&peer.counters);
     let started = clock::now();
     let (read, write) = tokio::io::split(io);

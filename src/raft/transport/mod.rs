@@ -97,6 +97,8 @@ pub trait Inbox: Send + Sync {
 
     /// A complete, verified snapshot and the raft message that announces it. Returns whether it was taken
     /// over, directory included; if not, the transport deletes the directory and the sender is told.
+    /// Called from a blocking thread. Who takes the directory over moves it away or deletes it: as long as
+    /// it lies there, the same snapshot counts as received.
     fn receive_snapshot(&self, from: MemberId, message: Bytes, snapshot: Snapshot) -> bool;
 
     /// Messages to a member were lost.
@@ -188,8 +190,9 @@ impl PeerNetwork {
         }
     }
 
-    /// Makes `peers` the membership and `removed` those that may not come back. Streams to members that
-    /// are in neither end; new URLs are used from the next connection on.
+    /// Makes `peers` the membership and `removed` all those that may not come back. Streams to members
+    /// that `peers` does not name end; new URLs are used from the next connection on. A member that is in
+    /// neither list and calls is taken for one that this member has not learnt of yet.
     pub fn update_peers(&self, peers: &[(MemberId, Vec<String>)], removed: &[MemberId]) {
         self.members.update(peers, removed);
     }
@@ -286,5 +289,44 @@ fn lane_of(message: &[u8]) -> Lane {
     match FieldReader::new(message).next_field() {
         Ok(Some(Field::Varint(1, kind))) if WITH_ENTRIES.contains(&kind) => Lane::Bulk,
         _ => Lane::Control,
+    }
+}
+
+#[cfg(test)]
+mod lane_tests {
+    use ::raft::eraftpb::{Message, MessageType};
+    use prost011::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn messages_with_entries_take_the_bulk_stream() {
+        let lane = |kind: MessageType| {
+            let mut message = Message {
+                to: 2,
+                from: 1,
+                term: 9,
+                ..Message::default()
+            };
+            message.set_msg_type(kind);
+            lane_of(&message.encode_to_vec())
+        };
+        for kind in [MessageType::MsgAppend, MessageType::MsgPropose] {
+            assert_eq!(lane(kind), Lane::Bulk, "{kind:?}");
+        }
+        for kind in [
+            MessageType::MsgHup,
+            MessageType::MsgAppendResponse,
+            MessageType::MsgRequestVote,
+            MessageType::MsgHeartbeat,
+            MessageType::MsgHeartbeatResponse,
+            MessageType::MsgTimeoutNow,
+            MessageType::MsgReadIndex,
+            MessageType::MsgRequestPreVote,
+        ] {
+            assert_eq!(lane(kind), Lane::Control, "{kind:?}");
+        }
+        assert_eq!(lane_of(b""), Lane::Control);
+        assert_eq!(lane_of(&[0xff; 20]), Lane::Control);
     }
 }

@@ -50,7 +50,10 @@ pub(super) struct Peer {
     pub(super) snapshot_turn: Arc<Semaphore>,
     /// Taken by the peer's calls that run here.
     pub(super) call_room: Arc<Semaphore>,
+    /// Why there is no connection to the peer.
     pub(super) complaints: LogGate,
+    /// Why connections from the peer ended.
+    pub(super) endings: LogGate,
     control_inbound: Turn,
     bulk_inbound: Turn,
 }
@@ -70,6 +73,7 @@ impl Peer {
             snapshot_turn: Arc::new(Semaphore::new(1)),
             call_room: Arc::new(Semaphore::new(CALL_ROOM)),
             complaints: LogGate::default(),
+            endings: LogGate::default(),
             control_inbound: Turn::default(),
             bulk_inbound: Turn::default(),
         }

@@ -136,12 +136,11 @@ impl Dispatcher {
 
     /// Does what there is to do at `now`.
     pub(super) fn step(&mut self, now: Instant) -> Rest {
-        // Taken before the walk: what a client saw before it sent a request is published already, and
-        // the request is handled after it.
-        let (rang, pages) = (
-            self.mailbox.take_rang(SERVED_PER_STEP),
-            self.mailbox.take_pages(),
-        );
+        // Only requests that are there before the walk are handled after it: what their clients had seen
+        // was published, so it is walked.
+        let rang = self.mailbox.take_rang(SERVED_PER_STEP);
+        let rang: Vec<_> = rang.into_iter().map(|port| (port.answer(), port)).collect();
+        let pages = self.mailbox.take_pages();
         self.walk();
         let wait = self.coalescing(now);
         if let Some(pause) = wait
@@ -157,8 +156,8 @@ impl Dispatcher {
         for page in pages {
             self.take_page(page);
         }
-        for port in rang {
-            self.serve(&port, now);
+        for (requests, port) in rang {
+            self.serve(&port, requests, now);
         }
         self.tick(now);
         self.start_reads();

@@ -12,7 +12,7 @@ use crate::base::ids::{Revision, WatchId};
 use crate::watch::WatchSpec;
 use crate::watch::frame::{Head, STREAM_ID, Stamp};
 use crate::watch::group::Interest;
-use crate::watch::port::{Port, WAITING_REQUESTS};
+use crate::watch::port::Port;
 use crate::watch::stream::{Frame, WatchRequest};
 
 /// The texts that etcd's clients compare (etcd 3.5, `cancel_reason` of a refused create).
@@ -24,9 +24,9 @@ mod reason {
 }
 
 impl Dispatcher {
-    /// Looks at a port that rang. Everything up to `self.revision` has been offered.
-    pub(super) fn serve(&mut self, port: &Arc<Port>, now: Instant) {
-        port.answer();
+    /// Looks at a port that rang and handles its first `requests` requests. Everything up to
+    /// `self.revision` has been offered.
+    pub(super) fn serve(&mut self, port: &Arc<Port>, requests: usize, now: Instant) {
         if port.outbox.is_deserted() {
             self.end_stream(port.key);
             return;
@@ -35,15 +35,15 @@ impl Dispatcher {
             self.hub.counters.streams.fetch_add(1, Ordering::Relaxed);
             Stream::new(port.clone())
         });
-        self.answer_requests(port, now);
+        self.answer_requests(port, requests, now);
         if let Some(stream) = self.streams.get_mut(&port.key) {
             self.reads.want(port.key, stream);
         }
     }
 
-    /// Handles requests while there is room for the answers, then gives the other streams their turn.
-    fn answer_requests(&mut self, port: &Arc<Port>, now: Instant) {
-        for _ in 0..WAITING_REQUESTS {
+    /// Handles requests while there is room for the answers.
+    fn answer_requests(&mut self, port: &Port, requests: usize, now: Instant) {
+        for _ in 0..requests {
             if !port.outbox.has_room_to_answer() {
                 return;
             }
@@ -54,7 +54,6 @@ impl Dispatcher {
                 None => return,
             }
         }
-        port.ring();
     }
 
     fn create(&mut self, port: &Port, spec: &WatchSpec, now: Instant) {

@@ -1,13 +1,18 @@
 //! Creating and cancelling watchers, row by row as etcd 3.5 answers it.
 
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-use crate::base::ids::WatchId;
+use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
-use crate::watch::testing::{Response, Rig, config, prefix, revisions, since, spec};
-use crate::watch::{HubConfig, WatchRequest, WatchSpec};
+use crate::watch::testing::{
+    Client, Response, Rig, change, config, prefix, revisions, since, spec,
+};
+use crate::watch::{HubConfig, Publisher, WatchRequest, WatchSpec};
 
 fn created(id: i64, revision: i64, head_len: usize) -> Response {
     Response {
@@ -58,6 +63,62 @@ fn from_now_on_is_everything_after_the_created_revision() {
             .last()
             .map(|event| (event.key.as_ref(), event.delete)),
         Some((&b"k/2"[..], true))
+    );
+}
+
+/// A reader that, when it is woken in the middle of a step, commits a change and then, having seen it,
+/// asks for a watcher.
+struct Meddler {
+    publisher: Mutex<Publisher>,
+    client: Client,
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        let change = change(3, 0, "k/seen", Some(b"v"), false);
+        self.publisher.lock().publish(vec![change]);
+        self.client.send(WatchRequest::Create(spec(prefix("k/"))));
+    }
+}
+
+#[test]
+fn what_a_client_has_seen_is_before_its_watch_however_late_it_asks() {
+    let mut rig = Rig::new(config());
+    let mut woken = rig.client();
+    rig.create(&mut woken, spec(prefix("k/")));
+    rig.put("k/a");
+    // Makes the flush, and with it the wake-up, come during the walk.
+    rig.publisher.reset(Revision(2));
+    let client = rig.client();
+    // The dispatcher has a reason to look at the port in this very step.
+    client.send(WatchRequest::Create(spec(prefix("k/"))));
+    let meddler = Arc::new(Meddler {
+        publisher: Mutex::new(rig.publisher),
+        client,
+    });
+    let waker = Waker::from(meddler.clone());
+    assert!(
+        woken
+            .frames
+            .poll_next(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    for _ in 0..3 {
+        rig.dispatchers[0].step(rig.now);
+    }
+    drop((woken, waker));
+    let mut client = Arc::into_inner(meddler).unwrap().client;
+    let responses = client.drain();
+    let created: Vec<_> = responses
+        .iter()
+        .filter(|r| r.created)
+        .map(|r| r.revision)
+        .collect();
+    assert_eq!(created, [2, 3]);
+    assert_eq!(
+        revisions(&responses),
+        [3],
+        "only the first of them was there before the change"
     );
 }
 

@@ -254,3 +254,24 @@ fn sleeping_parts_wake_up() {
 
     life.stop();
 }
+
+/// Whoever has seen a change and then creates a watcher "from now on" is answered at that change or later.
+#[test]
+fn from_now_on_is_after_what_the_client_has_seen() {
+    let life = Lifecycle::new();
+    let history = Arc::new(MemoryHistory::default());
+    let (hub, mut publisher) = Hub::start(tiny(), history, &life, Revision::FIRST).unwrap();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (requests, mut frames) = hub.open().unwrap();
+        let elsewhere = spec(prefix("elsewhere/"));
+        for revision in 2..3000 {
+            publisher.publish(vec![change(revision, 0, "k/a", Some(b"v"), false)]);
+            let create = WatchRequest::Create(elsewhere.clone());
+            requests.send(create).await.unwrap();
+            let created = Response::decode(&frames.next().await.unwrap());
+            assert_eq!((created.created, created.revision), (true, revision));
+        }
+    });
+    life.stop();
+}

@@ -78,12 +78,13 @@ impl Watch {
         (watch, created)
     }
 
+    /// Sends a request. A stream that has failed says so when it is read.
     pub async fn send(&self, request: Option<RequestUnion>) {
         let request = pb::WatchRequest {
             request_union: request,
         };
         let requests = self.requests.as_ref().expect("the stream is half-closed");
-        requests.send(request).await.unwrap();
+        let _unless_failed = requests.send(request).await;
     }
 
     /// Sends a creation without reading.
@@ -170,9 +171,10 @@ impl KeepAlive {
         }
     }
 
+    /// Sends a request. A stream that has failed says so when it is read.
     pub async fn send(&self, id: i64) {
         let request = LeaseKeepAliveRequest { id };
-        self.requests.send(request).await.unwrap();
+        let _unless_failed = self.requests.send(request).await;
     }
 
     /// Sends one request and reads one response.

@@ -193,7 +193,8 @@ impl Server {
 
     /// SIGKILL, then waits for the process to be gone.
     pub fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        let process = self.process.as_mut().expect("the member runs");
+        process.kill().unwrap();
         self.reap();
     }
 

@@ -6,7 +6,7 @@
 //!                                    <- Resume (how much of each file is there already) | Refused
 //! Chunk* FileEnd, file by file       -> appends, checks the whole file's crc32c, syncs it
 //! Finish                             -> syncs the directory, moves it into place, hands it over
-//!                                    <- Done | Refused
+//!                                    <- Done | Refused (Done at once for what was handed over before)
 //! ```
 //!
 //! Both sides ping throughout, so a dead peer is told from a slow disk. Files are read and written on
@@ -54,5 +54,22 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 pub(super) fn encoded_offer(files: &[(&str, u64)]) -> bytes::Bytes {
     let offer = offer::tests::offer(files);
+    offer::encode("offer", &offer).expect("a small offer encodes")
+}
+
+/// Where a snapshot of `from` is collected, for tests that leave something there.
+#[cfg(test)]
+pub(super) fn dir_name(
+    snapshot: &crate::raft::Snapshot,
+    from: crate::base::ids::MemberId,
+) -> String {
+    let offer = offer::Offer::of(snapshot, bytes::Bytes::new()).expect("a readable directory");
+    offer.dir_name(from)
+}
+
+/// The offer of a snapshot, for tests that play its sender.
+#[cfg(test)]
+pub(super) fn encoded(snapshot: &crate::raft::Snapshot) -> bytes::Bytes {
+    let offer = offer::Offer::of(snapshot, bytes::Bytes::new()).expect("a readable directory");
     offer::encode("offer", &offer).expect("a small offer encodes")
 }

@@ -1,6 +1,6 @@
 //! The receiving end of a transfer.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::super::frame::Frame;
 use super::super::framed::{FrameReader, weight};
 use super::super::peer::Peer;
 use super::offer::{self, Offer};
-use super::send::write_frame;
+use super::send::{check_progress, write_frame};
 use super::store::{Incoming, Store};
 use super::{CHUNKS_AHEAD, blocking};
 use crate::base::clock;
@@ -72,42 +72,37 @@ async fn transfer<R: AsyncRead + Unpin>(
     let name = offer.dir_name(peer.id);
     let slot = incoming.begin(peer.id, &name)?;
     let opened = offer.clone();
-    let (store, resume) = blocking(move || {
-        let store = Store::open(slot, &name, &opened)?;
-        let resume = store.resume()?;
-        Ok((store, resume))
-    })
-    .await?;
+    let found = blocking(move || match Store::open(slot, &name, &opened)? {
+        Some(store) => store.resume().map(|resume| Some((store, resume))),
+        None => Ok(None),
+    });
+    let Some((store, resume)) = found.await? else {
+        return Ok(());
+    };
     let resume = Frame::Resume(offer::encode("resume", &resume)?);
     write_frame(ctx, write, &resume).await?;
     let (steps, queue) = mpsc::channel(CHUNKS_AHEAD);
-    let dir = tokio::select! {
+    let take_over = take_over(ctx, peer, offer);
+    tokio::select! {
         // The disk's own error says more than what it does to the other two.
         biased;
-        dir = blocking(move || store_all(store, queue)) => dir?,
-        error = forward(ctx, peer, reader, steps) => return Err(error),
-        error = ping(ctx, write) => return Err(error),
-    };
-    hand_over(ctx, peer, offer, dir).await
+        stored = blocking(move || store_all(store, queue, take_over)) => stored,
+        error = forward(ctx, peer, reader, steps) => Err(error),
+        error = ping(ctx, write) => Err(error),
+    }
 }
 
-/// Gives the complete snapshot to consensus, or deletes it.
-async fn hand_over(
-    ctx: &Context,
-    peer: &Peer,
-    offer: Offer,
-    dir: PathBuf,
-) -> Result<(), SnapshotError> {
-    let snapshot = Snapshot {
-        state: offer.state(),
-        dir: dir.clone(),
-    };
-    let inbox = ctx.inbox.get().ok_or(SnapshotError::NotTaken)?;
-    if inbox.receive_snapshot(peer.id, offer.message, snapshot) {
-        return Ok(());
+/// Gives a complete snapshot to consensus.
+fn take_over(ctx: &Context, peer: &Peer, offer: Offer) -> impl FnOnce(&Path) -> bool + use<> {
+    let inbox = ctx.inbox.get().cloned();
+    let from = peer.id;
+    move |dir| {
+        let snapshot = Snapshot {
+            state: offer.state(),
+            dir: dir.to_owned(),
+        };
+        inbox.is_some_and(|inbox| inbox.receive_snapshot(from, offer.message, snapshot))
     }
-    blocking(move || std::fs::remove_dir_all(&dir).map_err(SnapshotError::file(&dir))).await?;
-    Err(SnapshotError::NotTaken)
 }
 
 /// Passes frames from the socket to the disk. Returns only to say what went wrong, and waits after the
@@ -118,6 +113,7 @@ async fn forward<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R>,
     steps: mpsc::Sender<Frame>,
 ) -> SnapshotError {
+    let mut moved = clock::now();
     loop {
         let frame = match ctx.within_idle(reader.next()).await {
             Ok(frame) => frame,
@@ -126,13 +122,18 @@ async fn forward<R: AsyncRead + Unpin>(
         let bytes = weight(&frame) as u64;
         peer.counters.received(clock::now(), bytes);
         match frame {
-            Frame::Ping(_) => {}
+            Frame::Ping(_) => {
+                if let Err(stalled) = check_progress(ctx, moved) {
+                    return stalled;
+                }
+            }
             Frame::Refused(text) => return SnapshotError::Refused(text),
             Frame::Chunk { .. } | Frame::FileEnd { .. } | Frame::Finish => {
                 if steps.send(frame).await.is_err() {
                     // The disk side has ended and says why.
                     return std::future::pending().await;
                 }
+                moved = clock::now();
             }
             other => return ConnectionError::Unexpected(other.name()).into(),
         }
@@ -151,13 +152,17 @@ async fn ping(ctx: &Context, write: &mut (impl AsyncWrite + Unpin)) -> SnapshotE
     }
 }
 
-/// Writes what arrives until the snapshot is complete. Blocks.
-fn store_all(mut store: Store, mut queue: mpsc::Receiver<Frame>) -> Result<PathBuf, SnapshotError> {
+/// Writes what arrives until the snapshot is complete, and hands it over. Blocks.
+fn store_all(
+    mut store: Store,
+    mut queue: mpsc::Receiver<Frame>,
+    take_over: impl FnOnce(&Path) -> bool,
+) -> Result<(), SnapshotError> {
     while let Some(step) = queue.blocking_recv() {
         match step {
             Frame::Chunk { file, offset, data } => store.chunk(file, offset, &data)?,
             Frame::FileEnd { file, crc } => store.file_end(file, crc)?,
-            _ => return store.finish(),
+            _ => return store.finish(take_over),
         }
     }
     Err(SnapshotError::Interrupted)

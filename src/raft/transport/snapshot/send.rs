@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -67,7 +67,9 @@ async fn transfer(
     let (read, mut write) = tokio::io::split(io);
     let mut reader = FrameReader::new(read);
     write_frame(ctx, &mut write, &Frame::Offer(encoded)).await?;
-    let resume = await_resume(ctx, &mut reader, &offer).await?;
+    let Some(resume) = await_resume(ctx, &mut reader, &offer).await? else {
+        return Ok(());
+    };
     let (sender, frames) = mpsc::channel(CHUNKS_AHEAD);
     let dir = snapshot.dir.clone();
     // Ends by itself when the receiver of its frames is dropped.
@@ -80,17 +82,18 @@ async fn transfer(
     }
 }
 
-/// Waits for how far the receiver has come in an earlier attempt.
+/// Waits for how far the receiver has come in an earlier attempt; `None` if that was to the end.
 async fn await_resume<R: AsyncRead + Unpin>(
     ctx: &Context,
     reader: &mut FrameReader<R>,
     offer: &Offer,
-) -> Result<Resume, SnapshotError> {
+) -> Result<Option<Resume>, SnapshotError> {
     loop {
         match ctx.within_idle(reader.next()).await? {
             Frame::Ping(_) => {}
             Frame::Refused(text) => return Err(SnapshotError::Refused(text)),
-            Frame::Resume(bytes) => return checked_resume(&bytes, offer),
+            Frame::Done => return Ok(None),
+            Frame::Resume(bytes) => return checked_resume(&bytes, offer).map(Some),
             other => return Err(ConnectionError::Unexpected(other.name()).into()),
         }
     }
@@ -154,7 +157,8 @@ async fn pump(
     }
 }
 
-fn check_progress(ctx: &Context, moved: Instant) -> Result<(), SnapshotError> {
+/// Refuses to wait for a transfer that stands still although both sides live.
+pub(super) fn check_progress(ctx: &Context, moved: Instant) -> Result<(), SnapshotError> {
     let still = clock::now().saturating_duration_since(moved);
     if still > ctx.timing.stall {
         return Err(SnapshotError::Stalled(still));
@@ -173,6 +177,5 @@ pub(super) async fn write_frame(
     let stall = ctx.timing.stall;
     let written = timeout(stall, batch.write_to(io)).await;
     written.map_err(|_| SnapshotError::Stalled(stall))??;
-    io.flush().await.map_err(ConnectionError::from)?;
     Ok(())
 }

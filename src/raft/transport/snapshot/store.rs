@@ -104,7 +104,7 @@ fn is_partial(path: &Path) -> bool {
 /// A snapshot that is being written. All its methods block.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// Kept until the last write, so that no second transfer meets this one in the same files.
+    /// Kept until the snapshot is taken over, so that no second transfer meets this one in its files.
     _slot: Slot,
     incoming: Arc<Incoming>,
     partial: PathBuf,
@@ -124,20 +124,24 @@ struct Target {
 }
 
 impl Store {
-    /// Opens the snapshot's directory; drops partial snapshots that nobody will ask for again.
-    pub(super) fn open(slot: Slot, name: &str, offer: &Offer) -> Result<Self, SnapshotError> {
+    /// Opens the snapshot's directory and drops partial snapshots that nobody will ask for again. `None` if
+    /// this very snapshot was taken over already and only has not been moved away yet: the sender did not
+    /// hear so and tries again.
+    pub(super) fn open(
+        slot: Slot,
+        name: &str,
+        offer: &Offer,
+    ) -> Result<Option<Self>, SnapshotError> {
         let incoming = slot.incoming.clone();
         let cleared = incoming.delete(|path| is_partial(path) && !incoming.is_active(path));
         cleared.map_err(SnapshotError::file(&incoming.dir))?;
         let complete = incoming.dir.join(name);
         if complete.exists() {
-            return Err(SnapshotError::Busy(
-                "already received and not installed yet",
-            ));
+            return Ok(None);
         }
         let partial = complete.with_extension(PARTIAL);
         fs::create_dir_all(&partial).map_err(SnapshotError::file(&partial))?;
-        Ok(Self {
+        Ok(Some(Self {
             _slot: slot,
             incoming,
             partial,
@@ -145,7 +149,7 @@ impl Store {
             files: offer.files.clone(),
             done: 0,
             current: None,
-        })
+        }))
     }
 
     /// How much of each file is there. A file that is longer than announced is none of ours.
@@ -204,8 +208,10 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the complete snapshot into place and says where that is.
-    pub(super) fn finish(self) -> Result<PathBuf, SnapshotError> {
+    /// Moves the complete snapshot into place and lets `take_over` have it. One step that no lost
+    /// connection divides: a complete directory that was not offered to anybody would lie in the way of
+    /// every later attempt.
+    pub(super) fn finish(self, take_over: impl FnOnce(&Path) -> bool) -> Result<(), SnapshotError> {
         if self.done != self.files.len() {
             return Err(SnapshotError::OutOfOrder);
         }
@@ -213,7 +219,12 @@ impl Store {
         fs::rename(&self.partial, &self.complete).map_err(SnapshotError::file(&self.complete))?;
         let dir = &self.incoming.dir;
         sync_dir(dir).map_err(SnapshotError::file(dir))?;
-        Ok(self.complete)
+        if take_over(&self.complete) {
+            return Ok(());
+        }
+        let deleted = fs::remove_dir_all(&self.complete);
+        deleted.map_err(SnapshotError::file(&self.complete))?;
+        Err(SnapshotError::NotTaken)
     }
 
     /// The file that is due, opened if it is not yet; anything else is out of order.

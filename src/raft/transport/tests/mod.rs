@@ -164,6 +164,13 @@ async fn pair() -> (Member, Member) {
     (one, two)
 }
 
+/// Member 1, which connects to nobody by itself, and member 2, which takes it for a peer. For tests that
+/// play the peer by hand.
+async fn puppet_and_member() -> (Member, Member) {
+    let two = Setup::new(2).await.knows(1, "http://127.0.0.1:9").start();
+    (Setup::new(1).await.start(), two)
+}
+
 impl Member {
     fn stats(&self, id: u64) -> PeerStats {
         let mut stats = self.network.stats().into_iter();
@@ -214,8 +221,8 @@ impl Member {
     }
 
     /// A connection of this member to `to`, past the handshake, to say on it what no member says.
-    async fn raw(&self, to: u64, channel: Channel) -> RawPeer {
-        let peer = self.network.members.get(MemberId(to)).unwrap();
+    async fn raw(&self, to: &Member, channel: Channel) -> RawPeer {
+        let peer = Peer::new(to.network.ctx.identity.member, vec![to.url.clone()], false);
         let io = dial::dial(&self.network.ctx, &peer, channel).await;
         let (read, write) = tokio::io::split(io.unwrap());
         RawPeer {

@@ -15,6 +15,8 @@ pub(super) enum Mode {
     Forward,
     /// Keeps connections open and moves nothing, as a stopped process or a cable pulled does.
     Stall,
+    /// As [`Mode::Stall`], for the bulk stream only.
+    StallBulk,
     /// Closes connections, and new ones at once.
     Cut,
 }
@@ -99,30 +101,57 @@ async fn forward(shared: Arc<Shared>, io: TcpStream) {
     let Ok(target) = TcpStream::connect(&shared.target).await else {
         return;
     };
+    let bulk = is_bulk(&io).await;
     let (near_read, near_write) = io.into_split();
     let (far_read, far_write) = target.into_split();
     tokio::select! {
-        () = pipe(&shared, near_read, far_write, true) => {}
-        () = pipe(&shared, far_read, near_write, false) => {}
+        () = pipe(&shared, near_read, far_write, bulk, true) => {}
+        () = pipe(&shared, far_read, near_write, bulk, false) => {}
         _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
     }
 }
 
-async fn pipe(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, counted: bool) {
+/// Whether a connection opens with a handshake for the bulk stream.
+async fn is_bulk(io: &TcpStream) -> bool {
+    let mut head = [0; 1024];
+    while let Ok(count @ 1..) = io.peek(&mut head).await {
+        let head = String::from_utf8_lossy(&head[..count]);
+        if head.contains("\r\n\r\n") {
+            return head.contains("x-holdfast-lane: bulk");
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+async fn pipe(
+    shared: &Shared,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    bulk: bool,
+    counted: bool,
+) {
+    let flows = |mode: &Mode| match mode {
+        Mode::Stall => false,
+        Mode::StallBulk => !bulk,
+        Mode::Forward | Mode::Cut => true,
+    };
     let mut mode = shared.mode.subscribe();
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let _ = mode.wait_for(|mode| *mode != Mode::Stall).await;
+        let _ = mode.wait_for(flows).await;
         let Ok(count @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        let _ = mode.wait_for(|mode| *mode != Mode::Stall).await;
+        let _ = mode.wait_for(flows).await;
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
         if counted {
             shared.forwarded.fetch_add(count as u64, SeqCst);
-            if shared.budget.fetch_sub(count as i64, SeqCst) <= count as i64 {
+            let count = count as i64;
+            let before = shared.budget.fetch_sub(count, SeqCst);
+            if (1..=count).contains(&before) {
                 shared.mode.send_replace(Mode::Cut);
             }
         }

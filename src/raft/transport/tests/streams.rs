@@ -147,13 +147,54 @@ async fn a_peer_that_falls_silent_is_noticed_on_both_sides() {
     assert_eq!(one.next().await, Event::Unreachable(MemberId(2)));
     one.until(2, |s| s.connected_since.is_none()).await;
     // What one dialled is dead to two as well; what two dialled lives.
-    two.until(1, |s| s.received_failures == 2).await;
-    assert!(two.stats(1).connected_since.is_some());
+    two.until(1, |s| s.received_failures >= 2).await;
+    two.until(1, |s| s.connected_since.is_some()).await;
 
     proxy.set(Mode::Forward);
     one.connected(2).await;
     one.send(2, message(HEARTBEAT, 5, 0));
     assert_eq!(number_of(&two.next_message().await), 5);
+}
+
+#[tokio::test]
+async fn a_heartbeat_does_not_wait_for_appends() {
+    let two = Setup::new(2).await;
+    let proxy = Proxy::to(&two.url).await;
+    let one = Setup::new(1).await.knows(2, &proxy.url).start();
+    let mut two = two.knows(1, &one.url).start();
+    one.connected(2).await;
+    two.connected(1).await;
+    proxy.set(Mode::StallBulk);
+    // More than the sockets on the way hold.
+    for number in 0..50 {
+        one.send(2, message(APPEND, number, 1 << 20));
+    }
+    one.send(2, message(HEARTBEAT, 1, 0));
+    let before = two.next_of(|event| match event {
+        Event::Message(_, got) if kind_of(&got) == HEARTBEAT => Some(()),
+        Event::Message(_, got) => panic!("append {} came through", number_of(&got)),
+        _ => None,
+    });
+    before.await;
+}
+
+#[tokio::test]
+async fn the_raft_thread_is_no_thread_of_the_runtime() {
+    let (mut one, mut two) = pair().await;
+    let network = one.network.clone();
+    let sent = Arc::new(Snapshot {
+        state: Default::default(),
+        dir: one.dir.path().to_owned(),
+    });
+    // The directory holds another one, so the transfer fails; that it is tried and reported counts.
+    let thread = std::thread::spawn(move || {
+        network.send(MemberId(2), vec![message(HEARTBEAT, 1, 0)]);
+        network.send_snapshot(MemberId(2), Bytes::new(), sent);
+    });
+    assert_eq!(number_of(&two.next_message().await), 1);
+    one.next_of(|event| (event == Event::SnapshotSent(MemberId(2), false)).then_some(()))
+        .await;
+    thread.join().unwrap();
 }
 
 #[tokio::test]
@@ -183,39 +224,39 @@ async fn round_trips_are_measured() {
 
 #[tokio::test]
 async fn bytes_that_are_no_frames_end_the_stream_and_nothing_else() {
-    let (one, mut two) = pair().await;
+    let (one, mut two) = puppet_and_member().await;
     let oversize = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1];
     let bad_crc = [0, 0, 0, 1, 1, 2, 3, 4, 1, 0];
     for bytes in [&oversize[..], &bad_crc, b"GET / HTTP/1.1\r\n\r\n"] {
         let failures = two.stats(1).received_failures;
-        let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+        let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
         raw.say_bytes(bytes).await;
         raw.closed().await;
         two.until(1, |s| s.received_failures == failures + 1).await;
     }
-    let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     raw.say(&Frame::Finish).await;
     raw.closed().await;
     // Ends within a frame.
     let failures = two.stats(1).received_failures;
-    let mut raw = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     raw.say_bytes(&bad_crc[..9]).await;
     drop(raw);
     two.until(1, |s| s.received_failures == failures + 1).await;
 
-    one.connected(2).await;
-    one.send(2, message(APPEND, 3, 0));
+    let mut raw = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
+    raw.say(&Frame::Message(message(APPEND, 3, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 3);
     assert_eq!(two.life.failure(), None);
 }
 
 #[tokio::test]
 async fn a_newer_stream_replaces_the_older() {
-    let (one, mut two) = pair().await;
-    let mut older = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let (one, mut two) = puppet_and_member().await;
+    let mut older = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     older.say(&Frame::Message(message(APPEND, 1, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 1);
-    let mut newer = one.raw(2, Channel::Stream(Lane::Bulk)).await;
+    let mut newer = one.raw(&two, Channel::Stream(Lane::Bulk)).await;
     newer.say(&Frame::Message(message(APPEND, 2, 0))).await;
     assert_eq!(number_of(&two.next_message().await), 2);
     older.closed().await;

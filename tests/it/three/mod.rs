@@ -1,0 +1,10 @@
+//! Three members: what any of them must answer, and what must survive when some of them do not.
+
+mod healthy;
+mod kill;
+mod load;
+mod membership;
+mod pause;
+mod quorum;
+mod registers;
+mod snapshot;

@@ -1,0 +1,108 @@
+//! A member that was away too long gets a snapshot instead of the log.
+
+use holdfast::etcd::pb::etcdserverpb::{HashKvRequest, WatchCreateRequest};
+use tonic::Code;
+
+use crate::harness::*;
+
+const WRITES: i64 = 600;
+
+fn short_log() -> Settings {
+    Settings::default()
+        .quick_elections()
+        .flag("snapshot-count", 50)
+        .renamed_flag("snapshot-catchup-entries", 10)
+}
+
+#[tokio::test]
+async fn a_lagging_member_catches_up_by_snapshot() {
+    let mut cluster = Cluster::start(short_log()).await;
+    let lagging = cluster.follower().await;
+    let client = cluster.client((lagging + 1) % 3);
+    client.lease_grant(grant(600, 1)).await.unwrap();
+    client.put(put("before", "1")).await.unwrap();
+    cluster[lagging].kill();
+    let start_revision = client.revision().await + 1;
+    for n in 0..WRITES {
+        let mut request = put(format!("key/{:03}", n % 100), n.to_string());
+        request.lease = i64::from(n % 2 == 0);
+        client.put(request).await.unwrap();
+    }
+    let compacted = start_revision + WRITES / 2;
+    client.compact(compact(compacted)).await.unwrap();
+    cluster[lagging].restart().await;
+    cluster.converge().await;
+    the_data_is_there(&cluster.client(lagging)).await;
+    history_is_there(&cluster.client(lagging), compacted).await;
+    all_members_hash_alike(&cluster).await;
+    let client = cluster.client(lagging);
+    client.put(put("after", "1")).await.unwrap();
+}
+
+async fn the_data_is_there(client: &Client) {
+    let mut all = prefixed("key/");
+    all.serializable = true;
+    let response = client.range(all).await.unwrap();
+    assert_eq!(response.count, 100);
+    for kv in &response.kvs {
+        let name: i64 = text(kv.key()).rsplit('/').next().unwrap().parse().unwrap();
+        let last = WRITES - 100 + name;
+        assert_eq!(text(kv.value()), last.to_string());
+        assert_eq!((kv.version(), kv.lease()), (6, i64::from(last % 2 == 0)));
+    }
+    let lease = client
+        .lease_time_to_live(time_to_live(1, true))
+        .await
+        .unwrap();
+    assert_eq!(lease.keys.len(), 50);
+}
+
+async fn history_is_there(client: &Client, compacted: i64) {
+    let mut below = prefixed("key/");
+    below.revision = compacted - 1;
+    let text = "etcdserver: mvcc: required revision has been compacted";
+    refused(client.range(below).await, Code::OutOfRange, text);
+    let request = WatchCreateRequest {
+        start_revision: compacted,
+        ..watch_prefix("key/")
+    };
+    let (mut watch, _) = Watch::start(client, request).await;
+    let events = watch.events((WRITES / 2) as usize).await;
+    let revisions = events.iter().map(event_revision);
+    let due = compacted..compacted + WRITES / 2;
+    assert_eq!(revisions.collect::<Vec<_>>(), due.collect::<Vec<_>>());
+}
+
+async fn all_members_hash_alike(cluster: &Cluster) {
+    let revision = cluster.client(0).revision().await;
+    let mut hashes = Vec::new();
+    for index in 0..cluster.len() {
+        let request = HashKvRequest { revision };
+        let hash = cluster.client(index).hash_kv(request).await.unwrap();
+        hashes.push((hash.hash, hash.compact_revision));
+    }
+    assert_eq!(hashes[0], hashes[1]);
+    assert_eq!(hashes[0], hashes[2]);
+}
+
+/// The state comes from a snapshot and the log after it, on every start.
+#[tokio::test]
+async fn members_with_a_short_log_restart() {
+    let mut cluster = Cluster::start(short_log()).await;
+    let client = cluster.client(0);
+    for n in 0..300 {
+        client.put(put("a", n.to_string())).await.unwrap();
+    }
+    for index in 0..cluster.len() {
+        cluster[index].kill();
+    }
+    for index in 0..cluster.len() {
+        cluster[index].spawn();
+    }
+    for index in 0..cluster.len() {
+        cluster[index].ready().await;
+        let response = cluster.client(index).range(point("a")).await.unwrap();
+        assert_eq!(pairs(&response.kvs), "a=299");
+        assert_eq!(response.kvs[0].version(), 300);
+    }
+}
