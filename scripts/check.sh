@@ -11,7 +11,8 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --locked --all-targets -- -D warnings
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+# For who works on the source: private items are documented, so links to them lead somewhere.
+RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --no-deps --document-private-items
 if command -v cargo-deny >/dev/null; then
     step "dependencies"
     # Advisories need a database from the network and are looked at apart (docs/operations.md).

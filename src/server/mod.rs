@@ -135,9 +135,8 @@ impl Server {
         if leadership == Leadership::HandOver {
             hand_over(&self.engine).await;
         }
-        let answered = tokio::time::timeout(ANSWER, self.serving.answered());
-        if !self.life.is_stopping() && answered.await.is_err() {
-            tracing::warn!("stopping with requests unanswered");
+        if !self.life.is_stopping() {
+            answer(&self.serving).await;
         }
         self.engine.stop().await;
         self.serving.finish(GOODBYE).await;
@@ -162,6 +161,15 @@ fn serve(
     };
     accept_all(client, &routers.client, limits::client_connections());
     accept_all(metrics, &routers.metrics, METRICS_CONNECTIONS);
+}
+
+async fn answer(serving: &Serving) {
+    if tokio::time::timeout(ANSWER, serving.answered())
+        .await
+        .is_err()
+    {
+        tracing::warn!("stopping with requests unanswered");
+    }
 }
 
 async fn hand_over(engine: &Engine) {
