@@ -1,7 +1,6 @@
 //! The raw gRPC stubs over one connection, without retries or translation of errors.
 
 use holdfast::etcd::pb::etcdserverpb as pb;
-use pb::auth_client::AuthClient;
 use pb::cluster_client::ClusterClient;
 use pb::kv_client::KvClient;
 use pb::lease_client::LeaseClient;
@@ -56,7 +55,6 @@ impl Client {
         lease: LeaseClient,
         cluster: ClusterClient,
         maintenance: MaintenanceClient,
-        auth: AuthClient,
     }
 
     calls! {

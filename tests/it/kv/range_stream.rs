@@ -232,11 +232,11 @@ async fn a_future_revision_is_refused(c: Case) {
 
 async fn large_values_arrive_in_many_parts(c: Case) {
     let value = "v".repeat(1_000_000);
-    for n in 0..8 {
+    for n in 0..12 {
         c.put(&format!("{n:03}"), &value).await;
     }
     let parts = parts_of(&c.client, c.all()).await.unwrap();
     assert!(parts.len() > 1);
     let total: usize = parts.iter().map(|part| part.kvs.len()).sum();
-    assert_eq!(total, 8);
+    assert_eq!(total, 12);
 }

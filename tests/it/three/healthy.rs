@@ -338,6 +338,9 @@ async fn metrics(member: &Client) -> String {
 
 /// Round trips are measured every few seconds.
 async fn metrics_name_the_peers(c: Case) {
+    if !Program::get().serves("metrics of peers") {
+        return;
+    }
     c.put("a", "1").await;
     for member in &c.members {
         for series in [
