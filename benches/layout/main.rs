@@ -8,7 +8,8 @@
 //! `LAYOUT_ROUNDS`, `LAYOUT_ONLY` (such as `a,b`), `LAYOUT_BIG=1` (values of 64 to 512 KiB),
 //! `LAYOUT_BLOBS` (values from this size on go to blob files), `LAYOUT_ZSTD=1` (history in zstd),
 //! `LAYOUT_RANGE_DELETE=1` (delete the ragged edge of history, too), `LAYOUT_BUFFERS_MIB`,
-//! `LAYOUT_CACHE_MIB`. With `--test` it runs once, small, to see that it still works.
+//! `LAYOUT_LEVEL0` (files in key order that start a compaction), `LAYOUT_CACHE_MIB`. With `--test` it runs
+//! once, small, to see that it still works.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -69,6 +70,7 @@ impl Settings {
             tuning: Tuning {
                 write_buffers: number::<usize>("LAYOUT_BUFFERS_MIB", if big { 64 } else { 16 })?
                     << 20,
+                level0_files: number("LAYOUT_LEVEL0", 12)?,
                 cache: number::<usize>("LAYOUT_CACHE_MIB", 512)? << 20,
                 blobs_from: Some(number("LAYOUT_BLOBS", 0)?).filter(|&size| size > 0),
                 zstd_history: number("LAYOUT_ZSTD", 0)? != 0,

@@ -13,9 +13,6 @@ use super::parse::Given;
 use super::url::{self, Url};
 use super::value::{self, PARSE_ERROR};
 
-/// etcd's quota when none is asked for.
-const DEFAULT_QUOTA: u64 = 2 << 30;
-
 /// Above this a cluster without a leader would stay so for minutes; etcd's limit.
 const MAX_ELECTION_MS: u64 = 50_000;
 
@@ -139,10 +136,6 @@ fn limits(given: &Given) -> Result<LimitConfig, ConfigError> {
         max_request_bytes: positive(given, "max-request-bytes")?,
         max_txn_ops: positive(given, "max-txn-ops")?,
         max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
-        quota_bytes: match signed(given, "quota-backend-bytes")? {
-            0 => Some(DEFAULT_QUOTA),
-            quota => u64::try_from(quota).ok(),
-        },
     })
 }
 
@@ -244,10 +237,6 @@ fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigError> {
 
 fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
     value::unsigned(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
-}
-
-fn signed(given: &Given, name: &'static str) -> Result<i64, ConfigError> {
-    value::signed(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 
 fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {

@@ -45,7 +45,6 @@ fn nothing_given_is_etcds_defaults() {
     assert_eq!(config.limits.max_request_bytes, 1_572_864);
     assert_eq!(config.limits.max_txn_ops, 128);
     assert_eq!(config.limits.max_concurrent_streams, 131_072);
-    assert_eq!(config.limits.quota_bytes, Some(2 << 30));
     assert_eq!(config.keepalive.interval, Some(Duration::from_secs(7_200)));
     assert_eq!(config.watch_progress_interval, Duration::from_secs(600));
     assert_eq!(config.auto_compaction, AutoCompaction::Off);
@@ -365,8 +364,6 @@ fn auto_compaction_takes_hours_durations_and_counts() {
 #[test]
 fn limits_have_their_special_values() {
     let limits = |args: &[&str]| read(args).unwrap().limits;
-    assert_eq!(limits(&["--quota-backend-bytes=-1"]).quota_bytes, None);
-    assert_eq!(limits(&["--quota-backend-bytes=7"]).quota_bytes, Some(7));
     assert_eq!(
         limits(&["--max-concurrent-streams=8"]).max_concurrent_streams,
         8

@@ -104,8 +104,6 @@ pub struct LimitConfig {
     pub max_txn_ops: u64,
     /// Most streams on one client connection.
     pub max_concurrent_streams: u32,
-    /// Bytes of state before writes are refused; `None` is no limit.
-    pub quota_bytes: Option<u64>,
 }
 
 /// How client connections are probed.

@@ -171,11 +171,11 @@ const MEMBER: &[Flag] = &[
     noted("max-wals", Uint, "5", NO_FILES_TO_KEEP),
     noted("max-snapshots", Uint, "5", NO_FILES_TO_KEEP),
     refused("memory-mlock", Bool, "false", "memory is not locked"),
-    served(
+    refused(
         "quota-backend-bytes",
         Int,
         "0",
-        "Bytes of state before writes are refused; 0 is 2 GiB, negative is no limit.",
+        "there is no space quota yet: writes are never refused for want of it",
     ),
     noted(
         "backend-bbolt-freelist-type",

@@ -26,7 +26,7 @@ pub(super) const FORMAT: u32 = 1;
 const PIECE: usize = 256 << 10;
 /// Pieces that wait for a slow client.
 const PIECES_AHEAD: usize = 4;
-/// Backups under way at once: each holds a thread and the files of a checkpoint.
+/// Backups under way at once: each holds a thread and the files of a checkpoint. Further ones wait.
 const MAX_BACKUPS: usize = 4;
 /// Tar's block size.
 const BLOCK: u64 = 512;
@@ -58,12 +58,12 @@ impl Engine {
     /// length is a multiple of 512. The total length comes first.
     ///
     /// # Errors
-    /// [`EngineError::TooManyRequests`] while too many backups are under way, [`EngineError::Internal`]
-    /// when the copy cannot be made; later failures arrive in the channel.
+    /// [`EngineError::Internal`] when the copy cannot be made; later failures arrive in the channel.
     pub async fn snapshot(&self) -> EngineResult<(u64, mpsc::Receiver<EngineResult<Bytes>>)> {
         let permit = Arc::clone(&self.inner.backups)
-            .try_acquire_owned()
-            .map_err(|_| EngineError::TooManyRequests)?;
+            .acquire_owned()
+            .await
+            .map_err(|_| EngineError::Stopped)?;
         let engine = self.clone();
         let checkpoint = self.blocking(move || engine.checkpoint()).await?;
         let length = checkpoint.archive_len();

@@ -128,7 +128,7 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
         settings: EtcdSettings {
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
-            quota_bytes: config.limits.quota_bytes.unwrap_or(0),
+            quota_bytes: 0,
             cors: config.http.cors.clone(),
             host_whitelist: config.http.host_whitelist.clone(),
         },

@@ -17,9 +17,11 @@
     reason = "test code"
 )]
 
+mod clients;
 mod harness;
 mod kubernetes;
 mod kv;
+mod later;
 mod lease;
 mod linearizability;
 mod maintenance;

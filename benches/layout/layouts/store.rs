@@ -18,6 +18,8 @@ pub(crate) struct Tuning {
     /// Memory of all memtables together; reaching it flushes every column family at once. Files and levels
     /// are sized after it, so that a small database has the shape of a large one.
     pub(crate) write_buffers: usize,
+    /// Files in level 0 of the key-ordered family that start a compaction.
+    pub(crate) level0_files: i32,
     /// Bytes of the block cache.
     pub(crate) cache: usize,
     /// Values from this size on go to blob files.
@@ -53,6 +55,9 @@ impl Store {
         let mut key_blocks = blocks(&cache);
         key_blocks.set_bloom_filter(10.0, false);
         key_options.set_memtable_prefix_bloom_ratio(0.1);
+        key_options.set_level_zero_file_num_compaction_trigger(tuning.level0_files);
+        key_options.set_level_zero_slowdown_writes_trigger(tuning.level0_files * 5);
+        key_options.set_level_zero_stop_writes_trigger(tuning.level0_files * 9);
         keys(&mut key_options, &mut key_blocks);
         key_options.set_block_based_table_factory(&key_blocks);
         let history = if tuning.zstd_history {

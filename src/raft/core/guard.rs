@@ -4,6 +4,7 @@
 //! process, believe what is not so, or run into known defects of the released version. Each is dropped
 //! here; consensus tolerates lost messages. [`super::super::wire`] has checked the rest.
 
+use raft::StateRole;
 use raft::eraftpb::{Message, MessageType};
 
 use super::Core;
@@ -31,11 +32,27 @@ impl Core {
             MessageType::MsgPropose if self.is_overloaded() => {
                 Ok(Verdict::Drop("too much is not applied yet"))
             }
+            MessageType::MsgRequestPreVoteResponse | MessageType::MsgRequestVoteResponse => {
+                self.learn_commit(message);
+                Ok(Verdict::Pass)
+            }
             MessageType::MsgTimeoutNow if self.has_unsaved_entries() => {
                 // As for elections by timeout, see `Core::tick`.
                 Ok(Verdict::Drop("log is not written yet"))
             }
             _ => Ok(Verdict::Pass),
+        }
+    }
+
+    /// Believes the commit index in a rejection of an older term, which raft-rs ignores: what is committed
+    /// stays so. Else a voter that was not told that the old leader was removed can stay in need of that
+    /// member's vote for ever, and that member, whose log is longer, cannot stand itself.
+    fn learn_commit(&mut self, message: &Message) {
+        let raft = &mut self.raw.raft;
+        let old = message.reject && message.term < raft.term && raft.state != StateRole::Leader;
+        if old && message.commit_term > 0 {
+            raft.raft_log
+                .maybe_commit(message.commit, message.commit_term);
         }
     }
 

@@ -157,6 +157,8 @@ impl Core {
         if votes || self.raw.raft.state != StateRole::Leader {
             return;
         }
+        // The others have to hear that the removal is committed, or they go on counting on this member.
+        self.raw.raft.bcast_append();
         let successor = self.successor();
         tracing::info!(?successor, "stepping down after losing the vote");
         if let Some(successor) = successor {

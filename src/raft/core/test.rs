@@ -418,6 +418,44 @@ fn a_removed_leader_steps_down_with_entries_under_way() {
     }
 }
 
+/// An only voter wins its election in the moment it stands, and raft-rs insists that its log is written
+/// by then.
+#[test]
+fn nobody_stands_for_election_on_an_unwritten_log() {
+    let voters = [1, 2];
+    let mut cluster = Cluster {
+        members: voters.map(|id| (id, Member::new(id, &voters))).into(),
+        wire: VecDeque::new(),
+    };
+    cluster.elect(1);
+    cluster.change(1, &[(1, ChangeKind::Remove)]);
+    let removal: Vec<_> = cluster.wire.drain(..).collect();
+    cluster
+        .member(1)
+        .core
+        .propose(Bytes::from_static(b"behind the removal"));
+    cluster.act(1);
+    let behind: Vec<_> = cluster.wire.drain(..).collect();
+    let mut farewell = Vec::new();
+    for message in removal {
+        for answer in cluster.member(2).step(message) {
+            farewell.extend(cluster.member(1).step(answer));
+        }
+    }
+    // The removal is on both disks and committed; the second learns of it after it got the other entry,
+    // which its disk does not finish.
+    cluster.member(2).stuck = Some(Vec::new());
+    for message in behind.into_iter().chain(farewell) {
+        cluster.member(2).step(message);
+    }
+    cluster.member(2).tick(40);
+    assert_eq!(cluster.member(2).core.configuration().voters, [2]);
+    assert_eq!(cluster.member(2).core.status().role, Role::Follower);
+    cluster.member(2).unstick();
+    cluster.member(2).tick(20);
+    assert_eq!(cluster.member(2).core.status().role, Role::Leader);
+}
+
 #[test]
 fn an_impossible_change_changes_nothing_and_blocks_nothing() {
     let mut alone = Cluster {

@@ -59,9 +59,9 @@ impl World {
         let state = &newest.unwrap().machine.now;
         let AppliedState { configuration, .. } = &state.applied;
         if !configuration.voters_outgoing.is_empty() {
-            let states: Vec<_> = self.members.values().map(Member::describe).collect();
+            let states = self.describe();
             return Err(format!(
-                "at rest: the joint configuration was never left: {states:#?}"
+                "at rest: the joint configuration was never left: {states}"
             ));
         }
         for id in configuration.voters.iter().chain(&configuration.learners) {
@@ -70,12 +70,15 @@ impl World {
             if member.machine.now != *state {
                 let have = member.machine.now.applied.index;
                 let want = state.applied.index;
-                return Err(format!("at rest: member {id} has applied {have} of {want}"));
+                let states = self.describe();
+                return Err(format!(
+                    "at rest: member {id} has applied {have} of {want}: {states}"
+                ));
             }
         }
         if self.durability.newest() + 100 < self.next_command {
-            let states: Vec<_> = self.members.values().map(Member::describe).collect();
-            return Err(format!("at rest: nothing is written any more: {states:#?}"));
+            let states = self.describe();
+            return Err(format!("at rest: nothing is written any more: {states}"));
         }
         let unanswered = self
             .members
@@ -88,5 +91,10 @@ impl World {
             Some(running) => Err(format!("at rest: reads {:?} have no answer", running.reads)),
             None => Ok(()),
         }
+    }
+
+    fn describe(&self) -> String {
+        let states: Vec<_> = self.members.values().map(Member::describe).collect();
+        format!("{states:#?}")
     }
 }

@@ -42,7 +42,9 @@ impl World {
                 return Ok(());
             }
         }
-        self.write(id, (output.batches, output.number), installs)?;
+        if !output.batches.is_empty() || output.number.is_some() {
+            self.write(id, (output.batches, output.number), installs)?;
+        }
         if self.dies_now(id) {
             return Ok(());
         }
@@ -127,39 +129,50 @@ impl World {
         job: (Vec<Batch>, Option<u64>),
         at_once: bool,
     ) -> Result<(), String> {
-        let (life, delay) = (self.members[&id].life, self.members[&id].disk_delay);
-        let running = self.member(id).running.as_mut().unwrap();
-        if job.0.is_empty() && job.1.is_none() {
-            return Ok(());
-        }
         let number = job.1;
+        let running = self.member(id).running.as_mut().unwrap();
         running.jobs.push_back(job);
+        let waiting = running.jobs.len();
         if at_once {
-            return self.flush_jobs(id);
+            return self.finish_jobs(id, waiting);
         }
-        if !running.writing {
-            running.writing = true;
-            let delay = self.rng.random_range(0..=delay);
-            self.after(delay, Event::DiskDone { member: id, life });
-        }
+        self.start_writing(id);
         if let (true, Some(number)) = (self.faults.early_acknowledgements, number) {
             self.member(id).core().unwrap().persisted(number);
         }
         Ok(())
     }
 
+    /// The disk is done with some of what waited, in order.
     pub(super) fn disk_done(&mut self, id: u64) -> Result<(), String> {
-        if let Some(running) = &mut self.member(id).running {
-            running.writing = false;
-        }
-        self.flush_jobs(id)?;
+        let running = self.member(id).running.as_mut().unwrap();
+        running.writing = false;
+        let waiting = running.jobs.len();
+        let done = self.rng.random_range(waiting.min(1)..=waiting);
+        self.finish_jobs(id, done)?;
+        self.start_writing(id);
         self.act(id)
     }
 
-    fn flush_jobs(&mut self, id: u64) -> Result<(), String> {
+    fn start_writing(&mut self, id: u64) {
+        let (life, slowest) = (self.members[&id].life, self.members[&id].disk_delay);
         let running = self.member(id).running.as_mut().unwrap();
-        let number = running.jobs.iter().filter_map(|job| job.1).next_back();
-        let batches = running.jobs.drain(..).flat_map(|job| job.0).collect();
+        if !running.writing && !running.jobs.is_empty() {
+            running.writing = true;
+            let delay = self.rng.random_range(0..=slowest);
+            self.after(delay, Event::DiskDone { member: id, life });
+        }
+    }
+
+    /// Writes and syncs the first `count` jobs.
+    fn finish_jobs(&mut self, id: u64, count: usize) -> Result<(), String> {
+        let running = self.member(id).running.as_mut().unwrap();
+        let mut number = None;
+        let mut batches = Vec::new();
+        for job in running.jobs.drain(..count) {
+            number = job.1.or(number);
+            batches.extend(job.0);
+        }
         running
             .writer
             .run(batches)

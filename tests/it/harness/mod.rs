@@ -16,6 +16,7 @@ pub use cluster::Cluster;
 pub use duplex::{KeepAlive, Watch};
 pub use http::{Answer, http_get, http_send};
 pub use ports::free_ports;
+pub use program::Program;
 pub use requests::*;
 pub use server::{Server, Settings, shared};
 pub(crate) use suite::cases;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct Program {
     words: Vec<String>,
+    own: bool,
     /// etcd 3.5 knows newer flags under `--experimental-`.
     experimental: bool,
 }
@@ -19,6 +20,7 @@ impl Program {
             Ok(command) => Self::foreign(&command),
             Err(_) => Self {
                 words: vec![env!("CARGO_BIN_EXE_holdfast").into(), "server".into()],
+                own: true,
                 experimental: false,
             },
         })
@@ -34,8 +36,24 @@ impl Program {
         let text = String::from_utf8_lossy(&version.stdout).into_owned();
         Self {
             words,
+            own: false,
             experimental: text.contains("etcd Version: 3.5"),
         }
+    }
+
+    /// Whether the program serves an area that Holdfast has yet to. Says so if not: the caller then
+    /// skips its cases, and `later` checks that the area is refused as a whole.
+    pub fn serves(&self, area: &str) -> bool {
+        if !self.own {
+            return true;
+        }
+        eprintln!("{area}: skipped, Holdfast does not serve it yet");
+        false
+    }
+
+    /// Whether this is the package's own binary.
+    pub fn is_own(&self) -> bool {
+        self.own
     }
 
     /// A command ready for flags.

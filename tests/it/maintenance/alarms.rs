@@ -13,6 +13,9 @@ const CORRUPT: &str = "etcdserver: corrupt cluster";
 
 #[tokio::test]
 async fn alarms() {
+    if !Program::get().serves("alarms") {
+        return;
+    }
     let server = Server::fresh().await;
     let cases = cases![
         there_are_none_at_first,
@@ -37,6 +40,9 @@ async fn alarms() {
 
 #[tokio::test]
 async fn an_alarm_survives_a_restart() {
+    if !Program::get().serves("alarms") {
+        return;
+    }
     let mut server = Server::fresh().await;
     let client = server.client();
     call(&client, AlarmAction::Activate, 7, AlarmType::Nospace).await;

@@ -1,0 +1,4 @@
+//! Clients that others wrote.
+
+mod etcd_client;
+mod etcdctl;
