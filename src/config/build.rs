@@ -78,7 +78,6 @@ fn raft(given: &Given) -> Result<RaftConfig, ConfigError> {
     Ok(RaftConfig {
         heartbeat: Duration::from_millis(heartbeat),
         election_timeout: Duration::from_millis(election),
-        snapshot_count: positive(given, "snapshot-count")?,
         catchup_entries: unsigned(given, "snapshot-catchup-entries")?,
     })
 }

@@ -83,10 +83,12 @@ fn kubeadms_line_is_understood() {
     );
     assert_eq!(texts(&config.listen.metrics), ["http://127.0.0.1:2381"]);
     assert_eq!(config.watch_progress_interval, Duration::from_secs(5));
-    assert_eq!(config.raft.snapshot_count, 10_000);
     let names: Vec<_> = config.cluster.initial.iter().map(|m| &m.name).collect();
     assert_eq!(names, ["node-1", "node-2"]);
-    assert_eq!(config.notes.len(), 1, "the gate is mentioned");
+    let notes: Vec<_> = config.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].contains("InitialCorruptCheck=true"), "{notes:?}");
+    assert!(notes[1].contains("--snapshot-count"), "{notes:?}");
 }
 
 #[test]

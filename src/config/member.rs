@@ -91,9 +91,7 @@ pub struct RaftConfig {
     pub heartbeat: Duration,
     /// Without a leader before an election; at least five heartbeats.
     pub election_timeout: Duration,
-    /// Entries between snapshots: a follower that lags more may be sent a snapshot instead of the log.
-    pub snapshot_count: u64,
-    /// Entries kept below a snapshot for slow followers.
+    /// Log entries kept for slow followers when the log is cut.
     pub catchup_entries: u64,
 }
 

@@ -46,7 +46,8 @@ const DISCOVERY: &str = "list the members in --initial-cluster";
 const TRACING: &str = "tracing is not exported yet";
 const V2: &str = "the v2 API and its proxy are gone from etcd too";
 const BBOLT: &str = "it tunes etcd's own storage engine";
-const NO_FILES_TO_KEEP: &str = "the log is cut where the state on disk covers it; no count is kept";
+const NO_FILES_TO_KEEP: &str =
+    "the log is cut where the state on disk covers it, and snapshots are made when one is needed";
 const CHECKS: &str = "the contents of members are not compared at these times";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
 const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
@@ -130,12 +131,7 @@ const MEMBER: &[Flag] = &[
         "",
         "the log is kept in the data directory; put that on the fast disk",
     ),
-    served(
-        "snapshot-count",
-        Uint,
-        "10000",
-        "Log entries that a follower may lag before it is sent a snapshot instead.",
-    ),
+    noted("snapshot-count", Uint, "10000", NO_FILES_TO_KEEP),
     served(
         "heartbeat-interval",
         Uint,
