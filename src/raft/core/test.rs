@@ -351,6 +351,120 @@ fn reads_wait_for_a_leader_and_fail_when_theirs_is_replaced() {
     assert_eq!(lonely.reads, []);
 }
 
+#[test]
+fn a_read_that_came_too_early_is_asked_again_at_the_first_commit_of_the_term() {
+    let mut cluster = Cluster::new();
+    cluster.member(1).stuck = Some(Vec::new());
+    cluster.member(3).stuck = Some(Vec::new());
+    let sent = cluster.member(2).tick(20);
+    cluster.member(3).tick(20);
+    cluster.wire.extend(sent);
+    cluster.deliver(|message| message.to == 1);
+    let sent = cluster.member(3).unstick();
+    cluster.wire.extend(sent);
+    // The new leader's first entry reaches nobody yet.
+    let appends = cluster.deliver(|message| message.to == 1 || is(MessageType::MsgAppend)(message));
+    assert_eq!(cluster.member(2).core.status().role, Role::Leader);
+    let leader_knows = Message {
+        msg_type: MessageType::MsgHeartbeat as i32,
+        from: 2,
+        to: 3,
+        term: cluster.member(2).core.status().term,
+        ..Message::default()
+    };
+    cluster.member(3).step(leader_knows);
+    cluster.member(3).core.read(1);
+    cluster.act(3);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(3).reads, []);
+    cluster
+        .wire
+        .extend(appends.into_iter().filter(|message| message.to == 3));
+    cluster.deliver(|message| message.to == 1);
+    assert!(matches!(cluster.member(3).reads.as_slice(), [(1, Ok(_))]));
+}
+
+/// A member refuses a snapshot whose configuration does not have it. Offered again and again, it would
+/// never join.
+#[test]
+fn a_snapshot_made_before_a_member_joined_is_not_for_it() {
+    let mut cluster = Cluster {
+        members: [(1, Member::new(1, &[1])), (2, Member::new(2, &[]))].into(),
+        wire: VecDeque::new(),
+    };
+    cluster.act(1);
+    for _ in 0..100 {
+        cluster.put(
+            1,
+            "a command long enough that a few of them fill a segment of the log",
+        );
+    }
+    let made = |core: &Core| Snapshot {
+        state: AppliedState {
+            index: core.last_applied(),
+            term: core.status().term,
+            configuration: (*core.configuration()).clone(),
+        },
+        dir: "nowhere".into(),
+    };
+    let leader = cluster.member(1);
+    leader.core.flushed(leader.core.last_applied());
+    leader.core.snapshot_made(Ok(made(&leader.core)));
+    cluster.change(1, &[(2, ChangeKind::Learner)]);
+    let is_snapshot = is(MessageType::MsgSnapshot);
+    let mut beat = || {
+        let sent = cluster.member(1).tick(1);
+        cluster.wire.extend(sent);
+        cluster.deliver(&is_snapshot)
+    };
+    assert_eq!(beat(), []);
+    assert_eq!(beat(), []);
+    let leader = cluster.member(1);
+    assert_eq!(leader.wanted.len(), 1);
+    leader.core.snapshot_made(Ok(made(&leader.core)));
+    let sent = leader.tick(1);
+    cluster.wire.extend(sent);
+    assert_eq!(cluster.deliver(is_snapshot).len(), 1);
+}
+
+/// raft-rs drops what is of an older term, and with it the only news of a commit that there may be.
+#[test]
+fn a_rejection_of_an_older_term_still_tells_what_is_committed() {
+    let mut cluster = Cluster::new();
+    cluster.member(1).core.propose(Bytes::from_static(b"a"));
+    cluster.act(1);
+    let appends: Vec<_> = cluster.wire.drain(..).collect();
+    for message in appends {
+        let to = message.to;
+        cluster.member(to).step(message);
+    }
+    let entry = cluster.member(2).core.log().last();
+    assert!(cluster.member(2).core.committed() < entry.index);
+    // The second is sent into a new term, as by a leader that hands over.
+    let timeout = Message {
+        msg_type: MessageType::MsgTimeoutNow as i32,
+        from: 1,
+        to: 2,
+        term: entry.term,
+        ..Message::default()
+    };
+    cluster.member(2).step(timeout);
+    assert!(cluster.member(2).core.status().term > entry.term);
+    let rejection = Message {
+        msg_type: MessageType::MsgRequestPreVoteResponse as i32,
+        from: 1,
+        to: 2,
+        term: entry.term,
+        reject: true,
+        commit: entry.index,
+        commit_term: entry.term,
+        ..Message::default()
+    };
+    cluster.member(2).step(rejection);
+    assert_eq!(cluster.member(2).core.committed(), entry.index);
+    assert_eq!(cluster.member(2).commands(), ["a"]);
+}
+
 /// Released raft-rs follows an old rejection below what the peer has acknowledged, finds the log cut
 /// there, and wants a snapshot that nobody needs (raft-rs issue 555).
 #[test]

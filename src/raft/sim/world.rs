@@ -20,8 +20,8 @@ use crate::raft::wire;
 const TICK: u64 = 100;
 /// How long trouble lasts, and how long the cluster then has to come to rest.
 const TROUBLE: u64 = 20_000;
-pub(super) const WRITES_END: u64 = TROUBLE + 8_000;
-const END: u64 = TROUBLE + 14_000;
+pub(super) const WRITES_END: u64 = TROUBLE + 15_000;
+const END: u64 = TROUBLE + 20_000;
 /// Members that may ever be part of the cluster; the first three are so from the start.
 pub(super) const MEMBERS: u64 = 5;
 const FIRST_VOTERS: [u64; 3] = [1, 2, 3];
