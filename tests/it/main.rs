@@ -17,6 +17,7 @@
     reason = "test code"
 )]
 
+mod auth;
 mod clients;
 mod harness;
 mod kubernetes;
@@ -24,6 +25,7 @@ mod kv;
 mod lease;
 mod linearizability;
 mod maintenance;
+mod services;
 mod three;
 mod txn;
 mod watch;

@@ -23,7 +23,7 @@ type Opening<T> = JoinHandle<Result<Response<Streaming<T>>, Status>>;
 /// when the first response is asked for.
 enum Inbound<T> {
     Opening(Opening<T>),
-    Open(Streaming<T>),
+    Open(Box<Streaming<T>>),
 }
 
 impl<T: 'static> Inbound<T> {
@@ -31,7 +31,9 @@ impl<T: 'static> Inbound<T> {
         loop {
             match self {
                 Self::Open(stream) => return stream.message().await,
-                Self::Opening(call) => *self = Self::Open(call.await.unwrap()?.into_inner()),
+                Self::Opening(call) => {
+                    *self = Self::Open(Box::new(call.await.unwrap()?.into_inner()));
+                }
             }
         }
     }

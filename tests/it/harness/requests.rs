@@ -170,10 +170,6 @@ pub mod cmp {
         compare(key, result, TargetUnion::Value(bytes(value)))
     }
 
-    pub fn lease(key: impl AsRef<[u8]>, result: Result, lease: i64) -> Compare {
-        compare(key, result, TargetUnion::Lease(lease))
-    }
-
     /// The same comparison for every key from its key on, below `range_end`.
     pub fn over(compare: Compare, range_end: impl AsRef<[u8]>) -> Compare {
         Compare {

@@ -1,7 +1,7 @@
 //! A server process: started, killed, paused, restarted on the same data.
 
 use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -167,10 +167,6 @@ impl Server {
 
     pub fn peer_url(&self) -> &str {
         &self.peer_url
-    }
-
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// A new connection.

@@ -15,8 +15,13 @@ pub struct Object {
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "shop", "shop-staging"];
 
-/// Kinds, where they are stored, and how many of each namespace (or cluster-wide) there are.
-const NAMESPACED: [(&str, &str, usize, fn(&mut StdRng) -> Value); 8] = [
+/// Makes what is particular to a kind.
+type Body = fn(&mut StdRng) -> Value;
+
+/// A kind, where it is stored, how many there are (in each namespace, if it has those), and its body.
+type Kind = (&'static str, &'static str, usize, Body);
+
+const NAMESPACED: [Kind; 8] = [
     ("Pod", "pods", 30, pod_spec),
     ("ConfigMap", "configmaps", 8, config_map),
     ("Secret", "secrets", 8, secret),
@@ -27,7 +32,7 @@ const NAMESPACED: [(&str, &str, usize, fn(&mut StdRng) -> Value); 8] = [
     ("EndpointSlice", "endpointslices", 6, endpoints),
 ];
 
-const CLUSTER_WIDE: [(&str, &str, usize, fn(&mut StdRng) -> Value); 3] = [
+const CLUSTER_WIDE: [Kind; 3] = [
     ("Node", "minions", 10, node_status),
     (
         "CustomResourceDefinition",
@@ -66,7 +71,7 @@ fn object(
     kind: &str,
     namespace: Option<&str>,
     n: usize,
-    body: fn(&mut StdRng) -> Value,
+    body: Body,
 ) -> Object {
     let name = format!("{}-{n}-{}", kind.to_lowercase(), word(random, 5));
     let mut manifest = json!({

@@ -114,8 +114,8 @@ async fn prev_kv_of_a_single_key_is_its_whole_state(c: Case) {
         ..delete(c.key("a"))
     };
     let response = c.client.delete_range(request).await.unwrap();
-    assert_eq!(response.prev_kvs, [stored.clone()]);
     assert_eq!((stored.lease(), stored.version()), (lease, 2));
+    assert_eq!(response.prev_kvs, [stored]);
 }
 
 async fn prev_kvs_of_nothing_are_none(c: Case) {

@@ -173,13 +173,11 @@ fn row(&(name, filter, expected): &Row) -> NamedCase {
     })
 }
 
-fn over_all(c: &Case, filter: RangeRequest) -> RangeRequest {
+fn over_all(c: &Case, mut filter: RangeRequest) -> RangeRequest {
     let all = c.all();
-    RangeRequest {
-        key: all.key,
-        range_end: all.range_end,
-        ..filter
-    }
+    filter.key = all.key;
+    filter.range_end = all.range_end;
+    filter
 }
 
 async fn the_limit_counts_what_passed_the_filter(c: Case) {

@@ -24,7 +24,9 @@ async fn without_a_quorum() {
     let mut cut = Watch::open_requiring_leader(&client);
     assert!(cut.create(watch_key("a")).await.created);
     let others = [(leader + 1) % 3, (leader + 2) % 3];
-    others.map(|index| cluster[index].pause());
+    for index in others {
+        cluster[index].pause();
+    }
     a_write_in_flight_times_out(&client).await;
     while cluster
         .status(leader)
@@ -64,7 +66,9 @@ async fn without_a_quorum() {
         readyz_fails_by_its_linearizable_read,
     ];
     Suite::new("no_quorum", cases).run(&cluster[leader]).await;
-    others.map(|index| cluster[index].resume());
+    for index in others {
+        cluster[index].resume();
+    }
     cluster.leader().await;
     a_write_is_taken_again(&cluster, leader).await;
 }

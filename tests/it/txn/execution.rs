@@ -56,9 +56,9 @@ async fn inner_headers_carry_only_a_revision(c: Case) {
     ];
     let response = c.client.txn(always(ops)).await.unwrap();
     let headers = [
-        answer::put(&response, 0).header.clone(),
-        answer::range(&response, 1).header.clone(),
-        answer::delete(&response, 2).header.clone(),
+        answer::put(&response, 0).header,
+        answer::range(&response, 1).header,
+        answer::delete(&response, 2).header,
     ];
     for header in headers.map(Option::unwrap) {
         assert_eq!(
