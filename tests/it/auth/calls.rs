@@ -14,6 +14,7 @@ pub struct Admin(pub Client);
 macro_rules! admin_calls {
     ($($name:ident: $call:ident($request:ident { $($field:ident),* })),* $(,)?) => {
         $(pub async fn $name(&self, $($field: &str),*) -> Result<(), Status> {
+            #[allow(clippy::needless_update, reason = "some requests have more fields")]
             let request = $request { $($field: $field.into(),)* ..Default::default() };
             self.0.auth().$call(request).await.map(|_| ())
         })*
