@@ -34,11 +34,7 @@ pub struct Operation {
 pub fn is_linearizable(history: &[Operation]) -> bool {
     let mut operations = relevant(history);
     operations.sort_by_key(|operation| operation.called);
-    let mut search = Search {
-        operations,
-        tried: HashSet::new(),
-    };
-    search.explains(&Done::default(), None)
+    has_order(&operations)
 }
 
 /// Leaves out what cannot matter: reads without an answer, and writes of unknown outcome whose value
@@ -87,37 +83,34 @@ impl Done {
     }
 }
 
-struct Search {
-    operations: Vec<Operation>,
-    tried: HashSet<(Done, Value)>,
+/// Searches depth first, with a stack of its own: a history may be long.
+fn has_order(operations: &[Operation]) -> bool {
+    let mut tried = HashSet::new();
+    let mut open = vec![(Done::default(), None)];
+    while let Some((done, value)) = open.pop() {
+        let Some(candidates) = candidates(operations, &done) else {
+            return true;
+        };
+        for index in candidates {
+            let after = step(operations[index].action, value);
+            let next = after.map(|after| (done.with(index), after));
+            open.extend(next.filter(|next| tried.insert(next.clone())));
+        }
+    }
+    false
 }
 
-impl Search {
-    /// Whether the operations that are not done can follow, beginning with `value`.
-    fn explains(&mut self, done: &Done, value: Value) -> bool {
-        if !self.tried.insert((done.clone(), value)) {
-            return false;
-        }
-        let candidates = self.candidates(done);
-        candidates.is_none_or(|candidates| {
-            candidates.into_iter().any(|index| {
-                let after = step(self.operations[index].action, value);
-                after.is_some_and(|after| self.explains(&done.with(index), after))
-            })
-        })
-    }
-
-    /// The operations that may be next: those called before any open one returned. `None` if nothing
-    /// must follow any more.
-    fn candidates(&self, done: &Done) -> Option<Vec<usize>> {
-        let open =
-            || (done.all_below..self.operations.len()).filter(|&index| !done.contains(index));
-        let first_return = open()
-            .filter_map(|index| self.operations[index].returned)
-            .min()?;
-        let may_be_next = |&index: &usize| self.operations[index].called <= first_return;
-        Some(open().take_while(may_be_next).collect())
-    }
+/// The operations that may be next, latest first: those called before any open one returned. `None` if
+/// nothing must follow any more.
+fn candidates(operations: &[Operation], done: &Done) -> Option<Vec<usize>> {
+    let open = || (done.all_below..operations.len()).filter(|&index| !done.contains(index));
+    let first_return = open()
+        .filter_map(|index| operations[index].returned)
+        .min()?;
+    let may_be_next = |&index: &usize| operations[index].called <= first_return;
+    let mut candidates: Vec<_> = open().take_while(may_be_next).collect();
+    candidates.reverse();
+    Some(candidates)
 }
 
 /// The register after the action, or `None` if the action cannot happen at `value`.

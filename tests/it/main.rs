@@ -17,6 +17,7 @@
     reason = "test code"
 )]
 
+mod auth;
 mod clients;
 mod harness;
 mod kubernetes;
@@ -25,6 +26,7 @@ mod later;
 mod lease;
 mod linearizability;
 mod maintenance;
+mod services;
 mod three;
 mod txn;
 mod watch;

@@ -6,8 +6,27 @@ use pb::kv_client::KvClient;
 use pb::lease_client::LeaseClient;
 use pb::maintenance_client::MaintenanceClient;
 use pb::watch_client::WatchClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
+
+/// What the stubs talk through.
+pub type Connection = InterceptedService<Channel, Credentials>;
+
+/// The metadata that says who asks; none by default.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials(Option<(&'static str, MetadataValue<Ascii>)>);
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some((name, value)) = &self.0 {
+            request.metadata_mut().insert(*name, value.clone());
+        }
+        Ok(request)
+    }
+}
 
 /// A connection of its own to one member.
 #[derive(Debug, Clone)]
@@ -15,12 +34,13 @@ pub struct Client {
     /// `host:port` of the member.
     pub address: String,
     channel: Channel,
+    credentials: Credentials,
 }
 
 macro_rules! stubs {
     ($($name:ident: $stub:ident),* $(,)?) => {
-        $(pub fn $name(&self) -> $stub<Channel> {
-            $stub::new(self.channel.clone())
+        $(pub fn $name(&self) -> $stub<Connection> {
+            $stub::new(self.connection())
                 .max_decoding_message_size(usize::MAX)
                 .max_encoding_message_size(usize::MAX)
         })*
@@ -42,7 +62,21 @@ impl Client {
         Self {
             address: address.into(),
             channel: endpoint.connect_lazy(),
+            credentials: Credentials::default(),
         }
+    }
+
+    /// The same connection with a metadata entry on every call.
+    pub fn with_metadata(&self, name: &'static str, value: &str) -> Self {
+        Self {
+            credentials: Credentials(Some((name, value.parse().unwrap()))),
+            ..self.clone()
+        }
+    }
+
+    /// For stubs that are not among those below.
+    pub fn connection(&self) -> Connection {
+        InterceptedService::new(self.channel.clone(), self.credentials.clone())
     }
 
     pub fn channel(&self) -> Channel {
@@ -82,10 +116,12 @@ impl Client {
         response.header.unwrap().revision
     }
 
-    /// Major and minor version of the server.
+    /// Major and minor version of the server, from the one place that never asks who is asking.
     pub async fn version(&self) -> (u32, u32) {
-        let status = self.status(pb::StatusRequest {}).await.unwrap();
-        let mut parts = status.version.split('.').map(|part| part.parse().unwrap());
+        let answer = super::http_get(&self.address, "/version").await.unwrap();
+        let versions: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let version = versions["etcdserver"].as_str().unwrap();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap());
         (parts.next().unwrap(), parts.next().unwrap())
     }
 }

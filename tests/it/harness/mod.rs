@@ -11,7 +11,7 @@ mod requests;
 mod server;
 mod suite;
 
-pub use client::{Client, refused};
+pub use client::{Client, Connection, refused};
 pub use cluster::Cluster;
 pub use duplex::{KeepAlive, Watch};
 pub use http::{Answer, http_get, http_send};

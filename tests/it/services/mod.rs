@@ -1,0 +1,5 @@
+//! Services on top of the store: locks, elections, and JSON over HTTP.
+
+mod election;
+mod gateway;
+mod lock;
