@@ -45,12 +45,24 @@ pub(super) enum LeaseCall {
 /// What the leader answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum LeaseReply {
-    /// Granted and remaining seconds.
-    Found { granted: i64, left: i64 },
+    /// Granted and remaining seconds, as of an applied index of the leader's.
+    Found {
+        granted: i64,
+        left: i64,
+        applied: u64,
+    },
     /// There is no such lease, or its time is up.
     Missing,
     /// The member asked does not lead.
     NotLeader,
+}
+
+/// A lease that the leader found.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    granted: i64,
+    left: i64,
+    applied: u64,
 }
 
 impl Engine {
@@ -97,7 +109,7 @@ impl Engine {
     /// [`EngineError::NoLeader`], [`EngineError::Timeout`].
     pub async fn lease_keep_alive(&self, id: LeaseId) -> EngineResult<(Header, i64)> {
         let ttl = match self.ask_leader(LeaseCall::Renew(id.0)).await? {
-            Some((granted, _)) => granted,
+            Some(found) => found.granted,
             None => 0,
         };
         Ok((self.header(), ttl))
@@ -118,10 +130,15 @@ impl Engine {
             granted_ttl: 0,
             keys: Vec::new(),
         };
-        if let Some((granted, left)) = self.ask_leader(LeaseCall::Remaining(id.0)).await? {
-            info.granted_ttl = granted;
-            info.ttl = left;
+        if let Some(found) = self.ask_leader(LeaseCall::Remaining(id.0)).await? {
+            info.granted_ttl = found.granted;
+            info.ttl = found.left;
             if keys {
+                // The leader had applied this much when it answered: what is read here is no older.
+                let reach = self.inner.applied.reach(found.applied);
+                tokio::time::timeout(self.inner.request_timeout, reach)
+                    .await
+                    .map_err(|_| EngineError::Timeout)?;
                 let read =
                     move |_: &Self, view: &super::view::View| mvcc::lease::keys(&view.store, id);
                 info.keys = self.read(false, None, read).await?.1;
@@ -139,7 +156,7 @@ impl Engine {
     }
 
     /// Puts a question to the leader, wherever it is, and again if it moves meanwhile.
-    async fn ask_leader(&self, call: LeaseCall) -> EngineResult<Option<(i64, i64)>> {
+    async fn ask_leader(&self, call: LeaseCall) -> EngineResult<Option<Found>> {
         let deadline = clock::now() + self.inner.request_timeout;
         loop {
             let left = deadline.saturating_duration_since(clock::now());
@@ -152,7 +169,17 @@ impl Engine {
                 });
             }
             match self.ask_leader_once(call, left).await {
-                Some(LeaseReply::Found { granted, left }) => return Ok(Some((granted, left))),
+                Some(LeaseReply::Found {
+                    granted,
+                    left,
+                    applied,
+                }) => {
+                    return Ok(Some(Found {
+                        granted,
+                        left,
+                        applied,
+                    }));
+                }
                 Some(LeaseReply::Missing) => return Ok(None),
                 Some(LeaseReply::NotLeader) | None => {
                     if self.inner.life.is_stopping() {
@@ -193,11 +220,14 @@ impl Engine {
     }
 
     async fn answer_lease_call(&self, call: LeaseCall) -> LeaseReply {
-        let answer = self.try_lease_call(call);
-        if !matches!(answer, LeaseReply::Missing) {
-            return answer;
+        if matches!(call, LeaseCall::Renew(_)) {
+            // A renewal is answered from what is applied, as long as the lease is there.
+            let answer = self.try_lease_call(call);
+            if !matches!(answer, LeaseReply::Missing) {
+                return answer;
+            }
         }
-        // The lease may have been granted by an entry that is committed but not applied here yet.
+        // A grant or revocation may be committed, and acknowledged by another member, but not applied here.
         let commit = self.inner.node.status().commit;
         let reach = self.inner.applied.reach(commit);
         if tokio::time::timeout(self.inner.election_timeout, reach)
@@ -223,7 +253,11 @@ impl Engine {
             LeaseCall::Remaining(id) => lessor.remaining(LeaseId(id), now),
         };
         match found {
-            Some((granted, left)) => LeaseReply::Found { granted, left },
+            Some((granted, left)) => LeaseReply::Found {
+                granted,
+                left,
+                applied: self.inner.applied.get(),
+            },
             None => LeaseReply::Missing,
         }
     }
@@ -252,6 +286,11 @@ impl Engine {
         }
     }
 
+    fn leads_in(&self, term: u64) -> bool {
+        let status = self.inner.node.status();
+        status.role == Role::Leader && status.term == term
+    }
+
     /// Keeps the lessor in step with this member's role.
     pub(super) async fn follow_role(self) {
         let mut statuses = self.inner.node.subscribe();
@@ -263,10 +302,17 @@ impl Engine {
             };
             match (role, led_term) {
                 (Role::Leader, led) if led != Some(term) => {
-                    led_term = Some(term);
-                    self.inner
-                        .lessor
-                        .lead(clock::now(), self.inner.election_timeout);
+                    // A new leader knows every lease only once it has applied all that was committed before
+                    // its term, which a read barrier shows. If it fails, the role may have changed.
+                    if self.read_barrier().await.is_ok() && self.leads_in(term) {
+                        led_term = Some(term);
+                        self.inner
+                            .lessor
+                            .lead(clock::now(), self.inner.election_timeout);
+                    } else {
+                        tokio::time::sleep(self.inner.heartbeat / 2).await;
+                    }
+                    continue;
                 }
                 (Role::Leader, _) => {}
                 (_, Some(_)) => {

@@ -1,6 +1,7 @@
 //! The raw gRPC stubs over one connection, without retries or translation of errors.
 
 use holdfast::etcd::pb::etcdserverpb as pb;
+use pb::auth_client::AuthClient;
 use pb::cluster_client::ClusterClient;
 use pb::kv_client::KvClient;
 use pb::lease_client::LeaseClient;
@@ -89,6 +90,7 @@ impl Client {
         lease: LeaseClient,
         cluster: ClusterClient,
         maintenance: MaintenanceClient,
+        auth: AuthClient,
     }
 
     calls! {
