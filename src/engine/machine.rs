@@ -54,7 +54,7 @@ impl StateMachine for Machine {
     }
 
     fn status_changed(&mut self, status: &Status) {
-        self.term.store(status.term, Ordering::Relaxed);
+        self.term.fetch_max(status.term, Ordering::Relaxed);
         if status.leader != MemberId::NONE && status.leader != self.leader {
             self.leader = status.leader;
             self.metrics.server.leader_changes.inc();

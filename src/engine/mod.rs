@@ -34,7 +34,7 @@ pub use types::*;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ struct Inner {
     members: Arc<Members>,
     node: NodeHandle,
     hub: Hub,
+    /// The current term, for the headers of watch responses.
+    term: Arc<AtomicU64>,
     network: Arc<PeerNetwork>,
     /// The revision below which this member has removed history.
     removed: watch::Sender<Revision>,
@@ -179,6 +181,10 @@ impl Engine {
 
     /// Opens a watch stream. `None` when the member is stopping.
     pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
+        // The raft thread tells the term a moment after it shows in the status: the first response must
+        // not name an older one than the client has seen.
+        let term = self.inner.node.status().term;
+        self.inner.term.fetch_max(term, Ordering::Relaxed);
         self.inner.hub.open()
     }
 

@@ -154,7 +154,7 @@ impl Engine {
             state,
         }));
         let (hub, publisher) = Hub::start(
-            hub_config(config, term),
+            hub_config(config, Arc::clone(&term)),
             Arc::new(StoreHistory(Arc::clone(&views))),
             life,
             state.revision,
@@ -178,6 +178,7 @@ impl Engine {
             members: Arc::new(Members::new(members)),
             node: node.clone(),
             hub,
+            term,
             network: Arc::clone(network),
             removed: removed.clone(),
             backups: backup_permits(),
