@@ -48,6 +48,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         },
         watch_progress_interval: duration(given, "watch-progress-notify-interval")?
             .max(MIN_PROGRESS_INTERVAL),
+        wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
         log: log(given),
         notes: given.notes.clone(),

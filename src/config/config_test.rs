@@ -47,6 +47,7 @@ fn nothing_given_is_etcds_defaults() {
     assert_eq!(config.limits.max_concurrent_streams, 131_072);
     assert_eq!(config.keepalive.interval, Some(Duration::from_secs(7_200)));
     assert_eq!(config.watch_progress_interval, Duration::from_secs(600));
+    assert_eq!(config.wait_cluster_ready, Duration::from_secs(5));
     assert_eq!(config.auto_compaction, AutoCompaction::Off);
     assert_eq!(config.log.format, None);
     assert_eq!(config.notes, []);

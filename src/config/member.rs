@@ -27,6 +27,8 @@ pub struct MemberConfig {
     pub http: HttpConfig,
     /// Idle time before a watcher that asked for it is told of progress.
     pub watch_progress_interval: Duration,
+    /// Time from the start after which clients are served even if no leader has been found.
+    pub wait_cluster_ready: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
     /// What is logged, where and how.

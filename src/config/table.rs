@@ -481,6 +481,12 @@ const FEATURES: &[Flag] = &[
         "10m",
         "Idle time before a watcher that asked for it is told of progress; at least 100ms.",
     ),
+    served(
+        "wait-cluster-ready-timeout",
+        Duration,
+        "5s",
+        "How long clients wait at the start for a leader; then they are served without one.",
+    ),
     noted(
         "bootstrap-defrag-threshold-megabytes",
         Uint,
@@ -576,6 +582,7 @@ experimental!(
     "compaction-batch-limit",
     "compaction-sleep-interval",
     "watch-progress-notify-interval",
+    "wait-cluster-ready-timeout",
     "warning-apply-duration",
     "warning-unary-request-duration",
     "bootstrap-defrag-threshold-megabytes",

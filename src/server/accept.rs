@@ -8,8 +8,10 @@ use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Serving};
+use crate::base::shutdown::Lifecycle;
 
 /// Wait after an error that says the system is short of something, such as file descriptors. Accepting
 /// again at once would only burn the CPU that could free some.
@@ -19,9 +21,43 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// distance between probes. A client that vanished without a word holds its streams no longer than that.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 
+/// Sockets that lead to the same pages.
+pub(super) struct Entrance {
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) router: Router,
+    /// Connections at a time.
+    pub(super) room: usize,
+    /// Cancelled when it opens; connections that come earlier wait in the system's queue.
+    pub(super) open: CancellationToken,
+}
+
+impl Entrance {
+    /// Accepts on every socket once it opens, until the member begins to stop.
+    pub(super) fn serve(self, life: &Lifecycle, serving: &Arc<Serving>) {
+        let room = Arc::new(Semaphore::new(self.room));
+        for listener in self.listeners {
+            let (router, room) = (self.router.clone(), room.clone());
+            let (open, serving) = (self.open.clone(), serving.clone());
+            life.task("accept", async move {
+                tokio::select! {
+                    () = open.cancelled() => accept(listener, router, room, serving).await,
+                    () = serving.closing() => {}
+                }
+            });
+        }
+    }
+}
+
+/// For an entrance that is open from the start.
+pub(super) fn at_once() -> CancellationToken {
+    let open = CancellationToken::new();
+    open.cancel();
+    open
+}
+
 /// Accepts on one socket until the member begins to stop. `room` bounds the connections under way; when
 /// it is used up, further ones wait in the system's queue.
-pub(super) async fn accept(
+async fn accept(
     listener: TcpListener,
     router: Router,
     room: Arc<Semaphore>,

@@ -28,14 +28,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use self::accept::Entrance;
 use self::connection::Serving;
 use self::data_dir::{DataDir, Origin};
 use self::listen::Listeners;
-use self::parts::Routers;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::MemberConfig;
@@ -79,8 +77,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a member. It accepts clients when this returns; whether it can serve them depends on the
-    /// cluster, and a line in the log says when it can.
+    /// Starts a member. Clients can connect when this returns; they are answered once the cluster has a
+    /// leader, or has been without one for `wait-cluster-ready-timeout`, and a line in the log says so.
     ///
     /// # Errors
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
@@ -101,20 +99,24 @@ impl Server {
             &config.keepalive,
             FIRST_REQUEST,
         ));
-        serve(
-            &life,
-            &serving,
-            listeners.client,
-            listeners.metrics,
-            &routers,
-        );
-        tracing::info!(?addresses, "accepting clients");
-        let waiting = engine.clone();
-        life.task("readiness", async move {
-            parts::ready(&waiting).await;
-            tracing::info!("ready to serve client requests");
-            systemd::notify_ready();
-        });
+        let ready = CancellationToken::new();
+        let clients = Entrance {
+            listeners: listeners.client,
+            router: routers.client,
+            room: limits::client_connections(),
+            open: ready.clone(),
+        };
+        let metrics = Entrance {
+            listeners: listeners.metrics,
+            router: routers.metrics,
+            room: METRICS_CONNECTIONS,
+            open: accept::at_once(),
+        };
+        clients.serve(&life, &serving);
+        metrics.serve(&life, &serving);
+        tracing::info!(?addresses, "listening for clients");
+        let patience = config.wait_cluster_ready;
+        life.task("readiness", announce_ready(engine.clone(), patience, ready));
         Ok(Self {
             engine,
             serving,
@@ -144,23 +146,20 @@ impl Server {
     }
 }
 
-/// Begins to accept on every socket.
-fn serve(
-    life: &Lifecycle,
-    serving: &Arc<Serving>,
-    client: Vec<TcpListener>,
-    metrics: Vec<TcpListener>,
-    routers: &Routers,
-) {
-    let accept_all = |listeners: Vec<TcpListener>, router: &Router, room: usize| {
-        let room = Arc::new(Semaphore::new(room));
-        for listener in listeners {
-            let accept = accept::accept(listener, router.clone(), room.clone(), serving.clone());
-            life.task("accept", accept);
-        }
-    };
-    accept_all(client, &routers.client, limits::client_connections());
-    accept_all(metrics, &routers.metrics, METRICS_CONNECTIONS);
+/// Lets clients in once the cluster serves this member, or after `patience`: then reads of this member's
+/// own data are answered all the same. Before that there may be no term to name in a response.
+async fn announce_ready(engine: Engine, patience: Duration, ready: CancellationToken) {
+    if tokio::time::timeout(patience, parts::ready(&engine))
+        .await
+        .is_err()
+    {
+        tracing::warn!(?patience, "serving clients without a leader");
+        ready.cancel();
+        parts::ready(&engine).await;
+    }
+    ready.cancel();
+    tracing::info!("ready to serve client requests");
+    systemd::notify_ready();
 }
 
 async fn answer(serving: &Serving) {

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 
+use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::*;
@@ -39,15 +40,28 @@ impl Fixture {
     }
 
     async fn with_patience(router: Router, room: usize, first_request: Duration) -> Self {
+        Self::opening(router, room, first_request, accept::at_once()).await
+    }
+
+    async fn opening(
+        router: Router,
+        room: usize,
+        first_request: Duration,
+        open: CancellationToken,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let fixture = Self {
             address: listener.local_addr().unwrap(),
             serving: Arc::new(Serving::new(&LIMITS, &KEEPALIVE, first_request)),
             life: Lifecycle::new(),
         };
-        let room = Arc::new(Semaphore::new(room));
-        let accept = accept::accept(listener, router, room, fixture.serving.clone());
-        fixture.life.task("accept", accept);
+        let entrance = Entrance {
+            listeners: vec![listener],
+            router,
+            room,
+            open,
+        };
+        entrance.serve(&fixture.life, &fixture.serving);
         fixture
     }
 
@@ -97,6 +111,18 @@ async fn one_port_speaks_both_versions() {
     let mut head = [0u8; 9];
     two.read_exact(&mut head).await.unwrap();
     assert_eq!(head[3], 4, "the answer to a preface is a SETTINGS frame");
+}
+
+#[tokio::test]
+async fn connections_before_the_opening_wait_for_it() {
+    let open = CancellationToken::new();
+    let fixture = Fixture::opening(hello(), 8, FIRST_REQUEST, open.clone()).await;
+    let mut early = fixture.ask("/hello").await;
+    let mut byte = [0u8; 1];
+    let answer = tokio::time::timeout(Duration::from_millis(100), early.read(&mut byte)).await;
+    assert!(answer.is_err(), "nothing is served yet");
+    open.cancel();
+    read_until(&mut early, "hello").await.unwrap();
 }
 
 #[tokio::test]
