@@ -9,8 +9,10 @@ const MIB: usize = 1 << 20;
 
 /// Bits of bloom filter for each key of `current`: one useless block read in a hundred lookups.
 const BLOOM_BITS: f64 = 10.0;
-/// Large enough to compress well, small enough that a point read does not decompress much.
-const BLOCK_SIZE: usize = 16 << 10;
+/// Blocks of `current` are read for one key: a small one is decompressed sooner.
+const CURRENT_BLOCK_SIZE: usize = 4 << 10;
+/// Blocks of `event` are read in runs: a large one compresses better.
+const EVENT_BLOCK_SIZE: usize = 16 << 10;
 /// Smaller than RocksDB's 64 MiB, so that dropping history frees space in finer steps.
 const EVENT_FILE_SIZE: u64 = 32 << 20;
 /// Once a day every file of `current` is rewritten, so that tombstones in quiet ranges go too.
@@ -24,10 +26,10 @@ const LOG_FILES: usize = 2;
 const WRITE_BACK_STEP: u64 = 1 << 20;
 
 /// What an operator or a test may want to set. The default is for a machine with two cores and a store
-/// of millions of keys: about 200 MiB in all, however large the store.
+/// of millions of keys: about 120 MiB, and some 3 bytes for each key for indexes and filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Bytes of cached blocks, their indexes and filters included.
+    /// Bytes of cached blocks.
     pub block_cache: usize,
     /// Bytes of a column family's write buffer. When one is full, all are flushed.
     pub write_buffer: usize,
@@ -41,8 +43,8 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             block_cache: 64 * MIB,
-            write_buffer: 32 * MIB,
-            write_buffers: 96 * MIB,
+            write_buffer: 16 * MIB,
+            write_buffers: 48 * MIB,
             background_jobs: 2,
         }
     }
@@ -85,20 +87,23 @@ impl StoreOptions {
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_level_compaction_dynamic_level_bytes(true);
         let mut blocks = BlockBasedOptions::default();
-        blocks.set_block_size(BLOCK_SIZE);
         blocks.set_block_cache(cache);
-        blocks.set_cache_index_and_filter_blocks(true);
-        blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
-        blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // Indexes and filters stay in memory: they are a few bytes for each key, and a lookup that has to read
+        // a file's whole filter back costs as much as a hundred others.
+        blocks.set_cache_index_and_filter_blocks(false);
         match family {
             Family::Current => {
+                blocks.set_block_size(CURRENT_BLOCK_SIZE);
                 blocks.set_bloom_filter(BLOOM_BITS, false);
                 blocks.set_optimize_filters_for_memory(true);
                 options.set_compaction_filter("holdfast.tombstones", removable.filter());
                 options.set_periodic_compaction_seconds(REWRITE_AFTER_SECONDS);
             }
             // A lookup of an event never misses, so a filter would only take memory.
-            Family::Event => options.set_target_file_size_base(EVENT_FILE_SIZE),
+            Family::Event => {
+                blocks.set_block_size(EVENT_BLOCK_SIZE);
+                options.set_target_file_size_base(EVENT_FILE_SIZE);
+            }
             Family::Lease | Family::Auth | Family::Meta => {}
         }
         options.set_block_based_table_factory(&blocks);

@@ -48,8 +48,8 @@ pub struct HubConfig {
 }
 
 impl HubConfig {
-    /// The defaults: a dispatcher for each core. The ring keeps 64 MiB or 256 Ki changes: seconds of a heavy load, enough for a stream that was
-    /// slow for a moment. A stream may fall 1 MiB or 128 responses behind before it is left to catch-up,
+    /// The defaults: a dispatcher for each core. The ring keeps 32 MiB or 256 Ki changes:
+    /// seconds of a heavy load, enough for a stream that was slow for a moment. A stream may fall 1 MiB or 128 responses behind before it is left to catch-up,
     /// all streams together 256 MiB. The limits on streams and watchers only stop what cannot be meant.
     pub fn new(cluster_id: ClusterId, member_id: MemberId, term: Arc<AtomicU64>) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl HubConfig {
             term,
             dispatchers: std::thread::available_parallelism().map_or(1, NonZero::get),
             history_threads: 2,
-            ring_bytes: 64 << 20,
+            ring_bytes: 32 << 20,
             ring_segments: 256,
             segment_changes: 1024,
             progress_interval: Duration::from_secs(600),

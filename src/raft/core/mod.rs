@@ -9,6 +9,7 @@ mod backlog;
 mod guard;
 mod output;
 mod progress;
+mod proposals;
 mod reads;
 mod ready;
 mod retention;
@@ -21,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{INVALID_ID, RawNode, SnapshotStatus, StateRole};
 
 use super::configuration::{self, Change};
@@ -34,6 +35,7 @@ use backlog::Backlog;
 use guard::Verdict;
 pub(crate) use output::Output;
 pub use progress::PeerProgress;
+use proposals::Proposals;
 pub(crate) use reads::Ticket;
 use reads::{Reads, SeenReads};
 pub(crate) use settings::Settings;
@@ -50,7 +52,7 @@ pub(crate) struct Core {
     settings: Settings,
     configuration: Arc<Configuration>,
     /// Commands that are not in the log of any leader yet.
-    proposals: VecDeque<Bytes>,
+    proposals: Proposals,
     leaderless_ticks: usize,
     reads: Reads,
     seen_reads: SeenReads,
@@ -65,6 +67,8 @@ pub(crate) struct Core {
     loose: Vec<Batch>,
     last_ready: u64,
     backlog: Backlog,
+    /// The term and commit index that the followers have been told by this leader.
+    announced: (u64, u64),
     /// The last index handed to the state machine, and the last that raft-rs gave us for it.
     handed: u64,
     emitted: u64,
@@ -97,13 +101,15 @@ impl Core {
             return Err(RaftError::Settings("impossible configuration".into()));
         }
         let config = settings.to_raft(restored.index);
-        let raw = RawNode::new(&config, Store::new(log, restored), &logger::logger())?;
+        let mut raw = RawNode::new(&config, Store::new(log, restored), &logger::logger())?;
+        // A commit index of its own message would double the messages: see `Core::announce_commit`.
+        raw.skip_bcast_commit(true);
         let mut core = Self {
             reads: Reads::new(settings.id, settings.boot_epoch, READ_RETRY_TICKS),
             settings,
             raw,
             configuration: Arc::new(restored.configuration.clone()),
-            proposals: VecDeque::new(),
+            proposals: Proposals::default(),
             leaderless_ticks: 0,
             seen_reads: SeenReads::default(),
             refused_reads: Vec::new(),
@@ -113,6 +119,7 @@ impl Core {
             loose: Vec::new(),
             last_ready: 0,
             backlog: Backlog::default(),
+            announced: (0, 0),
             handed: restored.index,
             emitted: restored.index,
             applied: restored.index,
@@ -181,12 +188,12 @@ impl Core {
 
     /// Takes in a command. It goes into the log with others when there is a leader to take it.
     pub(crate) fn propose(&mut self, command: Bytes) {
-        self.proposals.push_back(command);
+        self.proposals.push(command);
     }
 
     /// Whether commands find their way into a log now; while not, they should wait outside.
     pub(crate) fn accepts_proposals(&self) -> bool {
-        self.proposals.is_empty() && self.can_propose()
+        self.proposals.may_begin() && self.proposals.has_room() && self.can_propose()
     }
 
     /// Whether there has been no leader for so long that nobody waits for what was proposed meanwhile.
@@ -233,9 +240,12 @@ impl Core {
         Ok(())
     }
 
-    fn step_checked(&mut self, message: Message, snapshot: Option<Snapshot>) {
+    fn step_checked(&mut self, mut message: Message, snapshot: Option<Snapshot>) {
         let is_snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
         if is_snapshot && snapshot.is_none() {
+            return;
+        }
+        if message.get_msg_type() == MessageType::MsgPropose && self.take_forwarded(&mut message) {
             return;
         }
         if let Err(error) = self.raw.step(message) {
@@ -258,6 +268,19 @@ impl Core {
             self.discarded.extend(refused.map(Arc::new));
         }
         self.settle();
+    }
+
+    /// Puts the commands that a follower forwarded among this leader's own. Gives whether it did: membership
+    /// changes and what is to be passed on are the protocol's.
+    fn take_forwarded(&mut self, message: &mut Message) -> bool {
+        let normal = |entry: &Entry| entry.entry_type == EntryType::EntryNormal as i32;
+        if self.raw.raft.state != StateRole::Leader || !message.entries.iter().all(normal) {
+            return false;
+        }
+        for entry in std::mem::take(&mut message.entries) {
+            self.proposals.push_forwarded(ready::unpack(entry));
+        }
+        true
     }
 
     /// Hears that the batch with this number, and all before it, are durable.
@@ -404,6 +427,9 @@ impl Core {
             true => 0,
             false => self.leaderless_ticks + 1,
         };
+        if self.raw.raft.state != StateRole::Leader {
+            self.proposals.forget_rounds();
+        }
         if self.drops_proposals() {
             self.proposals.clear();
         }
@@ -426,6 +452,7 @@ impl Core {
         if raft.randomized_election_timeout() != timeout {
             raft.set_randomized_election_timeout(timeout);
         }
+        self.proposals.observe(raft.term, raft.raft_log.committed);
         let committed_in_term = raft.commit_to_current_term();
         if committed_in_term && !self.committed_in_term {
             // The leader had no answer before it committed in its term, and said nothing. Now it has.

@@ -14,10 +14,6 @@ use crate::raft::log::{Hard, Position};
 use crate::raft::types::{Committed, Configuration, Role, Status};
 use crate::raft::{frame, wire};
 
-/// Commands are packed into one entry up to this size. Larger entries save nothing more and delay the
-/// commands in front.
-const ENTRY_BYTES: usize = 256 << 10;
-
 impl Core {
     /// Says what is to be done now; `None` if nothing is.
     ///
@@ -25,6 +21,7 @@ impl Core {
     /// [`RaftError::Log`] if old entries could not be read back. The member must stop.
     pub(crate) fn ready(&mut self) -> Result<Option<Output>, RaftError> {
         self.pack_proposals();
+        self.announce_commit();
         self.start_read();
         let mut output = Output {
             batches: std::mem::take(&mut self.loose),
@@ -48,25 +45,47 @@ impl Core {
         Ok((!output.is_empty()).then_some(output))
     }
 
-    /// Turns waiting commands into as few entries as possible.
+    /// Turns waiting commands into as few entries as possible: a round, if one may begin.
     fn pack_proposals(&mut self) {
+        if !self.proposals.may_begin() {
+            return;
+        }
+        let mut began = false;
         while !self.proposals.is_empty() && self.can_propose() {
-            let mut commands: Vec<Bytes> = Vec::new();
-            let mut bytes = 0;
-            while let Some(next) = self.proposals.front() {
-                let grown = bytes + next.len() + frame::overhead(1);
-                if !commands.is_empty() && grown > ENTRY_BYTES {
-                    break;
-                }
-                bytes = grown;
-                commands.extend(self.proposals.pop_front());
+            let commands = self.proposals.take_entry();
+            let data = frame::encode(&commands);
+            if !self.has_room(data.len()) || self.raw.propose(Vec::new(), data).is_err() {
+                self.proposals.put_back(commands);
+                break;
             }
-            if !self.has_room(bytes) || !self.propose_entry(&commands) {
-                for command in commands.into_iter().rev() {
-                    self.proposals.push_front(command);
-                }
-                return;
-            }
+            began = true;
+        }
+        if began {
+            let raft = &self.raw.raft;
+            let log = &raft.raft_log;
+            // A follower does not know the index of what it forwarded: it goes by the leader's rounds.
+            let leads = raft.state == StateRole::Leader;
+            let end = if leads {
+                log.last_index()
+            } else {
+                log.committed + 1
+            };
+            self.announced = (raft.term, log.committed);
+            self.proposals.begin(end);
+        }
+    }
+
+    /// Tells the followers at once what is committed, since their clients wait for it; unless it went with
+    /// the round that began now.
+    fn announce_commit(&mut self) {
+        let raft = &mut self.raw.raft;
+        let known = (raft.term, raft.raft_log.committed);
+        if raft.state == StateRole::Leader
+            && raft.commit_to_current_term()
+            && known > self.announced
+        {
+            self.announced = known;
+            raft.bcast_append();
         }
     }
 
@@ -77,12 +96,6 @@ impl Core {
         raft.state != StateRole::Leader
             || uncommitted == 0
             || uncommitted + bytes <= MAX_UNCOMMITTED
-    }
-
-    fn propose_entry(&mut self, commands: &[Bytes]) -> bool {
-        self.raw
-            .propose(Vec::new(), frame::encode(commands))
-            .is_ok()
     }
 
     fn start_read(&mut self) {
@@ -305,7 +318,7 @@ fn is_free(message: &Message) -> bool {
 
 /// The commands of an entry. Entries are checked before they enter a log, so a bad one is a fault that
 /// every member has alike; it is passed over by all of them.
-fn unpack(entry: Entry) -> Vec<Bytes> {
+pub(super) fn unpack(entry: Entry) -> Vec<Bytes> {
     let index = entry.index;
     frame::decode(&entry.data.into()).unwrap_or_else(|error| {
         tracing::error!(index, %error, "log entry holds no commands");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+
 use raft::eraftpb::{Message, MessageType};
 
 use super::*;
@@ -682,4 +683,115 @@ fn proposals_wait_for_a_leader_and_are_dropped_when_none_comes() {
     member.core.propose(Bytes::from_static(b"too late"));
     member.tick(LEADERLESS_TICKS + 1);
     assert!(member.core.proposals.is_empty());
+}
+
+#[test]
+fn what_arrives_while_rounds_are_under_way_shares_the_next_one() {
+    let mut cluster = Cluster::new();
+    let first = cluster.member(1).core.log().last().index;
+    for command in ["a", "b"] {
+        cluster
+            .member(1)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        cluster.act(1);
+    }
+    assert!(!cluster.member(1).core.accepts_proposals());
+    for command in ["c", "d", "e"] {
+        cluster
+            .member(1)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        cluster.act(1);
+    }
+    assert_eq!(cluster.member(1).core.log().last().index, first + 2);
+    cluster.deliver_all();
+    for id in [1, 2, 3] {
+        let member = cluster.member(id);
+        assert_eq!(member.commands(), ["a", "b", "c", "d", "e"]);
+        assert_eq!(member.committed.last().unwrap().index, first + 3);
+    }
+    assert!(cluster.member(1).core.accepts_proposals());
+}
+
+#[test]
+fn what_followers_forward_shares_the_leaders_entries() {
+    let mut cluster = Cluster::new();
+    let first = cluster.member(1).core.log().last().index;
+    for (id, command) in [(2, "a"), (3, "b"), (2, "c"), (3, "d")] {
+        cluster
+            .member(id)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        cluster.act(id);
+    }
+    let mut forwarded = cluster.deliver(is(MessageType::MsgPropose));
+    forwarded.sort_by_key(|message| message.from);
+    assert_eq!(forwarded.len(), 4);
+    for message in forwarded {
+        cluster.member(1).core.step(message, None).unwrap();
+    }
+    cluster.act(1);
+    cluster.deliver_all();
+    for id in [1, 2, 3] {
+        let member = cluster.member(id);
+        assert_eq!(member.commands(), ["a", "c", "b", "d"]);
+        assert_eq!(member.committed.last().unwrap().index, first + 1);
+    }
+}
+
+#[test]
+fn a_follower_goes_on_although_what_it_forwarded_was_lost() {
+    let mut cluster = Cluster::new();
+    for command in ["a", "b"] {
+        cluster
+            .member(2)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        cluster.act(2);
+    }
+    assert_eq!(cluster.deliver(is(MessageType::MsgPropose)).len(), 2);
+    assert!(!cluster.member(2).core.accepts_proposals());
+    let sent = cluster.member(2).tick(1);
+    cluster.wire.extend(sent);
+    assert!(cluster.member(2).core.accepts_proposals());
+    cluster.put(2, "c");
+    assert_eq!(cluster.member(3).commands(), ["c"]);
+}
+
+#[test]
+fn followers_hear_at_once_what_is_committed_and_only_once() {
+    let mut cluster = Cluster::new();
+    cluster.member(1).core.propose(Bytes::from_static(b"a"));
+    cluster.act(1);
+    let mut appends = 0;
+    cluster.deliver(|message| {
+        appends += usize::from(message.get_msg_type() == MessageType::MsgAppend);
+        false
+    });
+    // To each of two followers one with the entry and one with the commit index.
+    assert_eq!(appends, 4);
+    assert_eq!(cluster.member(2).commands(), ["a"]);
+    assert_eq!(cluster.member(3).commands(), ["a"]);
+}
+
+#[test]
+fn a_round_carries_the_commit_index_of_the_one_before() {
+    let mut cluster = Cluster::new();
+    for command in ["a", "b", "c"] {
+        cluster
+            .member(1)
+            .core
+            .propose(Bytes::from_static(command.as_bytes()));
+        cluster.act(1);
+    }
+    let mut empty = 0;
+    cluster.deliver(|message| {
+        let append = message.get_msg_type() == MessageType::MsgAppend;
+        empty += usize::from(append && message.entries.is_empty());
+        false
+    });
+    assert_eq!(cluster.member(2).commands(), ["a", "b", "c"]);
+    // The commit of "a" opens the round of "c" and travels with it; those of "b" and "c" go alone.
+    assert_eq!(empty, 4);
 }

@@ -70,7 +70,7 @@ impl NodeConfig {
             fsync: true,
             snapshot_catchup_entries: 5000,
             segment_bytes: 64 << 20,
-            cache_bytes: 64 << 20,
+            cache_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
             sync_observer: None,
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use raft::eraftpb::{Message, MessageType};
@@ -97,7 +97,7 @@ impl Driver {
             self.tick_if_due();
             self.act()?;
             self.publish();
-            if !more && !self.missed_progress() {
+            if !more && !self.missed_progress() && !self.missed_proposals() {
                 self.ends.parker.park_deadline(self.next_tick);
             }
         }
@@ -303,6 +303,18 @@ impl Driver {
         if !Arc::ptr_eq(&shared.configuration.load(), &configuration) {
             shared.configuration.store(configuration);
         }
+    }
+
+    /// Says whether commands can be taken in, and gives whether some came before it was said: their
+    /// proposers may not have rung.
+    fn missed_proposals(&self) -> bool {
+        let shared = self.shared();
+        let wants = self.log.has_room() && self.core.accepts_proposals();
+        shared.wants_proposals.store(wants, Ordering::Relaxed);
+        // Pairs with the fence in `NodeHandle::propose`: either the proposer sees what was said, or its
+        // command is seen here.
+        fence(Ordering::SeqCst);
+        wants && !shared.inboxes.proposals.is_empty()
     }
 
     /// Whether the state machine reported progress after it was looked at and before it could know that

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) sent: Mutex<BTreeMap<MemberId, bool>>,
     /// Whether the raft thread waits for the state machine and must hear of its progress at once.
     pub(super) awaits_applied: AtomicBool,
+    /// Whether commands can be taken in now, so that the raft thread must hear of them at once.
+    pub(super) wants_proposals: AtomicBool,
     /// Whether commands are refused because too much is not applied yet.
     pub(super) overloaded: AtomicBool,
     /// Whether a graceful stop was asked for. New work is refused from then on.
@@ -86,6 +88,7 @@ pub(super) fn pair(core: &Core, life: &Lifecycle) -> (NodeHandle, Ends) {
         made: Mutex::new(None),
         sent: Mutex::default(),
         awaits_applied: AtomicBool::new(false),
+        wants_proposals: AtomicBool::new(true),
         overloaded: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         closed: AtomicBool::new(false),
@@ -133,7 +136,12 @@ impl NodeHandle {
         let bytes = command.len();
         let pushed = shared.inboxes.proposals.push(command, bytes);
         pushed.map_err(|_| ProposeError::Overloaded)?;
-        shared.bell.ring();
+        // While rounds are under way the raft thread sleeps on: it looks here when one is over. The fence
+        // pairs with the one in `Driver::missed_proposals`.
+        fence(Ordering::SeqCst);
+        if shared.wants_proposals.load(Ordering::Relaxed) {
+            shared.bell.ring();
+        }
         Ok(())
     }
 
