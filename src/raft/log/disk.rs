@@ -71,6 +71,21 @@ const SPARE_SUFFIX: &str = "spare";
 /// How much is written at once where the file system cannot zero a range by itself.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
+/// Bytes that are written ahead in a new segment: enough that few syncs pay for it, little enough that those
+/// that do stay short.
+const AHEAD: u64 = 1 << 20;
+
+/// Writes zeros.
+fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let step = (to - at).min(ZEROS.len() as u64);
+        file.write_all_at(ZEROS.get(..step as usize).unwrap_or_default(), at)?;
+        at += step;
+    }
+    Ok(())
+}
+
 /// Files in one directory.
 #[derive(Debug)]
 pub(crate) struct FileDisk {
@@ -78,6 +93,8 @@ pub(crate) struct FileDisk {
     handle: File,
     fsync: bool,
     open: Mutex<HashMap<u64, Arc<File>>>,
+    /// How far new segments have been written, whose blocks are allocated and not written yet.
+    written: Mutex<HashMap<u64, u64>>,
     spares: Mutex<Vec<u64>>,
 }
 
@@ -98,6 +115,7 @@ impl FileDisk {
             handle: File::open(dir)?,
             fsync,
             open: Mutex::default(),
+            written: Mutex::default(),
             spares: Mutex::default(),
         };
         *disk.spares.lock() = disk.numbers(SPARE_SUFFIX)?;
@@ -129,6 +147,25 @@ impl FileDisk {
         let file = Arc::new(File::options().read(true).write(true).open(path)?);
         self.open.lock().insert(segment, Arc::clone(&file));
         Ok(file)
+    }
+
+    /// Writes zeros ahead of a write that ends at `end`, if its segment is new and they have not been written.
+    ///
+    /// A sync of blocks that are allocated but were never written is a transaction of the file system's
+    /// journal; with this only every so many syncs are. A segment that was recycled needs none of it.
+    fn write_ahead(&self, segment: u64, file: &File, end: u64) -> io::Result<()> {
+        let mut written = self.written.lock();
+        let Some(until) = written.get_mut(&segment).filter(|until| **until < end) else {
+            return Ok(());
+        };
+        let len = file.metadata()?.len();
+        let next = (end.next_multiple_of(AHEAD) + AHEAD).min(len);
+        fill(file, end, next)?;
+        *until = next;
+        if next == len {
+            written.remove(&segment);
+        }
+        Ok(())
     }
 
     /// Turns a spare of the right size into the segment, if there is one.
@@ -171,11 +208,17 @@ impl Disk for FileDisk {
             other => other?,
         }
         self.open.lock().insert(segment, Arc::new(file));
+        self.written.lock().insert(segment, 0);
         Ok(())
     }
 
     fn write(&self, segment: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file(segment)?.write_all_at(bytes, offset)
+        let file = self.file(segment)?;
+        file.write_all_at(bytes, offset)?;
+        if self.fsync {
+            self.write_ahead(segment, &file, offset + bytes.len() as u64)?;
+        }
+        Ok(())
     }
 
     fn read(&self, segment: u64, offset: u64, buf: &mut [u8]) -> io::Result<()> {
@@ -189,13 +232,7 @@ impl Disk for FileDisk {
         if rustix::fs::fallocate(&*file, flags, offset, len - offset).is_ok() {
             return Ok(());
         }
-        let mut at = offset;
-        while at < len {
-            let step = (len - at).min(ZEROS.len() as u64);
-            file.write_all_at(ZEROS.get(..step as usize).unwrap_or_default(), at)?;
-            at += step;
-        }
-        Ok(())
+        fill(&file, offset, len)
     }
 
     fn sync(&self, segment: u64) -> io::Result<()> {
@@ -214,6 +251,7 @@ impl Disk for FileDisk {
 
     fn remove(&self, segment: u64, recycle: bool) -> io::Result<()> {
         self.open.lock().remove(&segment);
+        self.written.lock().remove(&segment);
         let path = self.path(segment, SEGMENT_SUFFIX);
         let mut spares = self.spares.lock();
         if !recycle || spares.len() >= MAX_SPARES {
@@ -263,5 +301,27 @@ mod tests {
         assert_eq!(disk.spares.lock().len(), MAX_SPARES);
         disk.create(9, 8192).unwrap();
         assert_eq!(disk.list().unwrap(), [(9, 8192)]);
+    }
+
+    #[test]
+    fn a_new_segment_is_written_ahead_and_a_recycled_one_is_not() {
+        const LEN: u64 = 3 * AHEAD;
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FileDisk::open(dir.path(), true).unwrap();
+        let ahead = |segment| disk.written.lock().get(&segment).copied();
+        disk.create(1, LEN).unwrap();
+        disk.write(1, 0, b"record").unwrap();
+        assert_eq!(ahead(1), Some(2 * AHEAD));
+        disk.write(1, 6, b"another").unwrap();
+        let mut read = [1; 16];
+        disk.read(1, 0, &mut read).unwrap();
+        assert_eq!(&read, b"recordanother\0\0\0");
+        disk.write(1, 2 * AHEAD - 1, b"ab").unwrap();
+        assert_eq!(ahead(1), None, "all of it has been written");
+        disk.sync(1).unwrap();
+        disk.remove(1, true).unwrap();
+        disk.create(2, LEN).unwrap();
+        disk.write(2, 0, b"again").unwrap();
+        assert_eq!(ahead(2), None);
     }
 }
