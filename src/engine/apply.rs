@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender};
 
+use super::answers::Answers;
 use super::command::{Command, Envelope, RequestId};
 use super::error::EngineError;
 use super::lessor::Lessor;
@@ -76,6 +77,7 @@ pub(crate) enum Reply {
 pub(crate) struct Applier {
     pub(crate) views: Arc<Views>,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) applied: Arc<AppliedIndex>,
     pub(crate) publisher: Publisher,
     pub(crate) lessor: Arc<Lessor>,
@@ -124,9 +126,11 @@ impl Applier {
         while let Ok(task) = tasks.recv() {
             if let Err(error) = self.handle(task, tasks) {
                 life.fail("apply", &error);
-                return;
+                break;
             }
         }
+        // The task that hands them out may have been stopped already.
+        self.answers.hand_out(&self.waiters);
     }
 
     fn handle(&mut self, task: Task, tasks: &Receiver<Task>) -> Result<(), ApplyError> {
@@ -285,9 +289,7 @@ impl Applier {
             // A full queue is no loss: a later compaction covers this one, and so does a restart.
             let _ = self.compactions.try_send(compacted);
         }
-        for (request, answer) in effects.answers {
-            self.waiters.answer(request, answer);
-        }
+        self.answers.leave(effects.answers);
     }
 
     /// Replaces the store by a received one. Readers of the old store finish on it.

@@ -161,7 +161,7 @@ impl Engine {
         loop {
             let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
-                let known = self.inner.node.status().leader != MemberId::NONE;
+                let known = self.inner.node.leader() != MemberId::NONE;
                 return Err(if known {
                     EngineError::Timeout
                 } else {
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     async fn ask_leader_once(&self, call: LeaseCall, timeout: Duration) -> Option<LeaseReply> {
-        let leader = self.inner.node.status().leader;
+        let leader = self.inner.node.leader();
         if leader == MemberId::NONE {
             return None;
         }

@@ -22,7 +22,7 @@ pub(super) struct Machine {
     pub(super) snapshots: Sender<u64>,
     /// Counts the log bytes handed over, for the flusher.
     pub(super) log_bytes: Arc<AtomicU64>,
-    /// The current term, for the headers of watch responses.
+    /// The current term, for the headers of responses.
     pub(super) term: Arc<AtomicU64>,
     /// The leader as last heard, to count changes.
     pub(super) leader: MemberId,

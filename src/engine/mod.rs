@@ -3,10 +3,12 @@
 //! Commands travel `propose -> raft -> apply -> watch ring -> answer`; the apply thread is the only
 //! writer of the state (`docs/invariants.md` states the order). Nothing here knows gRPC or HTTP.
 
+mod answers;
 mod apply;
 mod auto_compaction;
 mod background;
 mod backup;
+mod barrier;
 mod command;
 mod error;
 mod leases;
@@ -41,7 +43,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use self::answers::Answers;
 use self::apply::Reply;
+use self::barrier::Readers;
 use self::command::Command;
 use self::lessor::Lessor;
 use self::members::Members;
@@ -76,12 +80,14 @@ struct Inner {
     views: Arc<Views>,
     counts: mvcc::CountCache,
     waiters: Arc<Waiters>,
+    answers: Arc<Answers>,
+    readers: Readers,
     applied: Arc<AppliedIndex>,
     lessor: Arc<Lessor>,
     members: Arc<Members>,
     node: NodeHandle,
     hub: Hub,
-    /// The current term, for the headers of watch responses.
+    /// The current term, for the headers of all responses, so that none names an older one than another did.
     term: Arc<AtomicU64>,
     network: Arc<PeerNetwork>,
     /// The revision below which this member has removed history.
@@ -104,7 +110,7 @@ impl Engine {
             cluster_id: self.inner.cluster_id,
             member_id: self.inner.member_id,
             revision: self.inner.views.load().state.revision,
-            raft_term: self.inner.node.status().term,
+            raft_term: self.inner.term.load(Ordering::Relaxed),
         }
     }
 
@@ -181,16 +187,12 @@ impl Engine {
 
     /// Opens a watch stream. `None` when the member is stopping.
     pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
-        // The raft thread tells the term a moment after it shows in the status: the first response must
-        // not name an older one than the client has seen.
-        let term = self.inner.node.status().term;
-        self.inner.term.fetch_max(term, Ordering::Relaxed);
         self.inner.hub.open()
     }
 
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
-        self.inner.node.status().leader != MemberId::NONE
+        self.inner.node.leader() != MemberId::NONE
     }
 
     /// Completes when no leader has been known for three election timeouts: what ends streams that ask

@@ -57,7 +57,7 @@ impl Engine {
 
     /// Completes with the leader as soon as one is known.
     async fn wait_for_leader(&self) -> EngineResult<MemberId> {
-        let known = self.inner.node.status().leader;
+        let known = self.inner.node.leader();
         if known != MemberId::NONE {
             return Ok(known);
         }

@@ -14,7 +14,6 @@ use crate::base::ids::Revision;
 use crate::base::kv::Kv;
 use crate::mvcc::ops::{Op, RangeOp, RangeResult, Txn, TxnResult};
 use crate::mvcc::{self, MvccError};
-use crate::raft::ReadIndexError;
 
 /// Keys of the first chunk of a streamed range.
 const FIRST_CHUNK_KEYS: u64 = 10;
@@ -28,14 +27,12 @@ impl Engine {
     /// [`EngineError::Timeout`], [`EngineError::LeaderChanged`], [`EngineError::Stopped`].
     pub async fn read_barrier(&self) -> EngineResult<()> {
         let deadline = tokio::time::Instant::from_std(clock::now() + self.inner.request_timeout);
-        let wait = async {
-            let index = self.inner.node.read_index().await.map_err(read_refused)?;
-            self.inner.applied.reach(index).await;
-            Ok(())
+        let round = self.inner.readers.join();
+        let settled = match tokio::time::timeout_at(deadline, round).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(EngineError::Stopped),
+            Err(_) => Err(EngineError::Timeout),
         };
-        let settled = tokio::time::timeout_at(deadline, wait)
-            .await
-            .unwrap_or(Err(EngineError::Timeout));
         if settled.is_err() {
             self.inner.metrics.server.read_indexes_failed.inc();
         }
@@ -189,12 +186,4 @@ fn after(key: &[u8]) -> bytes::Bytes {
 /// beyond the limit are counted.
 fn is_small(op: &RangeOp) -> bool {
     op.range.is_point() || op.range.is_empty()
-}
-
-fn read_refused(error: ReadIndexError) -> EngineError {
-    match error {
-        ReadIndexError::LeaderChanged => EngineError::LeaderChanged,
-        ReadIndexError::Overloaded => EngineError::TooManyRequests,
-        ReadIndexError::Stopped => EngineError::Stopped,
-    }
 }

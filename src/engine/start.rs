@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::apply::Applier;
 use super::background::{Compactor, Flusher};
 use super::backup::backup_permits;
+use super::barrier::Readers;
 use super::command::Command;
 use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
@@ -173,6 +174,8 @@ impl Engine {
             views: Arc::clone(&views),
             counts: mvcc::CountCache::new(),
             waiters: Arc::new(Waiters::new(config.member_id.0, boot)),
+            answers: Arc::default(),
+            readers: Readers::default(),
             applied: Arc::clone(&applied),
             lessor: Arc::new(Lessor::new(&leases, clock::now())),
             members: Arc::new(Members::new(members)),
@@ -193,6 +196,7 @@ impl Engine {
         let applier = Applier {
             views: Arc::clone(&views),
             waiters: Arc::clone(&inner.waiters),
+            answers: Arc::clone(&inner.answers),
             applied: Arc::clone(&applied),
             publisher,
             lessor: Arc::clone(&inner.lessor),
@@ -244,6 +248,14 @@ impl Engine {
 
     fn spawn_tasks(&self, config: &EngineConfig) {
         let life = &self.inner.life;
+        let Inner {
+            answers, waiters, ..
+        } = &*self.inner;
+        let (answers, waiters) = (Arc::clone(answers), Arc::clone(waiters));
+        life.task("answers", async move {
+            answers.hand_out_always(&waiters).await;
+        });
+        life.task("read-rounds", self.clone().confirm_reads());
         life.task("lease-role", self.clone().follow_role());
         life.task("lease-expiry", self.clone().expire_leases());
         let me = Member {

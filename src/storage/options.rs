@@ -9,6 +9,8 @@ const MIB: usize = 1 << 20;
 
 /// Bits of bloom filter for each key of `current`: one useless block read in a hundred lookups.
 const BLOOM_BITS: f64 = 10.0;
+/// Part of a write buffer of `current` that its bloom filter takes.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
 /// Blocks of `current` are read for one key: a small one is decompressed sooner.
 const CURRENT_BLOCK_SIZE: usize = 4 << 10;
 /// Blocks of `event` are read in runs: a large one compresses better.
@@ -96,6 +98,9 @@ impl StoreOptions {
                 blocks.set_block_size(CURRENT_BLOCK_SIZE);
                 blocks.set_bloom_filter(BLOOM_BITS, false);
                 blocks.set_optimize_filters_for_memory(true);
+                // A key that is new to a memtable is not looked for in it.
+                options.set_memtable_whole_key_filtering(true);
+                options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
                 options.set_compaction_filter("holdfast.tombstones", removable.filter());
                 options.set_periodic_compaction_seconds(REWRITE_AFTER_SECONDS);
             }

@@ -273,6 +273,11 @@ impl NodeHandle {
         })
     }
 
+    /// The leader as far as this member knows.
+    pub fn leader(&self) -> MemberId {
+        self.shared.status.borrow().leader
+    }
+
     /// Follows role, term and leader. The commit index is that of the last such change.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Status>> {
         self.shared.status.subscribe()

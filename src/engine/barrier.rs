@@ -1,0 +1,123 @@
+//! Read barriers: many linearizable reads share one confirmation of leadership.
+//!
+//! One confirmation is under way at a time. Whoever comes meanwhile shares the next, since one that began
+//! before a read did proves nothing for it (invariant I2). The rounds run in a task of the runtime, so a crowd of readers costs the raft thread and the
+//! apply thread one wake-up, and is woken where waking is cheap.
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::error::EngineError;
+use super::{Engine, EngineResult};
+use crate::raft::ReadIndexError;
+
+/// Readers of the next round. Bounded by the requests under way.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    waiting: Mutex<Vec<oneshot::Sender<EngineResult<()>>>>,
+    bell: Notify,
+}
+
+impl Readers {
+    /// Joins the next round.
+    pub(super) fn join(&self) -> oneshot::Receiver<EngineResult<()>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        waiting.push(sender);
+        let first = waiting.len() == 1;
+        drop(waiting);
+        if first {
+            self.bell.notify_one();
+        }
+        receiver
+    }
+
+    /// The readers of a round that begins now, those that have given up left out. Waits for the first.
+    async fn next(&self) -> Vec<oneshot::Sender<EngineResult<()>>> {
+        loop {
+            let mut readers = std::mem::take(&mut *self.waiting.lock());
+            readers.retain(|reader| !reader.is_closed());
+            if !readers.is_empty() {
+                return readers;
+            }
+            self.bell.notified().await;
+        }
+    }
+}
+
+impl Engine {
+    /// Runs rounds for as long as it is polled. A round without a quorum ends when its last reader has
+    /// given up.
+    pub(super) async fn confirm_reads(self) {
+        loop {
+            let mut readers = self.inner.readers.next().await;
+            let index = tokio::select! {
+                index = self.inner.node.read_index() => index.map_err(refused),
+                () = all_gone(&mut readers) => continue,
+            };
+            // The next round need not wait until this one's index is applied.
+            let engine = self.clone();
+            self.inner.life.task("read-barrier", async move {
+                if let Ok(index) = index {
+                    engine.inner.applied.reach(index).await;
+                }
+                for reader in readers {
+                    // A reader that has gone away needs no answer.
+                    let _ = reader.send(index.clone().map(|_| ()));
+                }
+            });
+        }
+    }
+}
+
+/// Completes when nobody waits for a round any more.
+async fn all_gone(readers: &mut [oneshot::Sender<EngineResult<()>>]) {
+    for reader in readers {
+        reader.closed().await;
+    }
+}
+
+const fn refused(error: ReadIndexError) -> EngineError {
+    match error {
+        ReadIndexError::LeaderChanged => EngineError::LeaderChanged,
+        ReadIndexError::Overloaded => EngineError::TooManyRequests,
+        ReadIndexError::Stopped => EngineError::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn readers_that_wait_together_share_a_round_and_later_ones_do_not() {
+        let readers = Readers::default();
+        let (mut first, given_up, mut third) = (readers.join(), readers.join(), readers.join());
+        drop(given_up);
+        let round = readers.next().await;
+        let mut late = readers.join();
+        assert_eq!(round.len(), 2);
+        for reader in round {
+            reader.send(Ok(())).unwrap();
+        }
+        assert_eq!(
+            (first.try_recv(), third.try_recv()),
+            (Ok(Ok(())), Ok(Ok(())))
+        );
+        assert!(late.try_recv().is_err());
+        assert_eq!(readers.next().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_round_is_over_when_its_last_reader_has_given_up() {
+        let readers = Readers::default();
+        let (first, second) = (readers.join(), readers.join());
+        let mut round = readers.next().await;
+        drop(first);
+        let gone = async { all_gone(&mut round).await };
+        tokio::pin!(gone);
+        assert!(futures::poll!(&mut gone).is_pending());
+        drop(second);
+        gone.await;
+    }
+}
