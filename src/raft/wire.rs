@@ -16,7 +16,7 @@ use super::types::{Configuration, Snapshot};
 /// The context of a read-index request: member, boot epoch and counter, eight bytes each.
 pub(super) const READ_CONTEXT: usize = 24;
 /// The greatest term or index that is believed. Arithmetic below it cannot overflow.
-const MAX_NUMBER: u64 = 1 << 62;
+pub(super) const MAX_NUMBER: u64 = 1 << 62;
 
 /// Why bytes are not a raft message that this member takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
