@@ -9,6 +9,8 @@ mod background;
 mod backup;
 mod command;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod leases;
 mod lessor;
 mod machine;
