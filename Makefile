@@ -1,5 +1,5 @@
 # What one types. Every target installs what is missing first, and says so.
-.PHONY: help run test check verify fix setup
+.PHONY: help run test check verify fix fuzz setup
 
 help:
 	@echo 'make run      build, and start a cluster of three members on this machine'
@@ -8,6 +8,7 @@ help:
 	@echo 'make check    formatting, lints and documentation; writes nothing'
 	@echo 'make verify   check, then test: what CI runs'
 	@echo 'make fix      format, and apply what the linter can'
+	@echo 'make fuzz     run the fuzz targets (ARGS="TARGET SECONDS"; docs/fuzzing.md)'
 
 setup:
 	@scripts/setup.sh
@@ -25,4 +26,7 @@ verify: check
 	@$(MAKE) --no-print-directory test
 
 fix: setup
-	@. scripts/env.sh && cargo fmt --all && cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
+	@. scripts/env.sh && cargo fmt --all && cargo fmt --manifest-path fuzz/Cargo.toml && cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
+
+fuzz: setup
+	@scripts/fuzz.sh $(ARGS)

@@ -8,6 +8,7 @@ step() { echo "== $*"; }
 
 step "formatting"
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 step "lints"
 cargo clippy --locked --all-targets -- -D warnings
 step "documentation"

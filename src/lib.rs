@@ -7,6 +7,8 @@ pub mod bench;
 pub mod config;
 pub mod engine;
 pub mod etcd;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod mvcc;
 pub mod raft;
 pub mod server;

@@ -29,6 +29,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "base", "config", "storage", "watch", "mvcc", "raft", "engine", "etcd", "bench",
         ],
     ),
+    // Names the checks that the modules have for it.
+    (
+        "fuzzing",
+        &["config", "engine", "etcd", "mvcc", "raft", "storage"],
+    ),
     ("main", &["server"]),
 ];
 

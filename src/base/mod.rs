@@ -6,6 +6,8 @@
 pub mod change;
 pub mod clock;
 pub mod codec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod ids;
 pub mod kv;
 pub mod metrics;

@@ -13,6 +13,8 @@ mod cluster;
 mod config_test;
 mod error;
 mod flag;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gates;
 mod help;
 mod member;

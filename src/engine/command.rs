@@ -183,6 +183,35 @@ mod tests {
         assert!(Envelope::decode(&bytes[..bytes.len() - 1]).is_err());
     }
 
+    /// A transaction that holds `levels` others, one in the other.
+    fn nested(levels: usize) -> Vec<u8> {
+        const NO_COMPARES: [u8; 8] = [0; 8];
+        let one = 1_u64.to_le_bytes();
+        let txn_op = 3_u32.to_le_bytes();
+        let mut bytes = vec![1];
+        bytes.extend([0; 24]);
+        bytes.extend(2_u32.to_le_bytes());
+        bytes.extend(NO_COMPARES);
+        for _ in 0..levels {
+            bytes.extend([&one[..], &txn_op, &NO_COMPARES].concat());
+        }
+        bytes.extend([0; 8]);
+        // Each level ends with an empty list of what to do otherwise.
+        bytes.resize(bytes.len() + 8 * (levels + 1), 0);
+        bytes
+    }
+
+    #[test]
+    fn transactions_in_transactions_do_not_use_up_the_stack() {
+        let envelope = Envelope::decode(&nested(50)).unwrap();
+        assert_eq!(envelope.encode().unwrap(), nested(50));
+        let error = Envelope::decode(&nested(1_000_000)).unwrap_err();
+        assert!(error.to_string().contains("nested too deeply"), "{error}");
+        // A refusal leaves nothing behind that would refuse the next command.
+        assert!(Envelope::decode(&nested(64)).is_ok());
+        assert!(Envelope::decode(&nested(65)).is_err());
+    }
+
     /// The two sizes that were observed on etcd 3.5.30 with its default limit and a short key.
     #[test]
     fn the_request_limit_falls_where_etcd_has_it() {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::command::Command;
 use super::error::EngineError;
+use super::lessor::MAX_TTL;
 use super::types::{Header, LeaseInfo};
 use super::{Engine, EngineResult};
 use crate::base::clock;
@@ -20,8 +21,6 @@ use crate::base::ids::{LeaseId, MemberId};
 use crate::mvcc;
 use crate::raft::Role;
 
-/// etcd's largest time to live, in seconds.
-const MAX_TTL: i64 = 9_000_000_000;
 /// How often the leader looks for leases whose time is up (etcd's pace).
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Leases revoked per look (etcd's pace: 1000 a second).

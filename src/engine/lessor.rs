@@ -184,10 +184,13 @@ impl Inner {
     }
 }
 
-/// Seconds of a granted lease as a duration. Grants are limited to 9,000,000,000 s, which an `Instant`
-/// can carry.
+/// etcd's largest time to live, in seconds. An `Instant` can carry it.
+pub(super) const MAX_TTL: i64 = 9_000_000_000;
+
+/// Seconds of a granted lease as a duration. Larger grants are refused where they are asked for, so one
+/// that is found here comes from a damaged record; it must not end the process.
 fn seconds(ttl: i64) -> Duration {
-    Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
+    Duration::from_secs(u64::try_from(ttl.min(MAX_TTL)).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -241,6 +244,16 @@ mod tests {
         lessor.change(&[], &[A, B], start);
         assert!(lessor.expired(start + second(100), 10).is_empty());
         assert!(lessor.list().is_empty());
+    }
+
+    #[test]
+    fn an_impossible_time_to_live_ends_late_or_at_once() {
+        let start = clock::now();
+        let lessor = Lessor::default();
+        lessor.lead(start, Duration::ZERO);
+        lessor.change(&[(A, i64::MAX), (B, i64::MIN)], &[], start);
+        assert_eq!(lessor.expired(start, 10), [B]);
+        assert_eq!(lessor.renew(A, start + second(1)), Some(i64::MAX));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod backup;
 mod barrier;
 mod command;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod leases;
 mod lessor;
 mod machine;

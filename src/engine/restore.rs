@@ -151,7 +151,8 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-fn unpack(path: &Path, into: &Path) -> Result<Manifest, RestoreError> {
+/// Writes the files of a backup into a directory, and gives what it says of itself.
+pub(super) fn unpack(path: &Path, into: &Path) -> Result<Manifest, RestoreError> {
     let mut archive = tar::Archive::new(open(path)?);
     let mut entries = archive.entries().map_err(at(path))?;
     let manifest = read_manifest(path, &mut entries)?;
@@ -161,6 +162,10 @@ fn unpack(path: &Path, into: &Path) -> Result<Manifest, RestoreError> {
         // Plain names only: an archive must not write outside its directory.
         if name.file_name() != Some(name.as_os_str()) {
             return Err(damaged(path, &format!("it holds a file named {name:?}")));
+        }
+        // A sparse file of a few bytes can unpack to more than any disk holds.
+        if !entry.header().entry_type().is_file() {
+            return Err(damaged(path, &format!("{name:?} is no plain file")));
         }
         let target = into.join(&name);
         let mut file = File::create(&target).map_err(at(&target))?;

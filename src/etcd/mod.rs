@@ -6,6 +6,8 @@
 //! here, and no storage or consensus is touched.
 
 mod codec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grpc;
 mod http;
 pub mod pb;

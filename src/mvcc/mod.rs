@@ -15,6 +15,8 @@
 mod compare;
 mod count;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub mod hash;
 pub mod history;
 pub mod lease;

@@ -3,8 +3,11 @@
 //! Limits, empty keys and duplicate keys are checked by [`validate`](super::validate) before a request
 //! is proposed; the evaluation may rely on it.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::kv::Kv;
@@ -172,7 +175,30 @@ pub enum Op {
     /// Delete.
     Delete(DeleteOp),
     /// A nested transaction.
+    #[serde(deserialize_with = "nested_txn")]
     Txn(Box<Txn>),
+}
+
+/// How deep transactions may lie in each other when they are read from the log. A client cannot nest them
+/// deeper than 50: each level takes two of the hundred levels of messages that are decoded in a request.
+const MAX_NESTED: usize = 64;
+
+/// Reads a nested transaction. A few bytes of a damaged record are one more level, and only a bound keeps
+/// a record full of them from using up the stack.
+fn nested_txn<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Txn>, D::Error> {
+    thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
+    struct Level;
+    impl Drop for Level {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let _level = Level;
+    if DEPTH.get() > MAX_NESTED {
+        return Err(D::Error::custom("transactions are nested too deeply"));
+    }
+    Box::deserialize(deserializer)
 }
 
 /// A transaction: conditions, what to do if all hold, and what to do otherwise.

@@ -10,6 +10,8 @@ mod configuration;
 mod core;
 mod error;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
 mod logger;
 mod node;

@@ -16,7 +16,7 @@ use super::types::{Configuration, Snapshot};
 /// The context of a read-index request: member, boot epoch and counter, eight bytes each.
 pub(super) const READ_CONTEXT: usize = 24;
 /// The greatest term or index that is believed. Arithmetic below it cannot overflow.
-const MAX_NUMBER: u64 = 1 << 62;
+pub(super) const MAX_NUMBER: u64 = 1 << 62;
 
 /// Why bytes are not a raft message that this member takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,6 +183,11 @@ fn check_entry(entry: &Entry) -> Result<(), WireError> {
 }
 
 fn check_append(message: &Message) -> Result<(), WireError> {
+    // Only before the first entry there is no term. raft-rs gives term zero to indexes that are beyond its
+    // log, so it would take entries there for a continuation, and end the process.
+    if (message.index == 0) != (message.log_term == 0) {
+        return Err(WireError::Number("log term"));
+    }
     let mut index = message.index;
     let mut term = message.log_term;
     for entry in &message.entries {
@@ -304,6 +309,18 @@ mod tests {
             append.entries = entries;
             assert_eq!(verdict(&append), Err(WireError::Entries));
         }
+    }
+
+    #[test]
+    fn appends_name_the_term_of_the_entry_before() {
+        let mut append = message(MessageType::MsgAppend, 3);
+        assert_eq!(verdict(&append), Ok(()));
+        append.index = 9;
+        append.commit = 9;
+        assert_eq!(verdict(&append), Err(WireError::Number("log term")));
+        append.index = 0;
+        append.log_term = 1;
+        assert_eq!(verdict(&append), Err(WireError::Number("log term")));
     }
 
     #[test]

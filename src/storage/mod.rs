@@ -11,6 +11,8 @@
 mod batch;
 mod cursor;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 pub mod keys;
 mod open;

@@ -28,6 +28,8 @@ use tower::Service;
 use self::gate::{Gate, HasLeader};
 use self::meter::Metered;
 use self::methods::Methods;
+#[cfg(any(test, fuzzing))]
+pub(super) use self::watch::request as watch_request;
 use super::EtcdContext;
 use super::pb::etcdserverpb::cluster_server::ClusterServer;
 use super::pb::etcdserverpb::kv_server::KvServer;

@@ -105,7 +105,8 @@ async fn hand_on(mut received: Streaming<pb::WatchRequest>, requests: WatchReque
     }
 }
 
-fn request(union: RequestUnion) -> WatchRequest {
+/// What a request of a watch stream asks of the engine.
+pub(in crate::etcd) fn request(union: RequestUnion) -> WatchRequest {
     match union {
         RequestUnion::CreateRequest(create) => WatchRequest::Create(spec(&create)),
         RequestUnion::CancelRequest(cancel) => WatchRequest::Cancel(WatchId(cancel.watch_id)),

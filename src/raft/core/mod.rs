@@ -6,6 +6,8 @@
 //! input, and a batch is reported with [`Core::persisted`] only when it is durable.
 
 mod backlog;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod output;
 mod progress;

@@ -15,6 +15,8 @@ mod cache;
 mod disk;
 #[cfg(test)]
 mod faulty;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod open;
 mod plan;

@@ -12,6 +12,7 @@ use super::plan;
 use super::record::{self, Defect, Kind, Place, Record};
 use super::segment::{self, Header, HeaderDefect, Position, Segment};
 use super::{Disk, Hard, Log, LogError, LogOptions};
+use crate::raft::wire::MAX_NUMBER;
 
 impl Log {
     /// Opens the log on `disk`, and creates it if there is none.
@@ -93,6 +94,24 @@ fn read_all(disk: &dyn Disk, number: u64, len: u64) -> Result<Vec<u8>, LogError>
     Ok(bytes)
 }
 
+/// Refuses terms and indexes that no log reaches. Nothing that counts on from one may overflow.
+fn check_numbers(
+    segment: u64,
+    offset: u64,
+    position: Position,
+    hard: Hard,
+) -> Result<(), LogError> {
+    let numbers = [position.index, position.term, hard.term, hard.commit];
+    match numbers.into_iter().find(|&number| number > MAX_NUMBER) {
+        None => Ok(()),
+        Some(number) => Err(damaged(
+            segment,
+            offset,
+            &format!("{number} is out of range"),
+        )),
+    }
+}
+
 fn damaged(segment: u64, offset: u64, detail: &dyn std::fmt::Display) -> LogError {
     LogError::Damaged {
         segment,
@@ -136,6 +155,7 @@ impl Recovery {
     /// Goes on to the next segment.
     fn enter(&mut self, header: &Header, len: u64) -> Result<(), LogError> {
         let base = header.base;
+        check_numbers(header.number, 0, base, header.hard)?;
         let begins = self.segments.is_empty();
         if begins || header.reset || base.index < self.index.base().index {
             // The front of a log, a snapshot, or what is left of an interrupted removal.
@@ -194,11 +214,18 @@ impl Recovery {
 
     fn apply(&mut self, record: &Record<'_>, place: Place) -> Result<(), LogError> {
         if record.kind == Kind::HardState {
-            self.hard = record
+            let hard = record
                 .hard()
                 .map_err(|defect| damaged(place.segment, place.offset, &defect))?;
+            check_numbers(place.segment, place.offset, Position::default(), hard)?;
+            self.hard = hard;
             return Ok(());
         }
+        let position = Position {
+            index: record.index,
+            term: record.term,
+        };
+        check_numbers(place.segment, place.offset, position, Hard::default())?;
         let before = record.index.checked_sub(1);
         match before.and_then(|before| self.index.term(before)) {
             Some(term) if term <= record.term => self.index.truncate(record.index - 1),

@@ -233,6 +233,45 @@ fn a_missing_segment_is_refused() {
 }
 
 #[test]
+fn numbers_that_no_log_reaches_are_refused() {
+    let first = Position { index: 1, term: 1 };
+    for (base, hard) in [
+        (
+            Position {
+                index: u64::MAX,
+                ..first
+            },
+            hard(1, 0),
+        ),
+        (
+            Position {
+                term: u64::MAX,
+                ..first
+            },
+            hard(1, 0),
+        ),
+        (first, hard(u64::MAX, 0)),
+        (first, hard(1, u64::MAX)),
+    ] {
+        let header = segment::Header {
+            number: 1,
+            base,
+            reset: false,
+            previous_end: 0,
+            hard,
+        };
+        let disk = FaultyDisk::new();
+        disk.create(1, 4096).unwrap();
+        disk.write(1, 0, &header.encode()).unwrap();
+        let refused = Pair::open(&disk);
+        assert!(
+            matches!(refused, Err(LogError::Damaged { segment: 1, .. })),
+            "{header:?}"
+        );
+    }
+}
+
+#[test]
 fn a_commit_index_beyond_the_log_is_refused() {
     let mut pair = Pair::new();
     pair.append(run(1..=5, 1), hard(1, 7));

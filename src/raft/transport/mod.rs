@@ -21,6 +21,8 @@ mod dial;
 mod error;
 mod frame;
 mod framed;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handshake;
 mod inbound;
 mod lane;

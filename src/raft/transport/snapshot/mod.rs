@@ -17,6 +17,8 @@
 //! finds it on its own disk, including what earlier transfers left, so a resumed file is verified as
 //! strictly as a fresh one. A file that fails is deleted, the others stay for the next attempt.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod offer;
 mod read;
 mod receive;
