@@ -33,6 +33,9 @@ pub struct HubConfig {
     pub fragment_bytes: usize,
     /// While events come without pause, a dispatcher sends at most this often.
     pub coalesce: Duration,
+    /// The same while most readers have not taken yet what they were given last. Sending them more responses
+    /// would not let them see anything sooner.
+    pub coalesce_crowded: Duration,
     /// Responses that may wait for one stream's reader.
     pub stream_buffer_frames: usize,
     /// Bytes that may wait for one stream's reader.
@@ -49,7 +52,7 @@ pub struct HubConfig {
 
 impl HubConfig {
     /// The defaults: a dispatcher for each core. The ring keeps 32 MiB or 256 Ki changes:
-    /// seconds of a heavy load, enough for a stream that was slow for a moment. A stream may fall 1 MiB or 128 responses behind before it is left to catch-up,
+    /// seconds of a heavy load, enough for a stream that was slow for a moment. A stream may fall 1 MiB or 4,096 responses behind before it is left to catch-up,
     /// all streams together 256 MiB. The limits on streams and watchers only stop what cannot be meant.
     pub fn new(cluster_id: ClusterId, member_id: MemberId, term: Arc<AtomicU64>) -> Self {
         Self {
@@ -64,7 +67,8 @@ impl HubConfig {
             progress_interval: Duration::from_secs(600),
             fragment_bytes: 2 << 20,
             coalesce: Duration::from_micros(200),
-            stream_buffer_frames: 128,
+            coalesce_crowded: Duration::from_millis(20),
+            stream_buffer_frames: 4096,
             stream_buffer_bytes: 1 << 20,
             buffer_bytes: 256 << 20,
             max_streams: 1 << 20,

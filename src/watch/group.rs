@@ -138,6 +138,13 @@ pub(super) struct Groups {
     hits: Vec<usize>,
 }
 
+/// What a flush has put into outboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Flushed {
+    pub frames: u64,
+    pub events: u64,
+}
+
 impl Groups {
     /// The group of watchers with this interest, for one more watcher.
     pub(super) fn acquire(&mut self, interest: Interest) -> usize {
@@ -236,8 +243,8 @@ impl Groups {
 
     /// Offers the pending events to the members. Those without room are listed in `laggards`; they have
     /// received nothing since the flush before. Gives the number of events delivered.
-    pub(super) fn flush(&mut self, heads: &mut Heads, laggards: &mut Vec<u64>) -> u64 {
-        let mut delivered = 0;
+    pub(super) fn flush(&mut self, heads: &mut Heads, laggards: &mut Vec<u64>) -> Flushed {
+        let mut flushed = Flushed::default();
         self.pending_bytes = 0;
         for id in self.pending.drain(..) {
             let Some(group) = self.slots.get_mut(id) else {
@@ -248,13 +255,14 @@ impl Groups {
             let sharers = group.members.len();
             for member in &mut group.members {
                 if member.offer(heads, &body, sharers) {
-                    delivered += events;
+                    flushed.events += events;
+                    flushed.frames += 1;
                 } else {
                     laggards.push(member.watcher);
                 }
             }
         }
-        delivered
+        flushed
     }
 
     /// Forgets the pending events.

@@ -25,6 +25,7 @@ pub(super) struct HubState {
     pub ring: Arc<Ring>,
     pub history: Arc<dyn History>,
     pub counters: Counters,
+    pub limits: Arc<OutboxLimits>,
 }
 
 impl HubState {
@@ -71,7 +72,6 @@ pub struct HubStats {
 #[derive(Clone)]
 pub struct Hub {
     state: Arc<HubState>,
-    limits: Arc<OutboxLimits>,
     mailboxes: Arc<[Arc<Mailbox>]>,
     opened: Arc<AtomicU64>,
 }
@@ -127,8 +127,8 @@ impl Hub {
         // A place for every read that the dispatchers may have under way, so sending never waits.
         let (sender, jobs) = channel::bounded(count * MAX_READS);
         let hub = Self {
-            limits: Arc::new(outbox_limits(&config)),
             state: Arc::new(HubState {
+                limits: Arc::new(outbox_limits(&config)),
                 config,
                 ring: ring.clone(),
                 history: history.clone(),
@@ -164,7 +164,7 @@ impl Hub {
         let key = self.opened.fetch_add(1, Ordering::Relaxed);
         let turn = usize::try_from(key).unwrap_or_default() % self.mailboxes.len();
         let mailbox = self.mailboxes.get(turn)?.clone();
-        let port = Port::open(key, self.limits.clone(), mailbox)?;
+        let port = Port::open(key, self.state.limits.clone(), mailbox)?;
         Some((WatchRequests::new(port.clone()), WatchFrames::new(port)))
     }
 
@@ -179,8 +179,8 @@ impl Hub {
             synced: watchers - behind,
             behind,
             delivered_events: counters.delivered.load(Ordering::Relaxed),
-            pending_responses: self.limits.waiting_frames.load(Ordering::Relaxed),
-            pending_bytes: self.limits.waiting_bytes.load(Ordering::Relaxed),
+            pending_responses: self.state.limits.waiting_frames.load(Ordering::Relaxed),
+            pending_bytes: self.state.limits.waiting_bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -191,6 +191,7 @@ fn outbox_limits(config: &HubConfig) -> OutboxLimits {
         bytes: config.stream_buffer_bytes,
         hub_bytes: config.buffer_bytes,
         waiting_frames: AtomicUsize::new(0),
+        taken_frames: AtomicU64::new(0),
         waiting_bytes: AtomicUsize::new(0),
     }
 }

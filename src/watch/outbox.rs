@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -29,6 +29,8 @@ pub(super) struct OutboxLimits {
     pub hub_bytes: usize,
     /// Frames that wait in all streams together.
     pub waiting_frames: AtomicUsize,
+    /// Frames that readers have taken since the start.
+    pub taken_frames: AtomicU64,
     /// Bytes that wait in all streams together; a shared body counts once, spread over its streams.
     pub waiting_bytes: AtomicUsize,
 }
@@ -149,6 +151,7 @@ impl Outbox {
         };
         queue.bytes -= waiting.frame.size();
         self.uncharge(1, waiting.charge);
+        self.limits.taken_frames.fetch_add(1, Ordering::Relaxed);
         if queue.waiting.is_empty() {
             queue.waiting.shrink_to(KEPT_CAPACITY);
         }
@@ -248,6 +251,7 @@ mod tests {
             bytes,
             hub_bytes,
             waiting_frames: AtomicUsize::new(0),
+            taken_frames: AtomicU64::new(0),
             waiting_bytes: AtomicUsize::new(0),
         }))
     }

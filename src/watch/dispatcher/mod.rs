@@ -7,8 +7,8 @@
 //! header has that revision, and nothing at or below it can follow.
 //!
 //! A flush stops at a revision boundary. It comes at once after a pause, and at most every
-//! [`HubConfig::coalesce`](super::HubConfig) while changes keep coming, unless [`COALESCE_BYTES`] are
-//! pending or there is mail.
+//! [`HubConfig::coalesce`](super::HubConfig) while changes keep coming, or a little longer while most readers
+//! have not taken the last one's responses yet, unless [`COALESCE_BYTES`] are pending or there is mail.
 //!
 //! A watcher whose stream has no room in a flush, or that starts in the past, or that was synced when
 //! the ring jumped or lapped its dispatcher, is *behind*: it keeps the next revision it needs and
@@ -69,6 +69,9 @@ pub(super) struct Dispatcher {
     /// What has been read from the ring; above `revision` while events are pending.
     walked: Revision,
     flushed_at: Option<Instant>,
+    /// The count of taken frames at which about half of the last flush has been taken. Readers that do not read
+    /// at all are made up for by those of other streams.
+    half_taken: u64,
     streams: HashMap<u64, Stream>,
     watchers: HashMap<u64, Watcher>,
     /// The last key given to a watcher.
@@ -95,6 +98,7 @@ impl Dispatcher {
             revision,
             walked: revision,
             flushed_at: None,
+            half_taken: 0,
             streams: HashMap::new(),
             watchers: HashMap::new(),
             last_key: 0,
@@ -171,7 +175,15 @@ impl Dispatcher {
             return None;
         }
         let since = now.saturating_duration_since(self.flushed_at?);
-        let pause = self.hub.config.coalesce.checked_sub(since)?;
+        let config = &self.hub.config;
+        let crowded = self.hub.limits.taken_frames.load(Ordering::Relaxed) < self.half_taken;
+        let window = match crowded {
+            true => config.coalesce_crowded,
+            false => config.coalesce,
+        };
+        let pause = window.checked_sub(since)?;
+        // Readers that are done sooner are noticed after a short nap.
+        let pause = pause.min(config.coalesce);
         (!pause.is_zero()).then_some(pause)
     }
 
@@ -220,11 +232,10 @@ impl Dispatcher {
         let next = self.revision.next();
         self.heads.renew(self.hub.stamp(self.walked));
         let mut laggards = std::mem::take(&mut self.laggards);
-        let delivered = self.groups.flush(&mut self.heads, &mut laggards);
-        self.hub
-            .counters
-            .delivered
-            .fetch_add(delivered, Ordering::Relaxed);
+        let flushed = self.groups.flush(&mut self.heads, &mut laggards);
+        let delivered = &self.hub.counters.delivered;
+        delivered.fetch_add(flushed.events, Ordering::Relaxed);
+        self.half_taken = self.hub.limits.taken_frames.load(Ordering::Relaxed) + flushed.frames / 2;
         for key in laggards.drain(..) {
             self.fall_behind(key, next);
         }

@@ -1,7 +1,9 @@
 //! Streams that are not read: what they cost, and what they get once they are read again (I8).
 
+use std::time::Duration;
+
 use crate::base::ids::Revision;
-use crate::watch::testing::{Rig, config, prefix, revisions, spec};
+use crate::watch::testing::{Response, Rig, config, prefix, revisions, spec};
 use crate::watch::{HubConfig, WatchRequest, WatchSpec};
 
 /// Little of everything, so that a few changes fill any of it.
@@ -263,4 +265,42 @@ fn cancelling_while_a_page_is_read_leaves_nothing_behind() {
     rig.settle();
     let stats = rig.hub.stats();
     assert_eq!((stats.streams, stats.watchers, stats.behind), (0, 0, 0));
+}
+
+#[test]
+fn changes_wait_for_each_other_while_most_readers_have_not_read() {
+    const CROWDED: Duration = Duration::from_millis(20);
+    let mut rig = Rig::new(HubConfig {
+        coalesce: Duration::from_micros(200),
+        coalesce_crowded: CROWDED,
+        ..config()
+    });
+    let mut clients = [rig.client(), rig.client(), rig.client()];
+    for client in &mut clients {
+        rig.create(client, spec(prefix("k/")));
+    }
+    rig.put("k/a");
+    rig.step(0);
+    // Nobody has read: what comes now waits, although the shorter time has passed.
+    rig.now += CROWDED / 2;
+    rig.put("k/b");
+    rig.put("k/c");
+    rig.step(0);
+    assert_eq!(rig.hub.stats().pending_responses, 3);
+    rig.now += CROWDED / 2;
+    rig.step(0);
+    assert_eq!(rig.hub.stats().pending_responses, 6);
+    let shapes = |responses: Vec<Response>| -> Vec<usize> {
+        responses
+            .iter()
+            .map(|response| response.events.len())
+            .collect()
+    };
+    assert_eq!(shapes(clients[0].drain()), [1, 2]);
+    assert_eq!(shapes(clients[1].drain()), [1, 2]);
+    // Most have read: one that does not makes the others wait no longer than usual.
+    rig.put("k/d");
+    rig.now += Duration::from_micros(200);
+    rig.step(0);
+    assert_eq!(shapes(clients[0].drain()), [1]);
 }
