@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use super::gather::Gather;
 use crate::config::{KeepaliveConfig, LimitConfig};
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
@@ -139,7 +140,11 @@ pub(super) async fn serve(
             answer
         }
     });
-    let mut connection = pin!(serving.http.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(
+        serving
+            .http
+            .serve_connection(TokioIo::new(Gather::new(stream)), service)
+    );
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
         () = still_silent(&asked, serving.first_request) => return,

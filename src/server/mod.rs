@@ -10,6 +10,7 @@ pub mod command;
 mod connection;
 mod data_dir;
 mod error;
+mod gather;
 mod limits;
 mod listen;
 mod log;
