@@ -80,6 +80,33 @@ impl Envelope {
 }
 
 impl Command {
+    /// etcd's names for the commands, in the order of the variants.
+    pub(crate) const OPERATIONS: [&str; 8] = [
+        "Put",
+        "DeleteRange",
+        "Txn",
+        "Compaction",
+        "LeaseGrant",
+        "LeaseRevoke",
+        "ClusterMemberAttrSet",
+        // What a barrier stands for: alarms that are listed.
+        "Alarm",
+    ];
+
+    /// The place of the command's name in [`Self::OPERATIONS`].
+    pub(crate) const fn operation(&self) -> usize {
+        match self {
+            Self::Put(_) => 0,
+            Self::Delete(_) => 1,
+            Self::Txn(_) => 2,
+            Self::Compact { .. } => 3,
+            Self::LeaseGrant { .. } => 4,
+            Self::LeaseRevoke { .. } => 5,
+            Self::PublishMember(_) => 6,
+            Self::Barrier => 7,
+        }
+    }
+
     /// The size that the request limit is held against: that of etcd's own raft request, so that the
     /// same value that etcd just accepts is accepted here (etcd-api: size limits).
     pub(crate) fn request_size(&self) -> usize {

@@ -53,8 +53,9 @@ fn start(dir: &Path) -> Engine {
         max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
     };
     let runtime = tokio::runtime::Handle::current();
-    let network = PeerNetwork::start(peers, runtime, &life).unwrap();
-    Engine::start(&config, &network, &Arc::default(), &life).unwrap()
+    let metrics = Arc::default();
+    let network = PeerNetwork::start(peers, runtime, &metrics, &life).unwrap();
+    Engine::start(&config, &network, &metrics, &life).unwrap()
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -112,9 +113,13 @@ async fn a_scrape_tells_what_happened() {
         "etcd_debugging_mvcc_total_put_size_in_bytes 4",
         "etcd_debugging_mvcc_current_revision 3",
         "etcd_debugging_mvcc_compact_revision 2",
+        "etcd_mvcc_db_open_read_transactions 0",
+        r#"etcd_server_apply_duration_seconds_count{version="v3",op="Put",success="true"} 2"#,
+        r#"etcd_server_apply_duration_seconds_count{version="v3",op="Compaction",success="true"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
+    assert!(engine.inner.metrics.raft.log_bytes.get() > 0);
     engine.stop().await;
 }
 

@@ -1,11 +1,15 @@
 //! Compaction, hashes, backups, leader transfer: what an operator asks of a member.
 
+use std::sync::Arc;
+
 use super::apply::Reply;
 use super::command::Command;
 use super::error::EngineError;
 use super::types::{Alarm, Consistency, Header, KvHash, Member, MemberStatus};
 use super::{Engine, EngineResult};
+use crate::base::clock;
 use crate::base::ids::{MemberId, Revision};
+use crate::base::metrics::Raised;
 use crate::mvcc;
 use crate::raft::{Role, TransferError};
 
@@ -41,7 +45,7 @@ impl Engine {
     /// None today; the signature leaves room for a store that must be asked.
     pub fn status(&self) -> EngineResult<MemberStatus> {
         let status = self.inner.node.status();
-        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        let store = Arc::clone(&self.inner.views.load().store);
         Ok(MemberStatus {
             header: self.header(),
             db_size: store.disk_size(),
@@ -59,15 +63,18 @@ impl Engine {
     /// [`EngineError::Compacted`], [`EngineError::FutureRevision`].
     pub async fn hash_kv(&self, revision: i64) -> EngineResult<(Header, KvHash)> {
         let at = (revision > 0).then_some(Revision(revision));
-        self.read(false, at, move |_, view| {
+        let began = clock::now();
+        let hashed = self.read(false, at, move |_, view| {
             let hash = mvcc::hash::hash_kv(&view.store, view.state, revision)?;
             Ok(KvHash {
                 hash,
                 compact_revision: view.state.compacted.map_or(-1, Revision::get),
                 hash_revision: at.unwrap_or(view.state.revision).get(),
             })
-        })
-        .await
+        });
+        let hashed = hashed.await?;
+        self.inner.metrics.mvcc.hash_rev_duration.since(began);
+        Ok(hashed)
     }
 
     /// Hash over every revision that the store keeps at its current revision.
@@ -75,7 +82,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Internal`] when storage fails.
     pub async fn hash(&self) -> EngineResult<(Header, u32)> {
+        let began = clock::now();
         let (header, hash) = self.hash_kv(0).await?;
+        self.inner.metrics.mvcc.hash_duration.since(began);
         Ok((header, hash.hash))
     }
 
@@ -84,11 +93,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Internal`] when storage fails.
     pub async fn defragment(&self) -> EngineResult<()> {
-        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        let store = Arc::clone(&self.inner.views.load().store);
+        let metrics = Arc::clone(&self.inner.metrics);
         self.blocking(move || {
+            let _inflight = Raised::new(&metrics.disk.defrags);
+            let began = clock::now();
             store
                 .compact_all()
-                .map_err(|error| EngineError::Internal(error.to_string()))
+                .map_err(|error| EngineError::Internal(error.to_string()))?;
+            metrics.disk.defrag.since(began);
+            Ok(())
         })
         .await
     }

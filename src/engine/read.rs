@@ -36,8 +36,11 @@ impl Engine {
         let settled = tokio::time::timeout_at(deadline, wait)
             .await
             .unwrap_or(Err(EngineError::Timeout));
-        if settled.is_err() {
-            self.inner.metrics.server.read_indexes_failed.inc();
+        let counts = &self.inner.metrics.server;
+        match settled {
+            Ok(()) => {}
+            Err(EngineError::Timeout) => counts.slow_read_indexes.inc(),
+            Err(_) => counts.read_indexes_failed.inc(),
         }
         settled
     }

@@ -141,6 +141,7 @@ impl Engine {
         };
         let boot = rand::random::<u64>();
         let applied_index = restored.index;
+        let learners = restored.configuration.learners.clone();
         let node = Node::start(
             node_config(config, metrics, boot),
             restored,
@@ -149,10 +150,11 @@ impl Engine {
             life,
         )?;
 
-        let views = Arc::new(Views::new(View {
+        let first = View {
             store: Arc::new(store),
             state,
-        }));
+        };
+        let views = Arc::new(Views::new(first, metrics.mvcc.open_reads.clone()));
         let (hub, publisher) = Hub::start(
             hub_config(config, Arc::clone(&term)),
             Arc::new(StoreHistory(Arc::clone(&views))),
@@ -201,12 +203,15 @@ impl Engine {
             compactions: compactions.clone(),
             state_dir,
             marks,
+            learners,
+            durations: metrics.server.applies(&Command::OPERATIONS),
             metrics: Arc::clone(metrics),
         };
         let maker = SnapshotMaker {
             views: Arc::clone(&views),
             node: node.clone(),
             root: config.data_dir.join("snapshots"),
+            copies: metrics.disk.backend_snapshot.clone(),
         };
         let compactor = Compactor {
             views: Arc::clone(&views),
@@ -218,6 +223,7 @@ impl Engine {
             applied,
             log_bytes,
             node: node.clone(),
+            flushes: metrics.disk.state_flush.clone(),
             life: life.clone(),
         };
         if let Some(compacted) = state.compacted {
@@ -344,7 +350,6 @@ fn prepare_scratch(config: &EngineConfig) -> std::io::Result<()> {
 }
 
 fn node_config(config: &EngineConfig, metrics: &Metrics, boot: u64) -> NodeConfig {
-    let syncs = metrics.disk.wal_fsync.clone();
     NodeConfig {
         tick: config.heartbeat,
         election_ticks: config.election_ticks,
@@ -352,7 +357,7 @@ fn node_config(config: &EngineConfig, metrics: &Metrics, boot: u64) -> NodeConfi
         boot_epoch: boot,
         fsync: config.fsync,
         snapshot_catchup_entries: config.snapshot_catchup_entries,
-        sync_observer: Some(Arc::new(move |took| syncs.observe(took.as_secs_f64()))),
+        metrics: metrics.raft.clone(),
         ..NodeConfig::new(config.member_id, config.data_dir.join("log"))
     }
 }

@@ -2,7 +2,7 @@
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
 
-use super::gc::Mark;
+use super::gc::Removal;
 use super::store::Family;
 
 const MIB: usize = 1 << 20;
@@ -77,7 +77,7 @@ impl StoreOptions {
         options
     }
 
-    pub(super) fn family(&self, family: Family, cache: &Cache, removable: &Mark) -> Options {
+    pub(super) fn family(&self, family: Family, cache: &Cache, removal: &Removal) -> Options {
         let mut options = Options::default();
         options.set_write_buffer_size(self.write_buffer);
         // LZ4 on every level: events are then moved down the levels as they are, without a rewrite, and
@@ -94,7 +94,7 @@ impl StoreOptions {
             Family::Current => {
                 blocks.set_bloom_filter(BLOOM_BITS, false);
                 blocks.set_optimize_filters_for_memory(true);
-                options.set_compaction_filter("holdfast.tombstones", removable.filter());
+                options.set_compaction_filter("holdfast.tombstones", removal.filter());
                 options.set_periodic_compaction_seconds(REWRITE_AFTER_SECONDS);
             }
             // A lookup of an event never misses, so a filter would only take memory.

@@ -13,7 +13,7 @@ use rocksdb::{
 use super::batch::{Batch, Write};
 use super::cursor::Cursor;
 use super::error::StoreError;
-use super::gc::Mark;
+use super::gc::{Mark, Removal};
 use super::keys::{MetaKey, event_key};
 use super::records;
 use crate::base::ids::{ChangeId, Revision};
@@ -63,7 +63,7 @@ pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,
     pub(super) floor: Mark,
-    pub(super) removable: Mark,
+    pub(super) removal: Removal,
     /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
     pub(super) _lock: Option<File>,
 }
@@ -145,8 +145,9 @@ impl Store {
     /// Rewrites every column family without what is dead. Reads and writes go on meanwhile.
     ///
     /// # Errors
-    /// [`StoreError::Database`] if the flush before it fails.
+    /// [`StoreError::Database`] if a write or the flush before it fails.
     pub fn compact_all(&self) -> Result<(), StoreError> {
+        self.delete_ragged_edge()?;
         self.flush()?;
         let mut options = CompactOptions::default();
         options.set_exclusive_manual_compaction(false);

@@ -338,16 +338,14 @@ async fn metrics(member: &Client) -> String {
 
 /// Round trips are measured every few seconds.
 async fn metrics_name_the_peers(c: Case) {
-    if !Program::get().serves("metrics of peers") {
-        return;
-    }
     c.put("a", "1").await;
     for member in &c.members {
         for series in [
             "etcd_network_peer_sent_bytes_total{To=",
             "etcd_network_peer_received_bytes_total{From=",
             "etcd_network_active_peers{Local=",
-            "etcd_network_peer_round_trip_time_seconds_bucket{To=",
+            "etcd_network_known_peers{Local=",
+            "etcd_network_peer_round_trip_time_seconds_count{To=",
         ] {
             while !metrics(member).await.contains(series) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
