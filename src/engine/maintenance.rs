@@ -77,15 +77,18 @@ impl Engine {
         Ok(hashed)
     }
 
-    /// Hash over every revision that the store keeps at its current revision.
+    /// Hash over all replicated state: the same on members that have applied the same.
     ///
     /// # Errors
     /// [`EngineError::Internal`] when storage fails.
     pub async fn hash(&self) -> EngineResult<(Header, u32)> {
         let began = clock::now();
-        let (header, hash) = self.hash_kv(0).await?;
+        let hashed = self.read(false, None, |_, view| mvcc::hash_state(&view.store));
+        let (header, (hash, state)) = hashed.await?;
         self.inner.metrics.mvcc.hash_duration.since(began);
-        Ok((header, hash.hash))
+        // The store may be ahead of the view that it was found through.
+        let revision = state.revision;
+        Ok((Header { revision, ..header }, hash))
     }
 
     /// Asks storage to rewrite itself and waits for it. Reads and writes go on meanwhile.

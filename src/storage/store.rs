@@ -37,7 +37,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Current,
         Self::Event,
         Self::Lease,
@@ -45,7 +45,7 @@ impl Family {
         Self::Meta,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::Event => "event",

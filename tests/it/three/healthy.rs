@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use holdfast::etcd::pb::etcdserverpb::{
-    HashKvRequest, LeaseRevokeRequest, MemberListRequest, MoveLeaderRequest, StatusRequest,
-    WatchCreateRequest,
+    HashKvRequest, HashRequest, LeaseRevokeRequest, MemberListRequest, MoveLeaderRequest,
+    StatusRequest, WatchCreateRequest,
 };
 use tonic::Code;
 
@@ -43,6 +43,7 @@ async fn members_agree() {
         "three",
         cases![
             a_compaction_through_a_follower_holds_everywhere,
+            hashes_of_everything_agree,
             moving_the_leader_must_be_asked_of_the_leader,
             the_leader_can_be_moved_to_any_member,
         ],
@@ -305,6 +306,32 @@ async fn hashes_agree(c: Case) {
     }
     assert_eq!(hashes[0], hashes[1]);
     assert_eq!(hashes[0], hashes[2]);
+}
+
+/// Of all members, once they have applied the same.
+async fn hash_of_everything(c: &Case) -> u32 {
+    loop {
+        let mut hashes = Vec::new();
+        for member in &c.members {
+            member.range(c.all()).await.unwrap();
+            hashes.push(member.hash(HashRequest {}).await.unwrap().hash);
+        }
+        if hashes.iter().all(|hash| *hash == hashes[0]) {
+            return hashes[0];
+        }
+    }
+}
+
+/// Unlike the key space's, this hash sees a lease that has no keys.
+async fn hashes_of_everything_agree(c: Case) {
+    c.put_all("a=1 b=2 a=3").await;
+    let before = hash_of_everything(&c).await;
+    let lease = c.client.lease_grant(grant(600, 0)).await.unwrap();
+    let granted = hash_of_everything(&c).await;
+    assert_ne!(granted, before);
+    let revoked = LeaseRevokeRequest { id: lease.id };
+    c.client.lease_revoke(revoked).await.unwrap();
+    assert_ne!(hash_of_everything(&c).await, granted);
 }
 
 async fn refusals_are_the_same_on_every_member(c: Case) {
