@@ -6,6 +6,7 @@
 pub mod change;
 pub mod clock;
 pub mod codec;
+pub mod fs;
 pub mod ids;
 pub mod kv;
 pub mod metrics;

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::gc::{Mark, Removal};
 use super::keys::{MetaKey, event_key};
 use super::records;
+use crate::base::fs::sync_dir;
 use crate::base::ids::{ChangeId, Revision};
 
 /// The column families never change while the store is open, so looking one up needs no lock.
@@ -249,6 +250,5 @@ fn sync_directory(dir: &Path) -> Result<(), StoreError> {
         let file = File::open(entry.map_err(failed)?.path()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
     }
-    let opened = File::open(dir).map_err(failed)?;
-    opened.sync_all().map_err(failed)
+    sync_dir(dir).map_err(failed)
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::FallocateFlags;
 
+use crate::base::fs::sync_dir;
+
 /// Segment files by number. A name, a file's content and a removal are durable only after the sync
 /// that covers them.
 pub(crate) trait Disk: Send + Sync {
@@ -75,7 +77,6 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 #[derive(Debug)]
 pub(crate) struct FileDisk {
     dir: PathBuf,
-    handle: File,
     fsync: bool,
     open: Mutex<HashMap<u64, Arc<File>>>,
     spares: Mutex<Vec<u64>>,
@@ -91,11 +92,10 @@ impl FileDisk {
         std::fs::create_dir_all(dir)?;
         if fsync {
             // A directory that was just created must not vanish with its parent's unsynced entry.
-            File::open(dir.join(".."))?.sync_all()?;
+            sync_dir(&dir.join(".."))?;
         }
         let disk = Self {
             dir: dir.to_owned(),
-            handle: File::open(dir)?,
             fsync,
             open: Mutex::default(),
             spares: Mutex::default(),
@@ -207,7 +207,7 @@ impl Disk for FileDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         if self.fsync {
-            self.handle.sync_all()?;
+            sync_dir(&self.dir)?;
         }
         Ok(())
     }

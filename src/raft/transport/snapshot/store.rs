@@ -14,9 +14,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::super::error::SnapshotError;
+use super::CHUNK;
 use super::offer::{Offer, OfferedFile, Resume};
-use super::{CHUNK, sync_dir};
 use crate::base::clock;
+use crate::base::fs::sync_dir;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Histogram;
 
