@@ -13,6 +13,10 @@ const BLOOM_BITS: f64 = 10.0;
 const BLOCK_SIZE: usize = 16 << 10;
 /// Smaller than RocksDB's 64 MiB, so that dropping history frees space in finer steps.
 const EVENT_FILE_SIZE: u64 = 32 << 20;
+/// Files of `current` in level 0 at which compaction begins. RocksDB's 4 costs a third more: families are
+/// flushed together, `event` fills the common memory, and so the files of `current` are small
+/// (`docs/decisions/0001-storage-layout.md`).
+const CURRENT_LEVEL0_FILES: i32 = 12;
 /// Once a day every file of `current` is rewritten, so that tombstones in quiet ranges go too.
 const REWRITE_AFTER_SECONDS: u64 = 24 * 60 * 60;
 /// Files kept open; more than that and the least used are closed. Opening then loads only a few.
@@ -95,6 +99,7 @@ impl StoreOptions {
                 blocks.set_bloom_filter(BLOOM_BITS, false);
                 blocks.set_optimize_filters_for_memory(true);
                 options.set_compaction_filter("holdfast.tombstones", removal.filter());
+                options.set_level_zero_file_num_compaction_trigger(CURRENT_LEVEL0_FILES);
                 options.set_periodic_compaction_seconds(REWRITE_AFTER_SECONDS);
             }
             // A lookup of an event never misses, so a filter would only take memory.

@@ -186,6 +186,8 @@ impl Store {
     /// Scans a column family from `first` to below `end`, or to its end.
     pub(crate) fn scan(&self, family: Family, first: &[u8], end: Option<&[u8]>) -> Cursor<'_> {
         let mut options = ReadOptions::default();
+        // History is passed over once, and is long: it would push out what gets and lists come back to.
+        options.fill_cache(family != Family::Event);
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
         }
