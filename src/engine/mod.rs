@@ -8,13 +8,17 @@ mod auto_compaction;
 mod background;
 mod backup;
 mod command;
+mod config;
 mod error;
+mod lease_calls;
+mod lease_expiry;
 mod leases;
 mod lessor;
 mod machine;
 mod maintenance;
 mod members;
 mod meta;
+mod peers;
 mod propose;
 mod read;
 mod report;
@@ -26,9 +30,10 @@ mod view;
 mod waiters;
 
 pub use backup::{MANIFEST, Manifest};
+pub use config::EngineConfig;
 pub use error::EngineError;
 pub use restore::{RestoreError, restore_snapshot, snapshot_status};
-pub use start::{EngineConfig, StartError};
+pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;
 
@@ -54,8 +59,8 @@ use crate::mvcc;
 use crate::mvcc::ops::{
     DeleteOp, DeleteResult, PutOp, PutResult, RangeOp, RangeResult, Txn, TxnResult,
 };
-use crate::raft::NodeHandle;
 use crate::raft::transport::PeerNetwork;
+use crate::raft::{NodeHandle, Role};
 use crate::watch::{Hub, WatchFrames, WatchRequests};
 
 /// A running member's store. Cheap to clone; every clone is the same store.
@@ -191,6 +196,12 @@ impl Engine {
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
         self.inner.node.status().leader != MemberId::NONE
+    }
+
+    /// The term in which this member leads now.
+    fn led_term(&self) -> Option<u64> {
+        let status = self.inner.node.status();
+        (status.role == Role::Leader).then_some(status.term)
     }
 
     /// Completes when no leader has been known for three election timeouts: what ends streams that ask
