@@ -13,5 +13,4 @@ fi
 [ $# -eq 0 ] || exit 0
 cargo test --locked --doc
 # Each bench once, on little data: that they run, not how fast.
-cargo test --locked --bench mvcc --bench raft --bench watch
-cargo test --locked --bench layout -- --test
+cargo test --locked --bench layout --bench mvcc --bench raft --bench watch

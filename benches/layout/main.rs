@@ -8,8 +8,8 @@
 //! `LAYOUT_ROUNDS`, `LAYOUT_ONLY` (such as `a,b`), `LAYOUT_BIG=1` (values of 64 to 512 KiB),
 //! `LAYOUT_BLOBS` (values from this size on go to blob files), `LAYOUT_ZSTD=1` (history in zstd),
 //! `LAYOUT_RANGE_DELETE=1` (delete the ragged edge of history, too), `LAYOUT_BUFFERS_MIB`,
-//! `LAYOUT_LEVEL0` (files in key order that start a compaction), `LAYOUT_CACHE_MIB`. With `--test` it runs
-//! once, small, to see that it still works.
+//! `LAYOUT_LEVEL0` (files in key order that start a compaction), `LAYOUT_CACHE_MIB`. Without the
+//! `--bench` that `cargo bench` gives, it runs once, small, to see that it still works.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -38,6 +38,9 @@ use table::Table;
 
 /// Set for a child: the layout whose turn it is.
 const TURN: &str = "LAYOUT_TURN";
+
+/// What `cargo bench` says to a bench, and `cargo test` does not.
+const MEASURE: &str = "--bench";
 
 /// What one turn does.
 #[derive(Debug)]
@@ -90,7 +93,7 @@ fn number<T: FromStr>(name: &str, default: T) -> Result<T> {
 }
 
 fn main() -> Result<()> {
-    let small = env::args().any(|argument| argument == "--test");
+    let small = !env::args().any(|argument| argument == MEASURE);
     match env::var(TURN) {
         Ok(name) => take_turn(&name, small),
         Err(_) => compare(small),
@@ -132,8 +135,8 @@ fn compare(small: bool) -> Result<()> {
 fn child(name: Name, small: bool) -> Result<String> {
     let mut command = Command::new(env::current_exe()?);
     command.env(TURN, name.to_string()).stderr(Stdio::inherit());
-    if small {
-        command.arg("--test");
+    if !small {
+        command.arg(MEASURE);
     }
     let output = command.output()?;
     if !output.status.success() {

@@ -48,6 +48,8 @@ const V2: &str = "the v2 API and its proxy are gone from etcd too";
 const BBOLT: &str = "it tunes etcd's own storage engine";
 const NO_FILES_TO_KEEP: &str =
     "the log is cut where the state on disk covers it, and snapshots are made when one is needed";
+const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by bytes and time: after 64 MiB or 30 s of writes, \
+     not by entries";
 const CHECKS: &str = "the contents of members are not compared at these times";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
 const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
@@ -131,7 +133,7 @@ const MEMBER: &[Flag] = &[
         "",
         "the log is kept in the data directory; put that on the fast disk",
     ),
-    noted("snapshot-count", Uint, "10000", NO_FILES_TO_KEEP),
+    noted("snapshot-count", Uint, "10000", SNAPSHOT_COUNT),
     served(
         "heartbeat-interval",
         Uint,

@@ -10,7 +10,7 @@
 //! that does not decode, stops the member: going on would let it drift from the others.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender};
@@ -28,11 +28,11 @@ use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
 use crate::base::codec::CodecError;
 use crate::base::ids::{LeaseId, Revision};
-use crate::base::metrics::Metrics;
+use crate::base::metrics::{Metrics, OperationDurations, Raised};
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Session};
-use crate::raft::{Committed, NodeHandle, Snapshot};
+use crate::raft::{Committed, Configuration, NodeHandle, Role, Snapshot};
 use crate::watch::Publisher;
 
 /// Commands evaluated in one session at most: bounds the overlay and how long an answer waits for its
@@ -86,7 +86,16 @@ pub(crate) struct Applier {
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
     pub(crate) marks: Marks,
+    /// The learners of the configuration that is applied.
+    pub(crate) learners: Vec<u64>,
+    pub(crate) durations: OperationDurations,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+/// How a command went, for the metrics.
+struct Ran {
+    operation: usize,
+    success: bool,
 }
 
 /// What a run does outside the store, once the store has it.
@@ -160,11 +169,14 @@ impl Applier {
         let view = View::clone(&self.views.load());
         let mut effects = Effects::default();
         let mut session = Session::begin(&view.store, view.state);
+        let mut commanded = began;
         for entry in entries {
             for command in &entry.commands {
-                self.evaluate(&mut session, command, entry.index, &mut effects)?;
+                let ran = self.evaluate(&mut session, command, entry.index, &mut effects)?;
+                commanded = self.count(&ran, commanded);
             }
             if let Some(configuration) = &entry.configuration {
+                self.count_promotions(configuration);
                 meta::put_configuration(&mut session, configuration)
                     .map_err(|error| command_error(entry.index, error))?;
             }
@@ -185,7 +197,7 @@ impl Applier {
             .write(done.batch)
             .map_err(|error| storage_error(error.into()))?;
         let commits = &self.metrics.disk.backend_commit;
-        commits.observe(clock::now().duration_since(writing).as_secs_f64());
+        commits.since(writing);
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state: done.state,
@@ -207,20 +219,43 @@ impl Applier {
         command: &Bytes,
         index: u64,
         effects: &mut Effects,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Ran, ApplyError> {
         let Envelope { request, command } =
             Envelope::decode(command).map_err(|error| command_error(index, error))?;
+        let operation = command.operation();
         let outcome = self.execute(session, command, effects);
         let reply = match outcome {
             Ok(reply) => Ok(reply),
             Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
             Err(error) => Err(error.into()),
         };
+        let ran = Ran {
+            operation,
+            success: reply.is_ok(),
+        };
         if self.waiters.owns(request) {
             let revision = session.state().revision;
             effects.answers.push((request, Answer { revision, reply }));
         }
-        Ok(())
+        Ok(ran)
+    }
+
+    /// Counts the time of a command that began at `began`, and gives the time at which it ended.
+    fn count(&self, ran: &Ran, began: Instant) -> Instant {
+        let now = clock::now();
+        if let Some(durations) = self.durations.of(ran.operation, ran.success) {
+            durations.took(now.saturating_duration_since(began));
+        }
+        now
+    }
+
+    /// Counts the learners that became voters, if this member led the cluster through it.
+    fn count_promotions(&mut self, configuration: &Configuration) {
+        let learners = std::mem::replace(&mut self.learners, configuration.learners.clone());
+        if self.node.status().role == Role::Leader {
+            let counts = &self.metrics.server.learner_promotions;
+            counts.add(promotions(&learners, configuration));
+        }
     }
 
     fn execute(
@@ -294,7 +329,9 @@ impl Applier {
 
     /// Replaces the store by a received one. Readers of the old store finish on it.
     fn install(&mut self, snapshot: &Snapshot) -> Result<(), String> {
+        let _applying = Raised::new(&self.metrics.server.snapshots_applying);
         let index = snapshot.state.index;
+        self.learners = snapshot.state.configuration.learners.clone();
         let store = self
             .state_dir
             .adopt(&snapshot.dir)
@@ -311,6 +348,8 @@ impl Applier {
         });
         self.publisher.reset(state.revision);
         self.applied.advance(index, &mut self.marks);
+        let removed = &self.metrics.mvcc.compacted_records;
+        removed.add(old.store.take_removed());
         self.state_dir.retire(old.store);
         Ok(())
     }
@@ -337,6 +376,12 @@ fn take_waiting(entries: &mut Vec<Committed>, tasks: &Receiver<Task>) -> Option<
     None
 }
 
+/// How many of the former learners vote now.
+fn promotions(learners: &[u64], configuration: &Configuration) -> u64 {
+    let votes = |id: &&u64| configuration.voters.contains(id);
+    learners.iter().filter(votes).count() as u64
+}
+
 /// Records what a started member says of itself; members that are not in the list are ignored.
 fn publish_member(mut members: Vec<Member>, started: Member) -> Vec<Member> {
     if let Some(member) = members.iter_mut().find(|member| member.id == started.id) {
@@ -344,4 +389,20 @@ fn publish_member(mut members: Vec<Member>, started: Member) -> Vec<Member> {
         member.client_urls = started.client_urls;
     }
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promotion_is_a_learner_that_votes_and_not_one_that_left() {
+        let configuration = Configuration {
+            voters: vec![1, 2, 4],
+            learners: vec![3],
+            ..Configuration::default()
+        };
+        assert_eq!(promotions(&[3, 4, 5], &configuration), 1);
+        assert_eq!(promotions(&[], &configuration), 0);
+    }
 }

@@ -12,7 +12,6 @@ use super::types::AutoCompaction;
 use super::{Command, Engine};
 use crate::base::clock;
 use crate::base::ids::Revision;
-use crate::raft::Role;
 
 /// The longest time between two periodic compactions.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -66,7 +65,7 @@ impl Engine {
         let mut next = clock::now() + between;
         loop {
             tokio::time::sleep(between / SAMPLES).await;
-            if !self.leads() {
+            if self.led_term().is_none() {
                 // Another leader has its own samples. Begin anew if this member leads again.
                 history.forget();
                 continue;
@@ -86,14 +85,10 @@ impl Engine {
         loop {
             tokio::time::sleep(REVISION_INTERVAL).await;
             let revision = Revision(self.header().revision.get() - keep);
-            if self.leads() && revision > Revision::ZERO {
+            if self.led_term().is_some() && revision > Revision::ZERO {
                 self.compact_quietly(revision).await;
             }
         }
-    }
-
-    fn leads(&self) -> bool {
-        self.inner.node.status().role == Role::Leader
     }
 
     async fn compact_quietly(&self, revision: Revision) {

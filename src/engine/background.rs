@@ -11,6 +11,7 @@ use super::view::Views;
 use super::waiters::AppliedIndex;
 use crate::base::clock;
 use crate::base::ids::Revision;
+use crate::base::metrics::Histogram;
 use crate::base::shutdown::Lifecycle;
 use crate::raft::NodeHandle;
 
@@ -49,6 +50,8 @@ pub(super) struct Flusher {
     pub(super) applied: Arc<AppliedIndex>,
     pub(super) log_bytes: Arc<AtomicU64>,
     pub(super) node: NodeHandle,
+    /// How long flushes take.
+    pub(super) flushes: Histogram,
     pub(super) life: Lifecycle,
 }
 
@@ -67,10 +70,12 @@ impl Flusher {
             }
             // The index is read before the flush: everything up to it is in what is flushed.
             let store = Arc::clone(&self.views.load().store);
+            let began = clock::now();
             if let Err(error) = store.flush() {
                 self.life.fail("flush", &error);
                 return;
             }
+            self.flushes.since(began);
             self.node.flushed(index);
             (flushed_index, flushed_bytes, flushed_at) = (index, bytes, clock::now());
         }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::error::EngineError;
 use super::view::View;
 use super::{Engine, EngineResult, meta};
+use crate::base::clock;
 use crate::storage::Store;
 
 /// Name of the archive's first entry.
@@ -64,15 +65,18 @@ impl Engine {
             .acquire_owned()
             .await
             .map_err(|_| EngineError::Stopped)?;
+        let began = clock::now();
         let engine = self.clone();
         let checkpoint = self.blocking(move || engine.checkpoint()).await?;
         let length = checkpoint.archive_len();
         let (pieces, receiver) = mpsc::channel(PIECES_AHEAD);
+        let copies = self.inner.metrics.disk.backend_snapshot.clone();
         let write = move || {
             let _permit = permit;
-            if let Err(error) = checkpoint.write(PieceWriter(&pieces)) {
+            match checkpoint.write(PieceWriter(&pieces)) {
+                Ok(()) => copies.since(began),
                 // The client may be gone; then nobody wants the error.
-                let _ = pieces.blocking_send(Err(internal(&error)));
+                Err(error) => drop(pieces.blocking_send(Err(internal(&error)))),
             }
         };
         self.inner

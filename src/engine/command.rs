@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::types::Member;
 use crate::base::codec::{self, CodecError};
 use crate::base::ids::LeaseId;
-use crate::mvcc::ops::{Compare, CompareTarget, DeleteOp, Op, PutOp, RangeOp, Txn};
+use crate::base::range::{KeyRange, RangeEnd};
+use crate::mvcc::ops::{Compare, CompareTarget, DeleteOp, Op, PutOp, Txn};
 
 /// The version byte of encoded envelopes.
 const ENVELOPE_VERSION: u8 = 1;
@@ -80,6 +81,33 @@ impl Envelope {
 }
 
 impl Command {
+    /// etcd's names for the commands, in the order of the variants.
+    pub(crate) const OPERATIONS: [&str; 8] = [
+        "Put",
+        "DeleteRange",
+        "Txn",
+        "Compaction",
+        "LeaseGrant",
+        "LeaseRevoke",
+        "ClusterMemberAttrSet",
+        // What a barrier stands for: alarms that are listed.
+        "Alarm",
+    ];
+
+    /// The place of the command's name in [`Self::OPERATIONS`].
+    pub(crate) const fn operation(&self) -> usize {
+        match self {
+            Self::Put(_) => 0,
+            Self::Delete(_) => 1,
+            Self::Txn(_) => 2,
+            Self::Compact { .. } => 3,
+            Self::LeaseGrant { .. } => 4,
+            Self::LeaseRevoke { .. } => 5,
+            Self::PublishMember(_) => 6,
+            Self::Barrier => 7,
+        }
+    }
+
     /// The size that the request limit is held against: that of etcd's own raft request, so that the
     /// same value that etcd just accepts is accepted here (etcd-api: size limits).
     pub(crate) fn request_size(&self) -> usize {
@@ -87,7 +115,7 @@ impl Command {
         const FIELD: usize = 4;
         let body = match self {
             Self::Put(op) => put_size(op),
-            Self::Delete(op) => delete_size(op),
+            Self::Delete(op) => range_size(&op.range),
             Self::Txn(txn) => txn_size(txn),
             Self::Compact { .. }
             | Self::LeaseGrant { .. }
@@ -106,12 +134,16 @@ fn put_size(op: &PutOp) -> usize {
     6 + op.key.len() + op.value.len() + lease
 }
 
-fn delete_size(op: &DeleteOp) -> usize {
-    6 + op.range.start.len() + op.range.upper_bound().map_or(0, |end| end.len())
+fn range_size(range: &KeyRange) -> usize {
+    6 + range.start.len() + range_end_size(range)
 }
 
-fn range_size(op: &RangeOp) -> usize {
-    6 + op.range.start.len() + op.range.upper_bound().map_or(0, |end| end.len())
+fn range_end_size(range: &KeyRange) -> usize {
+    match &range.end {
+        RangeEnd::Point => 0,
+        RangeEnd::Before(end) => end.len(),
+        RangeEnd::Unbounded => 1,
+    }
 }
 
 fn compare_size(compare: &Compare) -> usize {
@@ -119,7 +151,7 @@ fn compare_size(compare: &Compare) -> usize {
         CompareTarget::Value(value) => value.len() + 4,
         _ => 6,
     };
-    8 + compare.range.start.len() + operand
+    8 + compare.range.start.len() + range_end_size(&compare.range) + operand
 }
 
 fn txn_size(txn: &Txn) -> usize {
@@ -132,9 +164,9 @@ fn txn_size(txn: &Txn) -> usize {
         .map(|op| {
             FIELD
                 + match op {
-                    Op::Range(op) => range_size(op),
+                    Op::Range(op) => range_size(&op.range),
                     Op::Put(op) => put_size(op),
-                    Op::Delete(op) => delete_size(op),
+                    Op::Delete(op) => range_size(&op.range),
                     Op::Txn(txn) => txn_size(txn),
                 }
         })
@@ -145,6 +177,38 @@ fn txn_size(txn: &Txn) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mvcc::ops::{CompareResult, RangeOp};
+
+    /// Whatever bytes a client sends are counted, wherever they stand.
+    #[test]
+    fn every_range_end_counts() {
+        let range = |end: usize| {
+            let end = Bytes::from(vec![b'z'; end]);
+            KeyRange::from_wire(Bytes::from_static(b"a"), end)
+        };
+        let sizes = |end: usize| {
+            let compare = Compare {
+                range: range(end),
+                target: CompareTarget::Version(1),
+                result: CompareResult::Equal,
+            };
+            let delete = DeleteOp {
+                range: range(end),
+                prev_kv: false,
+            };
+            let txn = Txn {
+                compares: vec![compare],
+                success: vec![Op::Range(RangeOp::new(range(end)))],
+                failure: vec![Op::Delete(delete.clone())],
+            };
+            (
+                Command::Delete(delete).request_size(),
+                Command::Txn(txn).request_size(),
+            )
+        };
+        let (point, long) = (sizes(0), sizes(1000));
+        assert_eq!((long.0 - point.0, long.1 - point.1), (1000, 3000));
+    }
 
     fn envelope(command: Command) -> Envelope {
         Envelope {

@@ -53,8 +53,9 @@ fn start(dir: &Path) -> Engine {
         max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
     };
     let runtime = tokio::runtime::Handle::current();
-    let network = PeerNetwork::start(peers, runtime, &life).unwrap();
-    Engine::start(&config, &network, &Arc::default(), &life).unwrap()
+    let metrics = Arc::default();
+    let network = PeerNetwork::start(peers, runtime, &metrics, &life).unwrap();
+    Engine::start(&config, &network, &metrics, &life).unwrap()
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -112,9 +113,13 @@ async fn a_scrape_tells_what_happened() {
         "etcd_debugging_mvcc_total_put_size_in_bytes 4",
         "etcd_debugging_mvcc_current_revision 3",
         "etcd_debugging_mvcc_compact_revision 2",
+        "etcd_mvcc_db_open_read_transactions 0",
+        r#"etcd_server_apply_duration_seconds_count{version="v3",op="Put",success="true"} 2"#,
+        r#"etcd_server_apply_duration_seconds_count{version="v3",op="Compaction",success="true"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
+    assert!(engine.inner.metrics.raft.log_bytes.get() > 0);
     engine.stop().await;
 }
 
@@ -305,4 +310,48 @@ async fn a_backup_restores_into_a_new_cluster() {
     std::fs::write(&file, &saved).unwrap();
     let damaged = snapshot_status(&file).unwrap_err();
     assert!(damaged.to_string().contains("checksum"), "{damaged}");
+}
+
+/// Does not end if a write, a compaction, a copy or rewrite of the state, or another read waits for a read
+/// (I9). What the read then sees is still the state that it began with (I3).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_hangs_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.put(put("a", "1")).await.unwrap();
+    let (begun, has_begun) = crossbeam::channel::bounded(1);
+    let (release, released) = crossbeam::channel::bounded::<()>(0);
+    let hanging = engine.read(false, None, move |_, view| {
+        begun.try_send(()).unwrap();
+        released.recv().unwrap_err();
+        let all = RangeOp::new(KeyRange::all());
+        mvcc::read::range(&view.store, view.state, &all)
+    });
+    let others = async {
+        let begun = tokio::task::spawn_blocking(move || has_begun.recv());
+        begun.await.unwrap().unwrap();
+        engine.put(put("b", "1")).await.unwrap();
+        engine.put(put("a", "2")).await.unwrap();
+        assert_eq!(value(&engine, get("b")).await, Some(bytes("1")));
+        engine.compact(2, true).await.unwrap();
+        engine.defragment().await.unwrap();
+        engine.hash().await.unwrap();
+        let (length, mut pieces) = engine.snapshot().await.unwrap();
+        let mut received = 0;
+        while let Some(piece) = pieces.recv().await {
+            received += piece.unwrap().len() as u64;
+        }
+        assert_eq!(received, length);
+        drop(release);
+    };
+    let (found, ()) = tokio::join!(hanging, others);
+    let (header, found) = found.unwrap();
+    assert_eq!(header.revision, Revision(2));
+    let pairs: Vec<_> = found
+        .kvs
+        .iter()
+        .map(|kv| kv.view().unwrap().value)
+        .collect();
+    assert_eq!(pairs, [b"1"]);
+    engine.stop().await;
 }

@@ -45,7 +45,8 @@ pub enum EngineError {
     /// As [`Self::Timeout`], and there was a leader change within the wait.
     #[error("request timed out, possibly due to previous leader failure")]
     TimeoutLeaderFailure,
-    /// As [`Self::Timeout`], and the leader was not reachable.
+    /// As [`Self::Timeout`], and the connection to the leader, or the leader's own to a majority, was not up
+    /// all the while.
     #[error("request timed out, possibly due to connection lost")]
     TimeoutConnectionLost,
     /// No leader was known from the request's arrival to its deadline.

@@ -11,8 +11,9 @@ use crossbeam::channel::{Sender, bounded};
 use super::apply::Task;
 use super::meta;
 use super::view::Views;
+use crate::base::clock;
 use crate::base::ids::MemberId;
-use crate::base::metrics::Metrics;
+use crate::base::metrics::{Histogram, Metrics};
 use crate::raft::{Committed, NodeHandle, Snapshot, StateMachine, Status};
 use crate::storage::Store;
 
@@ -73,6 +74,8 @@ pub(super) struct SnapshotMaker {
     pub(super) views: Arc<Views>,
     pub(super) node: NodeHandle,
     pub(super) root: PathBuf,
+    /// How long making one takes.
+    pub(super) copies: Histogram,
 }
 
 impl SnapshotMaker {
@@ -80,9 +83,11 @@ impl SnapshotMaker {
         let mut number = 0_u64;
         while requests.recv().is_ok() {
             number += 1;
+            let began = clock::now();
             let made = self.make(number);
-            if let Err(error) = &made {
-                tracing::warn!(%error, "cannot make a snapshot");
+            match &made {
+                Ok(_) => self.copies.since(began),
+                Err(error) => tracing::warn!(%error, "cannot make a snapshot"),
             }
             self.node.snapshot_made(made);
         }

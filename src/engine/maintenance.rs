@@ -1,11 +1,15 @@
 //! Compaction, hashes, backups, leader transfer: what an operator asks of a member.
 
+use std::sync::Arc;
+
 use super::apply::Reply;
 use super::command::Command;
 use super::error::EngineError;
 use super::types::{Alarm, Consistency, Header, KvHash, Member, MemberStatus};
 use super::{Engine, EngineResult};
+use crate::base::clock;
 use crate::base::ids::{MemberId, Revision};
+use crate::base::metrics::Raised;
 use crate::mvcc;
 use crate::raft::{Role, TransferError};
 
@@ -41,7 +45,7 @@ impl Engine {
     /// None today; the signature leaves room for a store that must be asked.
     pub fn status(&self) -> EngineResult<MemberStatus> {
         let status = self.inner.node.status();
-        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        let store = Arc::clone(&self.inner.views.load().store);
         Ok(MemberStatus {
             header: self.header(),
             db_size: store.disk_size(),
@@ -59,24 +63,32 @@ impl Engine {
     /// [`EngineError::Compacted`], [`EngineError::FutureRevision`].
     pub async fn hash_kv(&self, revision: i64) -> EngineResult<(Header, KvHash)> {
         let at = (revision > 0).then_some(Revision(revision));
-        self.read(false, at, move |_, view| {
+        let began = clock::now();
+        let hashed = self.read(false, at, move |_, view| {
             let hash = mvcc::hash::hash_kv(&view.store, view.state, revision)?;
             Ok(KvHash {
                 hash,
                 compact_revision: view.state.compacted.map_or(-1, Revision::get),
                 hash_revision: at.unwrap_or(view.state.revision).get(),
             })
-        })
-        .await
+        });
+        let hashed = hashed.await?;
+        self.inner.metrics.mvcc.hash_rev_duration.since(began);
+        Ok(hashed)
     }
 
-    /// Hash over every revision that the store keeps at its current revision.
+    /// Hash over all replicated state: the same on members that have applied the same.
     ///
     /// # Errors
     /// [`EngineError::Internal`] when storage fails.
     pub async fn hash(&self) -> EngineResult<(Header, u32)> {
-        let (header, hash) = self.hash_kv(0).await?;
-        Ok((header, hash.hash))
+        let began = clock::now();
+        let hashed = self.read(false, None, |_, view| mvcc::hash_state(&view.store));
+        let (header, (hash, state)) = hashed.await?;
+        self.inner.metrics.mvcc.hash_duration.since(began);
+        // The store may be ahead of the view that it was found through.
+        let revision = state.revision;
+        Ok((Header { revision, ..header }, hash))
     }
 
     /// Asks storage to rewrite itself and waits for it. Reads and writes go on meanwhile.
@@ -84,11 +96,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Internal`] when storage fails.
     pub async fn defragment(&self) -> EngineResult<()> {
-        let store = std::sync::Arc::clone(&self.inner.views.load().store);
+        let store = Arc::clone(&self.inner.views.load().store);
+        let metrics = Arc::clone(&self.inner.metrics);
         self.blocking(move || {
+            let _inflight = Raised::new(&metrics.disk.defrags);
+            let began = clock::now();
             store
                 .compact_all()
-                .map_err(|error| EngineError::Internal(error.to_string()))
+                .map_err(|error| EngineError::Internal(error.to_string()))?;
+            metrics.disk.defrag.since(began);
+            Ok(())
         })
         .await
     }

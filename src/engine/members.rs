@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::types::Member;
+use crate::base::ids::MemberId;
 
 /// The member list, swapped by the apply thread and read without a lock.
 #[derive(Debug)]
@@ -27,6 +28,13 @@ impl Members {
             .load()
             .iter()
             .any(|member| member.id == id && !member.is_learner)
+    }
+
+    /// The members with a vote.
+    pub(crate) fn voters(&self) -> Vec<MemberId> {
+        let members = self.0.load();
+        let voters = members.iter().filter(|member| !member.is_learner);
+        voters.map(|member| MemberId(member.id)).collect()
     }
 
     /// Takes a new list.

@@ -10,15 +10,19 @@ mod background;
 mod backup;
 mod barrier;
 mod command;
+mod config;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod lease_calls;
+mod lease_expiry;
 mod leases;
 mod lessor;
 mod machine;
 mod maintenance;
 mod members;
 mod meta;
+mod peers;
 mod propose;
 mod read;
 mod report;
@@ -30,9 +34,10 @@ mod view;
 mod waiters;
 
 pub use backup::{MANIFEST, Manifest};
+pub use config::EngineConfig;
 pub use error::EngineError;
 pub use restore::{RestoreError, restore_snapshot, snapshot_status};
-pub use start::{EngineConfig, StartError};
+pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;
 
@@ -60,8 +65,8 @@ use crate::mvcc;
 use crate::mvcc::ops::{
     DeleteOp, DeleteResult, PutOp, PutResult, RangeOp, RangeResult, Txn, TxnResult,
 };
-use crate::raft::NodeHandle;
 use crate::raft::transport::PeerNetwork;
+use crate::raft::{NodeHandle, Role};
 use crate::watch::{Hub, WatchFrames, WatchRequests};
 
 /// A running member's store. Cheap to clone; every clone is the same store.
@@ -195,6 +200,12 @@ impl Engine {
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
         self.inner.node.leader() != MemberId::NONE
+    }
+
+    /// The term in which this member leads now.
+    fn led_term(&self) -> Option<u64> {
+        let status = self.inner.node.status();
+        (status.role == Role::Leader).then_some(status.term)
     }
 
     /// Completes when no leader has been known for three election timeouts: what ends streams that ask

@@ -1,6 +1,6 @@
 //! The way of a command from a request to its answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::apply::{Answer, Reply};
 use super::command::{Command, Envelope};
@@ -37,7 +37,8 @@ impl Engine {
         if command.request_size() > self.inner.max_request_bytes {
             return Err(EngineError::RequestTooLarge);
         }
-        let deadline = tokio::time::Instant::from_std(clock::now() + self.inner.request_timeout);
+        let began = clock::now();
+        let deadline = tokio::time::Instant::from_std(began + self.inner.request_timeout);
         // Without a leader raft would drop the command. Waiting for one here lets a request that arrives
         // during an election succeed after it.
         let leader = tokio::time::timeout_at(deadline, self.wait_for_leader())
@@ -51,7 +52,7 @@ impl Engine {
         match tokio::time::timeout_at(deadline, waiting.answer()).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(EngineError::Stopped),
-            Err(_) => Err(self.why_late(leader)),
+            Err(_) => Err(self.why_late(leader, began)),
         }
     }
 
@@ -70,14 +71,39 @@ impl Engine {
     }
 
     /// The kind of time-out, as etcd tells them apart: the outcome is unknown in each.
-    fn why_late(&self, leader_at_start: MemberId) -> EngineError {
+    fn why_late(&self, leader_at_start: MemberId, began: Instant) -> EngineError {
         let leader = self.inner.node.status().leader;
-        if leader == leader_at_start {
+        if leader != leader_at_start {
+            return EngineError::TimeoutLeaderFailure;
+        }
+        let peers = self.inner.network.stats();
+        let in_touch = |id: MemberId| {
+            let mut found = peers.iter().filter(|peer| peer.id == id);
+            let since = found.find_map(|peer| peer.connected_since);
+            since.is_some_and(|since| since <= began)
+        };
+        let voters = self.inner.members.voters();
+        if commits_through(leader, self.inner.member_id, &voters, in_touch) {
             EngineError::Timeout
         } else {
-            EngineError::TimeoutLeaderFailure
+            EngineError::TimeoutConnectionLost
         }
     }
+}
+
+/// Whether the members that a command needs have been in touch all the while: the leader, or for the leader
+/// itself a majority of the voters.
+fn commits_through(
+    leader: MemberId,
+    me: MemberId,
+    voters: &[MemberId],
+    in_touch: impl Fn(MemberId) -> bool,
+) -> bool {
+    if leader != me {
+        return in_touch(leader);
+    }
+    let reached = voters.iter().filter(|id| **id == me || in_touch(**id));
+    reached.count() > voters.len() / 2
 }
 
 fn refused(error: ProposeError) -> EngineError {
@@ -85,5 +111,24 @@ fn refused(error: ProposeError) -> EngineError {
         ProposeError::Overloaded => EngineError::TooManyRequests,
         ProposeError::TooLarge => EngineError::RequestTooLarge,
         ProposeError::Stopped => EngineError::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_needs_the_leader_and_the_leader_a_majority() {
+        let [me, b, c] = [1, 2, 3].map(MemberId);
+        let voters = [me, b, c];
+        let commits = |leader, reached: &[MemberId]| {
+            commits_through(leader, me, &voters, |id| reached.contains(&id))
+        };
+        assert!(commits(b, &[b]));
+        assert!(!commits(b, &[c]));
+        assert!(commits(me, &[c]));
+        assert!(!commits(me, &[]));
+        assert!(commits_through(me, me, &[me], |_| false));
     }
 }

@@ -33,8 +33,11 @@ impl Engine {
             Ok(Err(_)) => Err(EngineError::Stopped),
             Err(_) => Err(EngineError::Timeout),
         };
-        if settled.is_err() {
-            self.inner.metrics.server.read_indexes_failed.inc();
+        let counts = &self.inner.metrics.server;
+        match settled {
+            Ok(()) => {}
+            Err(EngineError::Timeout) => counts.slow_read_indexes.inc(),
+            Err(_) => counts.read_indexes_failed.inc(),
         }
         settled
     }

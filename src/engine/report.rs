@@ -32,6 +32,7 @@ impl Engine {
         let view = self.inner.views.load();
         set(&metrics.db_size, view.store.disk_size());
         set(&metrics.db_size_in_use, view.store.live_size());
+        metrics.compacted_records.add(view.store.take_removed());
         set(&metrics.keys, view.store.key_count_estimate());
         metrics.current_revision.set(view.state.revision.get());
         metrics.compact_revision.set(view.state.compact_revision());

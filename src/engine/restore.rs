@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::backup::{FORMAT, MANIFEST, Manifest};
-use super::state_dir::{StateDir, StateDirError, sync_dir};
+use super::state_dir::{StateDir, StateDirError};
 use super::{Member, meta};
+use crate::base::fs::sync_dir;
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::{self, Session};
 use crate::raft::Configuration;
@@ -172,7 +173,7 @@ pub(super) fn unpack(path: &Path, into: &Path) -> Result<Manifest, RestoreError>
         io::copy(&mut entry, &mut file).map_err(at(&target))?;
         file.sync_all().map_err(at(&target))?;
     }
-    sync_dir(into)?;
+    sync_dir(into).map_err(at(into))?;
     Ok(manifest)
 }
 

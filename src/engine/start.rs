@@ -1,12 +1,10 @@
 //! Building a member's engine from its directory, and taking it down again.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crossbeam::channel::bounded;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -16,23 +14,25 @@ use super::background::{Compactor, Flusher};
 use super::backup::backup_permits;
 use super::barrier::Readers;
 use super::command::Command;
+use super::config::EngineConfig;
 use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
 use super::members::Members;
+use super::peers::{PeerCalls, PeerInbox};
 use super::state_dir::{StateDir, StateDirError};
-use super::types::{AutoCompaction, Member};
+use super::types::Member;
 use super::view::{StoreHistory, View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use super::{Engine, EngineResult, Inner, meta};
 use crate::base::clock;
-use crate::base::ids::{ClusterId, MemberId, Revision};
+use crate::base::ids::{MemberId, Revision};
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::{self, Session};
-use crate::raft::transport::{CallAnswer, CallHandler, Inbox, PeerNetwork};
-use crate::raft::{AppliedState, Configuration, Node, NodeConfig, NodeHandle, Snapshot};
-use crate::storage::{Store, StoreOptions};
-use crate::watch::{Hub, HubConfig};
+use crate::raft::transport::PeerNetwork;
+use crate::raft::{AppliedState, Configuration, Node};
+use crate::storage::Store;
+use crate::watch::Hub;
 
 /// Batches of committed entries that wait for the apply thread. Above the consensus layer's own bound of
 /// unapplied entries, so that handing over never blocks the raft thread.
@@ -41,39 +41,6 @@ const APPLY_QUEUE: usize = 1 << 14;
 const COMPACTION_QUEUE: usize = 16;
 /// Pause before a member tries again to publish its name and client URLs.
 const PUBLISH_RETRY: Duration = Duration::from_millis(500);
-
-/// What an engine is told when it starts.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// The member's directory; the engine uses `state`, `log`, `snapshots`, `incoming` and `backups` in it.
-    pub data_dir: PathBuf,
-    /// The cluster.
-    pub cluster_id: ClusterId,
-    /// This member.
-    pub member_id: MemberId,
-    /// The member's name, published to the others.
-    pub name: String,
-    /// The URLs it serves clients at, published to the others.
-    pub client_urls: Vec<String>,
-    /// The cluster's first members; only a new directory takes them over.
-    pub initial_members: Vec<Member>,
-    /// Time between heartbeats: raft's tick.
-    pub heartbeat: Duration,
-    /// Ticks without a leader after which a member stands for election.
-    pub election_ticks: usize,
-    /// The largest request that is replicated, in bytes.
-    pub max_request_bytes: usize,
-    /// Log entries kept for members that are a little behind.
-    pub snapshot_catchup_entries: u64,
-    /// Whether the log is synced to disk before it is acknowledged. Off only for tests that may lose data.
-    pub fsync: bool,
-    /// Time between progress notifications to idle watchers.
-    pub progress_interval: Duration,
-    /// Which history is discarded without being asked.
-    pub auto_compaction: AutoCompaction,
-    /// Storage settings.
-    pub store: StoreOptions,
-}
 
 /// Why an engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +60,6 @@ pub enum StartError {
     /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
-}
-
-impl EngineConfig {
-    /// The time after which a member without a leader stands for election.
-    pub fn election_timeout(&self) -> Duration {
-        self.heartbeat * u32::try_from(self.election_ticks).unwrap_or(u32::MAX)
-    }
 }
 
 impl Engine {
@@ -142,20 +102,22 @@ impl Engine {
         };
         let boot = rand::random::<u64>();
         let applied_index = restored.index;
+        let learners = restored.configuration.learners.clone();
         let node = Node::start(
-            node_config(config, metrics, boot),
+            config.node(metrics, boot),
             restored,
             Box::new(machine),
             Arc::clone(network) as Arc<_>,
             life,
         )?;
 
-        let views = Arc::new(Views::new(View {
+        let first = View {
             store: Arc::new(store),
             state,
-        }));
+        };
+        let views = Arc::new(Views::new(first, metrics.mvcc.open_reads.clone()));
         let (hub, publisher) = Hub::start(
-            hub_config(config, Arc::clone(&term)),
+            config.hub(Arc::clone(&term)),
             Arc::new(StoreHistory(Arc::clone(&views))),
             life,
             state.revision,
@@ -205,12 +167,15 @@ impl Engine {
             compactions: compactions.clone(),
             state_dir,
             marks,
+            learners,
+            durations: metrics.server.applies(&Command::OPERATIONS),
             metrics: Arc::clone(metrics),
         };
         let maker = SnapshotMaker {
             views: Arc::clone(&views),
             node: node.clone(),
             root: config.data_dir.join("snapshots"),
+            copies: metrics.disk.backend_snapshot.clone(),
         };
         let compactor = Compactor {
             views: Arc::clone(&views),
@@ -222,6 +187,7 @@ impl Engine {
             applied,
             log_bytes,
             node: node.clone(),
+            flushes: metrics.disk.state_flush.clone(),
             life: life.clone(),
         };
         if let Some(compacted) = state.compacted {
@@ -355,84 +321,6 @@ fn prepare_scratch(config: &EngineConfig) -> std::io::Result<()> {
     Ok(())
 }
 
-fn node_config(config: &EngineConfig, metrics: &Metrics, boot: u64) -> NodeConfig {
-    let syncs = metrics.disk.wal_fsync.clone();
-    NodeConfig {
-        tick: config.heartbeat,
-        election_ticks: config.election_ticks,
-        seed: boot,
-        boot_epoch: boot,
-        fsync: config.fsync,
-        snapshot_catchup_entries: config.snapshot_catchup_entries,
-        sync_observer: Some(Arc::new(move |took| syncs.observe(took.as_secs_f64()))),
-        ..NodeConfig::new(config.member_id, config.data_dir.join("log"))
-    }
-}
-
-fn hub_config(config: &EngineConfig, term: Arc<AtomicU64>) -> HubConfig {
-    /// What etcd adds to the request limit before it splits a response.
-    const FRAGMENT_OVERHEAD: usize = 512 << 10;
-    HubConfig {
-        dispatchers: std::thread::available_parallelism().map_or(1, usize::from),
-        progress_interval: config.progress_interval,
-        fragment_bytes: config.max_request_bytes + FRAGMENT_OVERHEAD,
-        ..HubConfig::new(config.cluster_id, config.member_id, term)
-    }
-}
-
 fn unreadable(error: impl std::fmt::Display) -> StartError {
     StartError::Unreadable(error.to_string())
-}
-
-/// What the peer network delivers to.
-struct PeerInbox {
-    node: NodeHandle,
-    life: Lifecycle,
-}
-
-impl Inbox for PeerInbox {
-    fn receive(&self, from: MemberId, message: Bytes) {
-        if let Err(error) = self.node.receive(from, message) {
-            tracing::debug!(%from, %error, "dropped a peer message");
-        }
-    }
-
-    fn receive_snapshot(&self, from: MemberId, message: Bytes, snapshot: Snapshot) -> bool {
-        match self.node.receive_snapshot(from, message, snapshot) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%from, %error, "refused a snapshot");
-                false
-            }
-        }
-    }
-
-    fn unreachable(&self, to: MemberId) {
-        self.node.unreachable(to);
-    }
-
-    fn snapshot_sent(&self, to: MemberId, delivered: bool) {
-        self.node.snapshot_sent(to, delivered);
-    }
-
-    fn removed(&self, by: MemberId) {
-        self.life.fail(
-            "membership",
-            &format!("member {by} says that this member has been removed from the cluster"),
-        );
-    }
-}
-
-/// Answers other members' calls. Holds the engine weakly: the engine holds the network.
-struct PeerCalls(Weak<Inner>);
-
-impl CallHandler for PeerCalls {
-    fn handle(&self, _from: MemberId, kind: u16, request: Bytes) -> CallAnswer {
-        let engine = self.0.upgrade().map(|inner| Engine { inner });
-        Box::pin(async move {
-            let engine = engine.ok_or("stopping")?;
-            let answer = engine.answer_peer_call(kind, request).await;
-            answer.ok_or_else(|| format!("call kind {kind} is not served here"))
-        })
-    }
 }

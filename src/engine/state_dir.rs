@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::fs::sync_dir;
 use crate::base::shutdown::Lifecycle;
 use crate::storage::{Store, StoreError, StoreOptions};
 
@@ -77,7 +78,7 @@ impl StateDir {
         let generation = self.generation + 1;
         let database = self.database(generation);
         fs::rename(from, &database).map_err(at(from))?;
-        sync_dir(&self.root)?;
+        sync_dir(&self.root).map_err(at(&self.root))?;
         let store = Store::open(&database, &self.options)?;
         self.name(generation)?;
         self.generation = generation;
@@ -121,7 +122,7 @@ impl StateDir {
             fs::rename(&temporary, &path)
         };
         write().map_err(at(&path))?;
-        sync_dir(&self.root)
+        sync_dir(&self.root).map_err(at(&self.root))
     }
 
     /// Removes what an interrupted replacement left behind.
@@ -156,13 +157,6 @@ fn read_current(root: &Path) -> Result<Option<u64>, StateDirError> {
         Some(generation) => Ok(Some(generation)),
         None => Err(StateDirError::Current { path, content }),
     }
-}
-
-/// Makes the entries of a directory durable.
-pub(crate) fn sync_dir(path: &Path) -> Result<(), StateDirError> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(at(path))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StateDirError + use<> {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::error::EngineError;
 use crate::base::ids::Revision;
+use crate::base::metrics::{Gauge, Raised};
 use crate::base::range::KeyRange;
 use crate::mvcc::{self, MvccError};
 use crate::storage::Store;
@@ -23,22 +24,34 @@ pub(crate) struct View {
 
 /// The view that is current, swapped by the apply thread and loaded by readers without a lock.
 #[derive(Debug)]
-pub(crate) struct Views(ArcSwap<View>);
+pub(crate) struct Views {
+    current: ArcSwap<View>,
+    /// Counts the reads under way.
+    reads: Gauge,
+}
 
 impl Views {
     /// Begins with what the store holds on disk.
-    pub(crate) fn new(view: View) -> Self {
-        Self(ArcSwap::from_pointee(view))
+    pub(crate) fn new(view: View, reads: Gauge) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(view),
+            reads,
+        }
     }
 
     /// The current view.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<View>> {
-        self.0.load()
+        self.current.load()
+    }
+
+    /// Counts a read as under way for as long as the answer lives.
+    pub(crate) fn reading(&self) -> Raised<'_> {
+        Raised::new(&self.reads)
     }
 
     /// Publishes a newer view. Called by the apply thread alone.
     pub(crate) fn publish(&self, view: View) {
-        self.0.store(Arc::new(view));
+        self.current.store(Arc::new(view));
     }
 
     /// Runs a read on the current view.
@@ -51,6 +64,7 @@ impl Views {
         at: Option<Revision>,
         mut read: impl FnMut(&View) -> Result<T, MvccError>,
     ) -> Result<(T, mvcc::State), EngineError> {
+        let _reading = self.reading();
         loop {
             let view = self.load();
             match read(&view) {
@@ -75,6 +89,7 @@ impl History for StoreHistory {
         max_revisions: usize,
         max_bytes: usize,
     ) -> Result<HistoryPage, HistoryError> {
+        let _reading = self.0.reading();
         let view = self.0.load();
         let page = mvcc::history::changes(
             &view.store,

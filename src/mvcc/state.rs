@@ -30,13 +30,7 @@ impl Default for State {
 pub fn load_state(store: &Store) -> Result<State, MvccError> {
     match store.meta(MetaKey::State)? {
         None => Ok(State::default()),
-        Some(bytes) => {
-            let (revision, compacted) = parse_state(&bytes)?;
-            Ok(State {
-                revision,
-                compacted,
-            })
-        }
+        Some(bytes) => State::from_record(&bytes),
     }
 }
 
@@ -62,6 +56,15 @@ impl State {
             Some(revision) if revision.0 < self.compact_revision() => Err(MvccError::Compacted),
             Some(revision) => Ok((revision > Revision::ZERO).then_some(revision)),
         }
+    }
+
+    /// Reads what [`Self::to_record`] made.
+    pub(super) fn from_record(record: &[u8]) -> Result<Self, MvccError> {
+        let (revision, compacted) = parse_state(record)?;
+        Ok(Self {
+            revision,
+            compacted,
+        })
     }
 
     pub(super) fn to_record(self) -> Vec<u8> {

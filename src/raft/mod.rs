@@ -26,6 +26,6 @@ pub use self::core::PeerProgress;
 pub use configuration::{Change, ChangeKind};
 pub use error::{ProposeError, RaftError, ReadIndexError, ReceiveError, TransferError};
 pub use log::LogError;
-pub use node::{Node, NodeConfig, NodeHandle, SyncObserver};
+pub use node::{Node, NodeConfig, NodeHandle};
 pub use types::*;
 pub use wire::WireError;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataDirError, StartError};
+use crate::base::fs::sync_dir;
 use crate::base::ids::{ClusterId, MemberId};
 use crate::config::{Bootstrap, ClusterState, MemberConfig};
 
@@ -254,10 +255,10 @@ impl DataDir {
         out.write_all(b"\n")?;
         out.sync_all()?;
         fs::rename(&draft, &file)?;
-        File::open(&self.path)?.sync_all()?;
+        sync_dir(&self.path)?;
         let parent = fs::canonicalize(&self.path)?;
         match parent.parent() {
-            Some(parent) => File::open(parent)?.sync_all(),
+            Some(parent) => sync_dir(parent),
             None => Ok(()),
         }
     }

@@ -188,7 +188,7 @@ mod tests {
             slices: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
             self.slices += slices.len();
-            let all = slices.concat();
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
             self.writes.push(all.clone());
             Poll::Ready(Ok(all.len()))
         }
@@ -279,7 +279,7 @@ mod tests {
         client.write_all(PREFACE).await.unwrap();
         let mut server = Gather::new(server);
         server.read_exact(&mut [0; 4]).await.unwrap();
-        let writer = tokio::spawn(async move {
+        let write = async move {
             for number in 0..200_u32 {
                 let head = number.to_be_bytes();
                 let payload = [number as u8; 10_000];
@@ -295,14 +295,16 @@ mod tests {
                 }
             }
             server.shutdown().await.unwrap();
-        });
-        for number in 0..200_u32 {
-            tokio::task::yield_now().await;
-            assert_eq!(client.read_u32().await.unwrap(), number);
-            let mut payload = [0; 10_000];
-            client.read_exact(&mut payload).await.unwrap();
-            assert_eq!(payload, [number as u8; 10_000]);
-        }
-        writer.await.unwrap();
+        };
+        let read = async {
+            for number in 0..200_u32 {
+                tokio::task::yield_now().await;
+                assert_eq!(client.read_u32().await.unwrap(), number);
+                let mut payload = [0; 10_000];
+                client.read_exact(&mut payload).await.unwrap();
+                assert_eq!(payload, [number as u8; 10_000]);
+            }
+        };
+        tokio::join!(write, read);
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn start_engine(
     };
     let engine = engine_config(config, dir, origin);
     let network = peer_config(config, dir, origin);
-    let network = PeerNetwork::start(network, Handle::current(), life)
+    let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
     let engine = Engine::start(&engine, &network, metrics, life)
         .map_err(|error| failed(error.to_string()))?;

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::batch::Batch;
 use super::error::StoreError;
-use super::gc::Mark;
+use super::gc::{Mark, Removal};
 use super::keys::MetaKey;
 use super::options::StoreOptions;
 use super::store::{Database, Family, Store};
@@ -33,17 +33,17 @@ impl Store {
         let lock = lock_directory(dir)?;
         refuse_foreign_database(dir)?;
         // Until the format and the compacted revision are known, nothing may be removed.
-        let removable = Mark::default();
+        let removal = Removal::default();
         let store = Self {
-            db: open_database(dir, options, &removable)?,
+            db: open_database(dir, options, &removal)?,
             floor: Mark::default(),
-            removable,
+            removal,
             _lock: Some(lock),
         };
         store.settle_format(dir)?;
         let compacted = store.compacted()?.unwrap_or_default();
         store.floor.raise(compacted);
-        store.removable.raise(compacted);
+        store.removal.removable.raise(compacted);
         Ok(store)
     }
 
@@ -52,13 +52,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Foreign`], [`StoreError::Format`]; [`StoreError::Database`] when RocksDB finds damage.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
-        let removable = Mark::default();
-        let families = families(&StoreOptions::default(), &removable);
+        let removal = Removal::default();
+        let families = families(&StoreOptions::default(), &removal);
         let database = Options::default();
         let store = Self {
             db: Database::open_cf_descriptors_read_only(&database, dir, families, false)?,
             floor: Mark::default(),
-            removable,
+            removal,
             _lock: None,
         };
         if store.meta(MetaKey::Format)?.is_none() {
@@ -99,19 +99,19 @@ impl Store {
 fn open_database(
     dir: &Path,
     options: &StoreOptions,
-    removable: &Mark,
+    removal: &Removal,
 ) -> Result<Database, StoreError> {
     Ok(Database::open_cf_descriptors(
         &options.database(),
         dir,
-        families(options, removable),
+        families(options, removal),
     )?)
 }
 
-fn families(options: &StoreOptions, removable: &Mark) -> Vec<ColumnFamilyDescriptor> {
+fn families(options: &StoreOptions, removal: &Removal) -> Vec<ColumnFamilyDescriptor> {
     let cache = options.block_cache();
     let describe = |family: Family| {
-        let options = options.family(family, &cache, removable);
+        let options = options.family(family, &cache, removal);
         ColumnFamilyDescriptor::new(family.name(), options)
     };
     Family::ALL.into_iter().map(describe).collect()

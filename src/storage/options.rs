@@ -2,7 +2,7 @@
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
 
-use super::gc::Mark;
+use super::gc::Removal;
 use super::store::Family;
 
 const MIB: usize = 1 << 20;
@@ -17,6 +17,10 @@ const CURRENT_BLOCK_SIZE: usize = 4 << 10;
 const EVENT_BLOCK_SIZE: usize = 16 << 10;
 /// Smaller than RocksDB's 64 MiB, so that dropping history frees space in finer steps.
 const EVENT_FILE_SIZE: u64 = 32 << 20;
+/// Files of `current` in level 0 at which compaction begins. RocksDB's 4 costs a third more: families are
+/// flushed together, `event` fills the common memory, and so the files of `current` are small
+/// (`docs/decisions/0001-storage-layout.md`).
+const CURRENT_LEVEL0_FILES: i32 = 12;
 /// Once a day every file of `current` is rewritten, so that tombstones in quiet ranges go too.
 const REWRITE_AFTER_SECONDS: u64 = 24 * 60 * 60;
 /// Files kept open; more than that and the least used are closed. Opening then loads only a few.
@@ -81,7 +85,7 @@ impl StoreOptions {
         options
     }
 
-    pub(super) fn family(&self, family: Family, cache: &Cache, removable: &Mark) -> Options {
+    pub(super) fn family(&self, family: Family, cache: &Cache, removal: &Removal) -> Options {
         let mut options = Options::default();
         options.set_write_buffer_size(self.write_buffer);
         // LZ4 on every level: events are then moved down the levels as they are, without a rewrite, and
@@ -101,7 +105,8 @@ impl StoreOptions {
                 // A key that is new to a memtable is not looked for in it.
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
-                options.set_compaction_filter("holdfast.tombstones", removable.filter());
+                options.set_compaction_filter("holdfast.tombstones", removal.filter());
+                options.set_level_zero_file_num_compaction_trigger(CURRENT_LEVEL0_FILES);
                 options.set_periodic_compaction_seconds(REWRITE_AFTER_SECONDS);
             }
             // A lookup of an event never misses, so a filter would only take memory.

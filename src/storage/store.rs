@@ -13,9 +13,10 @@ use rocksdb::{
 use super::batch::{Batch, Write};
 use super::cursor::Cursor;
 use super::error::StoreError;
-use super::gc::Mark;
+use super::gc::{Mark, Removal};
 use super::keys::{MetaKey, event_key};
 use super::records;
+use crate::base::fs::sync_dir;
 use crate::base::ids::{ChangeId, Revision};
 
 /// The column families never change while the store is open, so looking one up needs no lock.
@@ -37,7 +38,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Current,
         Self::Event,
         Self::Lease,
@@ -45,7 +46,7 @@ impl Family {
         Self::Meta,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::Event => "event",
@@ -63,7 +64,7 @@ pub struct Store {
     // Declared before the lock, so that the database closes while the directory is still ours.
     pub(super) db: Database,
     pub(super) floor: Mark,
-    pub(super) removable: Mark,
+    pub(super) removal: Removal,
     /// None for a copy that is only read: it may be shared, and gets no lock file of ours.
     pub(super) _lock: Option<File>,
 }
@@ -145,8 +146,9 @@ impl Store {
     /// Rewrites every column family without what is dead. Reads and writes go on meanwhile.
     ///
     /// # Errors
-    /// [`StoreError::Database`] if the flush before it fails.
+    /// [`StoreError::Database`] if a write or the flush before it fails.
     pub fn compact_all(&self) -> Result<(), StoreError> {
+        self.delete_ragged_edge()?;
         self.flush()?;
         let mut options = CompactOptions::default();
         options.set_exclusive_manual_compaction(false);
@@ -184,6 +186,8 @@ impl Store {
     /// Scans a column family from `first` to below `end`, or to its end.
     pub(crate) fn scan(&self, family: Family, first: &[u8], end: Option<&[u8]>) -> Cursor<'_> {
         let mut options = ReadOptions::default();
+        // History is passed over once, and is long: it would push out what gets and lists come back to.
+        options.fill_cache(family != Family::Event);
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
         }
@@ -248,6 +252,5 @@ fn sync_directory(dir: &Path) -> Result<(), StoreError> {
         let file = File::open(entry.map_err(failed)?.path()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
     }
-    let opened = File::open(dir).map_err(failed)?;
-    opened.sync_all().map_err(failed)
+    sync_dir(dir).map_err(failed)
 }

@@ -2,10 +2,11 @@
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::types::{Count, Label};
+use super::Histogram;
+use super::series::{FamilyBy, OperationDurations, RequestsByVersion};
+use super::types::Count;
 
 /// Declares a group: a struct of handles, each registered under its name with its doc line as help.
 macro_rules! group {
@@ -20,29 +21,34 @@ macro_rules! group {
 
         impl $group {
             pub(super) fn register(registry: &mut Registry) -> Self {
-                let group = Self { $($field: $init,)+ };
+                let group = Self::default();
                 $(registry.register($name, $help, group.$field.clone());)+
                 group
+            }
+        }
+
+        /// Handles that no page shows.
+        impl Default for $group {
+            fn default() -> Self {
+                Self { $($field: $init,)+ }
             }
         }
     };
 }
 
-/// Durations in seconds, with one series for each result.
-pub type DurationsBy<const LABELS: usize> = Family<[Label; LABELS], Histogram, fn() -> Histogram>;
-
 /// etcd's buckets for disk latencies: 1 ms to 8 s.
 fn disk() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.0, 14))
+    Histogram::doubling(0.001, 14)
 }
 
 /// etcd's buckets for work in memory: 0.1 ms to 52 s.
 fn fine() -> Histogram {
-    Histogram::new(exponential_buckets(0.0001, 2.0, 20))
+    Histogram::doubling(0.0001, 20)
 }
 
-fn fine_by<const LABELS: usize>() -> DurationsBy<LABELS> {
-    Family::new_with_constructor(fine)
+/// etcd's buckets for work on the whole state: 10 ms to 164 s.
+fn long() -> Histogram {
+    Histogram::doubling(0.01, 15)
 }
 
 group! {
@@ -57,11 +63,16 @@ group! {
         proposals_pending: Gauge = Gauge::default(), "etcd_server_proposals_pending", "Proposals waiting for their outcome";
         proposals_failed: Count = Count::default(), "etcd_server_proposals_failed_total", "Proposals that failed or timed out";
         slow_apply: Count = Count::default(), "etcd_server_slow_apply_total", "Applies that took longer than 100 ms";
+        slow_read_indexes: Count = Count::default(), "etcd_server_slow_read_indexes_total", "Reads whose confirmation did not come in time";
         read_indexes_failed: Count = Count::default(), "etcd_server_read_indexes_failed_total", "Read confirmations that failed";
+        snapshots_applying: Gauge = Gauge::default(), "etcd_server_snapshot_apply_in_progress_total", "Snapshots being taken over as the state";
         quota_bytes: Gauge = Gauge::default(), "etcd_server_quota_backend_bytes", "Space quota in bytes";
         health_success: Count = Count::default(), "etcd_server_health_success", "Answers of /health that said healthy";
         health_failures: Count = Count::default(), "etcd_server_health_failures", "Answers of /health that said unhealthy";
-        range_duration: DurationsBy<1> = fine_by(), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
+        client_requests: FamilyBy<Count, 2> = Family::new_with_constructor(Count::default), "etcd_server_client_requests_total", "Requests, by type and the client's API version";
+        learner_promotions: Count = Count::default(), "etcd_server_learner_promote_successes", "Learners that became voters while this member led";
+        apply_duration: FamilyBy<Histogram, 3> = Family::new_with_constructor(fine), "etcd_server_apply_duration_seconds", "Time to evaluate a committed command, by operation and success";
+        range_duration: FamilyBy<Histogram, 1> = Family::new_with_constructor(fine), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
     }
 }
 
@@ -70,6 +81,16 @@ impl ServerMetrics {
     pub fn range_durations(&self, success: bool) -> Histogram {
         let labels = [("success", flag(success))];
         self.range_duration.get_or_create_owned(&labels)
+    }
+
+    /// The counters of requests of a type (`unary` or `stream`), to be kept by the caller.
+    pub fn requests(&self, kind: &'static str) -> RequestsByVersion {
+        RequestsByVersion::new(&self.client_requests, kind)
+    }
+
+    /// The histograms of applied commands, to be kept by the caller: `operations` are etcd's names.
+    pub fn applies(&self, operations: &[&'static str]) -> OperationDurations {
+        OperationDurations::new(&self.apply_duration, operations)
     }
 }
 
@@ -89,6 +110,10 @@ group! {
         keys: Gauge = Gauge::default(), "etcd_debugging_mvcc_keys_total", "Keys in the store, estimated";
         current_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_current_revision", "Revision of the store";
         compact_revision: Gauge = Gauge::default(), "etcd_debugging_mvcc_compact_revision", "Compacted revision";
+        open_reads: Gauge = Gauge::default(), "etcd_mvcc_db_open_read_transactions", "Reads of the state under way";
+        hash_duration: Histogram = long(), "etcd_mvcc_hash_duration_seconds", "Time to hash the whole state";
+        hash_rev_duration: Histogram = long(), "etcd_mvcc_hash_rev_duration_seconds", "Time to hash the key space up to a revision";
+        compacted_records: Count = Count::default(), "etcd_debugging_mvcc_db_compaction_keys_total", "Records removed from disk after compactions";
         put_bytes: Gauge = Gauge::default(), "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of keys and values put by this process";
     }
 }
@@ -111,15 +136,29 @@ group! {
         revoked: Count = Count::default(), "etcd_debugging_lease_revoked_total", "Leases revoked";
         renewed: Count = Count::default(), "etcd_debugging_lease_renewed_total", "Renewals made by this member as leader";
         expired: Count = Count::default(), "etcd_debugging_server_lease_expired_total", "Leases that expired";
-        ttl: Histogram = Histogram::new(exponential_buckets(1.0, 2.0, 24)), "etcd_debugging_lease_ttl_total", "Granted times to live in seconds";
+        ttl: Histogram = Histogram::doubling(1.0, 24), "etcd_debugging_lease_ttl_total", "Granted times to live in seconds";
     }
 }
 
 group! {
-    /// The log and the state on disk.
+    /// The consensus log, and the leader's punctuality.
+    RaftMetrics {
+        late_heartbeats: Count = Count::default(), "etcd_server_heartbeat_send_failures_total", "Heartbeats that this member as leader sent more than an interval late, by follower";
+        log_sync: Histogram = disk(), "etcd_disk_wal_fsync_duration_seconds", "Time to make the log durable";
+        log_bytes: Gauge = Gauge::default(), "etcd_disk_wal_write_bytes_total", "Bytes written to the log";
+    }
+}
+
+group! {
+    /// The state on disk.
     DiskMetrics {
-        wal_fsync: Histogram = disk(), "etcd_disk_wal_fsync_duration_seconds", "Time to make the log durable";
         backend_commit: Histogram = disk(), "etcd_disk_backend_commit_duration_seconds", "Time to write a batch into the state";
+        backend_snapshot: Histogram = Histogram::doubling(0.01, 17), "etcd_disk_backend_snapshot_duration_seconds", "Time to copy the state for a member, or for a backup until its last byte was taken";
+        defrag: Histogram = Histogram::doubling(0.1, 13), "etcd_disk_backend_defrag_duration_seconds", "Time to rewrite the state without what is dead";
+        defrags: Gauge = Gauge::default(), "etcd_disk_defrag_inflight", "Rewrites of the state under way";
+        state_flush: Histogram = disk(), "etcd_snap_fsync_duration_seconds", "Time to make the applied state durable, so that the log before it is not needed";
+        received_sync: Histogram = disk(), "etcd_snap_db_fsync_duration_seconds", "Time to make a file of a received snapshot durable";
+        received_save: Histogram = Histogram::doubling(0.1, 10), "etcd_snap_db_save_total_duration_seconds", "Time to receive a snapshot and make it durable";
     }
 }
 

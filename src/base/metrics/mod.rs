@@ -10,24 +10,31 @@
 //! counters have no such suffix and several of its gauges do.
 
 mod groups;
+mod histogram;
+mod peers;
 mod process;
+mod series;
 mod types;
 
 pub use groups::{
-    DiskMetrics, DurationsBy, LeaseMetrics, MvccMetrics, NetworkMetrics, ServerMetrics,
+    DiskMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics, ServerMetrics,
     WatchMetrics,
 };
+pub use histogram::Histogram;
+pub use peers::{PeerMetrics, TransferMetrics};
 pub use process::{FileDescriptors, file_descriptors};
 pub use prometheus_client::metrics::gauge::Gauge;
-pub use prometheus_client::metrics::histogram::Histogram;
-pub use types::{Count, MethodMetrics};
+pub use series::{OperationDurations, RequestsByVersion};
+pub use types::{Count, MethodMetrics, Raised};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use self::peers::PeerFamilies;
 use self::process::ProcessCollector;
 use self::types::{CodeLabels, Label, MethodLabels};
+use super::ids::MemberId;
 
 /// The content type of [`Metrics::encode`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -44,10 +51,13 @@ pub struct Metrics {
     pub watch: WatchMetrics,
     /// Leases.
     pub lease: LeaseMetrics,
-    /// The log and the state on disk.
+    /// The consensus log, and the leader's punctuality.
+    pub raft: RaftMetrics,
+    /// The state on disk.
     pub disk: DiskMetrics,
     /// Traffic with clients.
     pub network: NetworkMetrics,
+    peers: PeerFamilies,
     server_id: Family<[Label<String>; 1], Gauge>,
     server_version: Family<[Label<String>; 1], Gauge>,
     cluster_version: Family<[Label<String>; 1], Gauge>,
@@ -69,8 +79,10 @@ impl Metrics {
             mvcc: MvccMetrics::register(&mut registry),
             watch: WatchMetrics::register(&mut registry),
             lease: LeaseMetrics::register(&mut registry),
+            raft: RaftMetrics::register(&mut registry),
             disk: DiskMetrics::register(&mut registry),
             network: NetworkMetrics::register(&mut registry),
+            peers: PeerFamilies::register(&mut registry),
             server_id: family(
                 &mut registry,
                 "etcd_server_id",
@@ -163,6 +175,16 @@ impl Metrics {
         }
     }
 
+    /// The metrics of a peer, which is known to `local` from now on; resolved once and kept by the caller.
+    pub fn peer(&self, local: MemberId, peer: MemberId) -> PeerMetrics {
+        self.peers.known(local, peer)
+    }
+
+    /// Takes the metrics of a peer that is gone off the page.
+    pub fn forget_peer(&self, local: MemberId, peer: MemberId) {
+        self.peers.forget(local, peer);
+    }
+
     /// Everything as Prometheus text.
     ///
     /// # Errors
@@ -228,7 +250,7 @@ mod tests {
         metrics.identify("8e9e05c52164694d".into(), "3.6.5".into(), "3.6".into());
         metrics.server.proposals_committed.set(7);
         metrics.mvcc.puts.inc();
-        metrics.disk.wal_fsync.observe(0.002);
+        metrics.raft.log_sync.observe(0.002);
         let families = families(&metrics.encode().unwrap());
         let one = |name: &str| families[name].1.first().unwrap().clone();
 
@@ -277,6 +299,26 @@ mod tests {
             families["grpc_server_started_total"].1,
             [format!("grpc_server_started_total{{{labels}}} 1")]
         );
+    }
+
+    #[test]
+    fn a_peer_is_on_the_page_for_as_long_as_it_is_known() {
+        let metrics = Metrics::new();
+        let peer = metrics.peer(MemberId(0xa), MemberId(0xb));
+        peer.sent_bytes.add(7);
+        peer.snapshots_received.durations.observe(0.3);
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"etcd_network_known_peers{Local="a",Remote="b"} 1"#,
+            r#"etcd_network_peer_sent_bytes_total{To="b"} 7"#,
+            r#"etcd_network_snapshot_receive_total_duration_seconds_count{From="b"} 1"#,
+            r#"etcd_network_snapshot_receive_total_duration_seconds_bucket{le="0.2",From="b"} 0"#,
+            r#"etcd_network_snapshot_receive_total_duration_seconds_bucket{le="+Inf",From="b"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        metrics.forget_peer(MemberId(0xa), MemberId(0xb));
+        assert!(!metrics.encode().unwrap().contains(r#""b""#));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
 /// A label with a fixed name.
@@ -59,6 +60,24 @@ impl Count {
     /// What was counted so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Holds a gauge one higher for as long as it lives, however that ends.
+#[derive(Debug)]
+pub struct Raised<'a>(&'a Gauge);
+
+impl<'a> Raised<'a> {
+    /// Raises the gauge.
+    pub fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body as Incoming;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
@@ -18,6 +18,9 @@ use super::leader;
 use super::meter::{self, Call, Metered};
 use super::methods::{self, Methods};
 use crate::etcd::status;
+
+/// Where etcd's clients name the version of the API that they speak.
+const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
 
 /// Tells whether a leader is known now.
 pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -61,6 +64,8 @@ where
             return Passage::refused(unknown(request.uri().path()).into_http());
         };
         let mut call = Call::begin(method);
+        let version = request.headers().get(API_VERSION);
+        method.requests.of(version.map(HeaderValue::as_bytes)).inc();
         if leader::is_required(request.headers()) && !(self.has_leader)() {
             let status = status::no_leader();
             call.end(status.code());

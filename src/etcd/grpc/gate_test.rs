@@ -99,6 +99,24 @@ async fn a_call_is_counted_from_first_byte_to_trailers() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_by_the_version_that_the_client_names() {
+    let setup = Setup::new(true);
+    let mut named = request(CHECK, "");
+    let version = HeaderValue::from_static("3.6");
+    named.headers_mut().insert(API_VERSION, version);
+    drop(setup.call(named).await);
+    drop(setup.call(request(CHECK, "")).await);
+    for version in ["3.6", "unknown"] {
+        let labels = [
+            "type=\"unary\"",
+            &format!("client_api_version=\"{version}\""),
+        ];
+        let counted = setup.count("etcd_server_client_requests_total", &labels);
+        assert_eq!(counted, 1, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_only_headers_is_counted_by_its_code() {
     let setup = Setup::new(true);
     let response = setup.call(request(CHECK, "unknown")).await;

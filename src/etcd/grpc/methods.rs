@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::base::metrics::{Count, MethodMetrics, Metrics};
+use crate::base::metrics::{Count, MethodMetrics, Metrics, RequestsByVersion};
 
 const UNARY: &str = "unary";
 const SERVER_STREAM: &str = "server_stream";
@@ -39,6 +39,8 @@ const SERVED: [(&str, &str); 22] = [
 #[derive(Debug)]
 pub(super) struct Method {
     pub(super) calls: MethodMetrics,
+    /// Shared by all unary methods, and by all others.
+    pub(super) requests: Arc<RequestsByVersion>,
     pub(super) received_bytes: Count,
     pub(super) sent_bytes: Count,
 }
@@ -49,10 +51,13 @@ pub(super) struct Methods(HashMap<&'static str, Arc<Method>>);
 
 impl Methods {
     pub(super) fn new(metrics: &Metrics) -> Self {
+        let unary = Arc::new(metrics.server.requests("unary"));
+        let stream = Arc::new(metrics.server.requests("stream"));
         let methods = SERVED.iter().filter_map(|&(path, kind)| {
             let (service, name) = split(path)?;
             let method = Method {
                 calls: metrics.method(kind, service, name),
+                requests: Arc::clone(if kind == UNARY { &unary } else { &stream }),
                 received_bytes: metrics.network.client_received.clone(),
                 sent_bytes: metrics.network.client_sent.clone(),
             };

@@ -92,6 +92,27 @@ fn events_below_and_tombstones_up_to_the_compaction_go() {
     let tombstones = stored_tombstones(fixture.store());
     assert_eq!(tombstones.len(), 5);
     assert!(tombstones.iter().all(|id| id.revision > middle));
+    assert_eq!(fixture.store().take_removed(), 4);
+    assert_eq!(fixture.store().take_removed(), 0);
+}
+
+#[test]
+fn events_go_with_their_files_and_are_counted() {
+    let mut fixture = Fixture::new();
+    for n in 0..10 {
+        fixture.put("a", &n.to_string());
+    }
+    // One file below level 0 with everything so far.
+    fixture.store().compact_all().unwrap();
+    let middle = fixture.state.revision.next();
+    for n in 0..5 {
+        fixture.put("b", &n.to_string());
+    }
+    fixture.compact(middle.0);
+    fixture.store().drop_history(middle).unwrap();
+    let events = stored_events(fixture.store());
+    assert_eq!(events.first(), Some(&ChangeId::new(middle, 0)));
+    assert_eq!(fixture.store().take_removed(), 10);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::Fixture;
 use super::against_model::is_command;
 use super::strategies::{Step, steps};
 use crate::base::ids::ChangeId;
-use crate::mvcc::{Session, hash, validate};
+use crate::mvcc::{Session, hash, hash_state, validate};
 use crate::storage::Family;
 use crate::storage::keys::{event_key, parse_event_key};
 use crate::storage::records::{Record, RecordError};
@@ -85,6 +85,7 @@ proptest! {
         }
         let hash = |fixture: &Fixture| hash::hash_kv(fixture.store(), fixture.state, 0).unwrap();
         prop_assert_eq!(hash(&whole), hash(&pieces));
+        prop_assert_eq!(hash_state(whole.store()), hash_state(pieces.store()));
     }
 }
 

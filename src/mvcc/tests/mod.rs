@@ -8,6 +8,7 @@ mod durability;
 mod golden_hash;
 mod model;
 mod rules;
+mod state_hash;
 mod strategies;
 
 use bytes::Bytes;

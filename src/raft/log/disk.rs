@@ -11,6 +11,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::fs::FallocateFlags;
 
+use crate::base::fs::sync_dir;
+
 /// Segment files by number. A name, a file's content and a removal are durable only after the sync
 /// that covers them.
 pub(crate) trait Disk: Send + Sync {
@@ -90,7 +92,6 @@ fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct FileDisk {
     dir: PathBuf,
-    handle: File,
     fsync: bool,
     open: Mutex<HashMap<u64, Arc<File>>>,
     /// How far new segments have been written, whose blocks are allocated and not written yet.
@@ -108,11 +109,10 @@ impl FileDisk {
         std::fs::create_dir_all(dir)?;
         if fsync {
             // A directory that was just created must not vanish with its parent's unsynced entry.
-            File::open(dir.join(".."))?.sync_all()?;
+            sync_dir(&dir.join(".."))?;
         }
         let disk = Self {
             dir: dir.to_owned(),
-            handle: File::open(dir)?,
             fsync,
             open: Mutex::default(),
             written: Mutex::default(),
@@ -244,7 +244,7 @@ impl Disk for FileDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         if self.fsync {
-            self.handle.sync_all()?;
+            sync_dir(&self.dir)?;
         }
         Ok(())
     }

@@ -1,17 +1,14 @@
 //! Settings of a node.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock;
 use crate::base::ids::MemberId;
+use crate::base::metrics::RaftMetrics;
 use crate::raft::core::Settings;
 use crate::raft::error::RaftError;
 use crate::raft::log::LogOptions;
-
-/// Hears how long each sync of the log took.
-pub type SyncObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 
 const MIN_SEGMENT: u64 = 4096;
 const MAX_SEGMENT: u64 = 1 << 30;
@@ -41,8 +38,8 @@ pub struct NodeConfig {
     pub cache_bytes: usize,
     /// Bytes of log that are kept for a follower that lags far; beyond, it gets a snapshot.
     pub max_log_bytes: u64,
-    /// Hears how long each sync took.
-    pub sync_observer: Option<SyncObserver>,
+    /// What the node counts.
+    pub metrics: RaftMetrics,
 }
 
 impl std::fmt::Debug for NodeConfig {
@@ -72,7 +69,7 @@ impl NodeConfig {
             segment_bytes: 64 << 20,
             cache_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
-            sync_observer: None,
+            metrics: RaftMetrics::default(),
         }
     }
 

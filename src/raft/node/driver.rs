@@ -17,6 +17,7 @@ use super::log_thread::LogThread;
 use super::snapshots::Discarded;
 use crate::base::clock;
 use crate::base::ids::MemberId;
+use crate::base::metrics::RaftMetrics;
 use crate::base::shutdown::Lifecycle;
 use crate::raft::core::{Core, Output, ReadOutcome, Ticket};
 use crate::raft::error::RaftError;
@@ -41,6 +42,7 @@ pub(super) struct Driver {
     readers: HashMap<Ticket, Vec<Reader>>,
     next_ticket: Ticket,
     discarded: Discarded,
+    metrics: RaftMetrics,
     /// Ticks left to hand leadership over, once a stop was asked for.
     farewell: Option<usize>,
 }
@@ -71,6 +73,7 @@ impl Driver {
             readers: HashMap::new(),
             next_ticket: 0,
             discarded: Discarded::default(),
+            metrics: config.metrics.clone(),
             farewell: None,
         }
     }
@@ -192,6 +195,7 @@ impl Driver {
         if now < self.next_tick {
             return;
         }
+        let late = now - self.next_tick > self.tick;
         self.next_tick += self.tick;
         if self.next_tick <= now {
             self.next_tick = now + self.tick;
@@ -202,7 +206,13 @@ impl Driver {
             !readers.is_empty()
         });
         self.discarded.remove_unused(&self.life);
-        self.shared().progress.store(Arc::new(self.core.progress()));
+        let progress = self.core.progress();
+        if late {
+            // Only a leader sees progress: its own and that of those who waited for a heartbeat.
+            let followers = progress.len().saturating_sub(1);
+            self.metrics.late_heartbeats.add(followers as u64);
+        }
+        self.shared().progress.store(Arc::new(progress));
         self.tick_farewell();
     }
 

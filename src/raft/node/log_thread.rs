@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::config::{NodeConfig, SyncObserver};
+use super::config::NodeConfig;
 use super::inbox::Bell;
 use crate::base::clock;
+use crate::base::metrics::RaftMetrics;
 use crate::base::shutdown::Lifecycle;
 use crate::raft::error::RaftError;
 use crate::raft::log::{Batch, Disk, LogError, Writer};
@@ -57,7 +58,7 @@ pub(super) fn start(
         jobs,
         writer: Writer::new(disk),
         progress: Arc::clone(&progress),
-        observer: config.sync_observer.clone(),
+        metrics: config.metrics.clone(),
     };
     let owner = life.clone();
     let run = move || {
@@ -125,7 +126,7 @@ struct Worker {
     jobs: Receiver<Job>,
     writer: Writer,
     progress: Arc<Progress>,
-    observer: Option<SyncObserver>,
+    metrics: RaftMetrics,
 }
 
 impl Worker {
@@ -142,7 +143,7 @@ impl Worker {
                     break;
                 }
             }
-            self.write(batches)?;
+            self.write(batches, bytes)?;
             self.progress.bytes.fetch_sub(bytes, Ordering::Relaxed);
             if let Some(number) = number {
                 self.progress.persisted.store(number, Ordering::Release);
@@ -152,15 +153,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Reports the time of the whole group to the observer if it was synced: the writes only fill the
-    /// page cache, what takes long is the sync.
-    fn write(&mut self, batches: Vec<Batch>) -> Result<(), LogError> {
+    /// Counts the time of the whole group if it was synced: the writes only fill the page cache, what takes
+    /// long is the sync.
+    fn write(&mut self, batches: Vec<Batch>, bytes: usize) -> Result<(), LogError> {
         let synced = batches.iter().any(|batch| batch.sync);
         let begin = clock::now();
         self.writer.run(batches)?;
-        if let (true, Some(observer)) = (synced, &self.observer) {
-            observer(clock::now().duration_since(begin));
+        if synced {
+            self.metrics.log_sync.since(begin);
         }
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.log_bytes.inc_by(bytes);
         Ok(())
     }
 }

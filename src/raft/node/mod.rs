@@ -13,7 +13,7 @@ mod snapshots;
 #[cfg(test)]
 mod test;
 
-pub use config::{NodeConfig, SyncObserver};
+pub use config::NodeConfig;
 pub use handle::NodeHandle;
 
 use std::sync::Arc;

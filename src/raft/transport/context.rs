@@ -11,6 +11,7 @@ use super::error::ConnectionError;
 use super::handshake::{Channel, Hello};
 use super::{CallHandler, Inbox, Pages};
 use crate::base::ids::{ClusterId, MemberId};
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 
 /// This member, as it introduces itself.
@@ -76,6 +77,7 @@ impl Timing {
 pub(super) struct Context {
     pub(super) identity: Identity,
     pub(super) timing: Timing,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) life: Lifecycle,
     pub(super) runtime: Handle,
     pub(super) inbox: OnceLock<Arc<dyn Inbox>>,

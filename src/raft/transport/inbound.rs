@@ -1,7 +1,6 @@
 //! The accepting end of a stream: hands over messages, answers pings and calls.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use super::frame::{Frame, Outcome};
 use super::framed::{FrameBatch, FrameReader, weight};
 use super::handshake::Lane;
 use super::peer::{CALL_UNIT, Peer};
-use super::stats::Gauge;
+use super::stats::Active;
 use super::{CallAnswer, MAX_CALL};
 use crate::base::clock;
 
@@ -32,7 +31,7 @@ pub(super) async fn attend(
     io: impl AsyncRead + AsyncWrite,
 ) {
     let (replaced, _running) = peer.inbound(lane).take().await;
-    let _active = Gauge::raise(&peer.counters.active_streams);
+    let _active = Active::new(&peer.counters);
     let (read, write) = tokio::io::split(io);
     let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
     let error = tokio::select! {
@@ -43,7 +42,7 @@ pub(super) async fn attend(
         error = write_answers(waiting, write) => error,
     };
     if !matches!(error, ConnectionError::Replaced | ConnectionError::Closed) {
-        peer.counters.received_failures.fetch_add(1, Relaxed);
+        peer.counters.metrics.received_failures.inc();
     }
     if let Some(hidden) = peer.endings.pass(&error.to_string(), clock::now()) {
         tracing::info!(peer = %peer.id, lane = lane.name(), %error, hidden, "stream of peer ended");

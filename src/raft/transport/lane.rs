@@ -4,7 +4,6 @@
 //! instead of waiting for acknowledgements that will not come.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,7 +15,7 @@ use super::frame::Frame;
 use super::framed::{FrameBatch, FrameReader};
 use super::handshake::{Channel, Lane, RefusalKind};
 use super::peer::Peer;
-use super::stats::{Counters, Gauge};
+use super::stats::{Active, Counters};
 use crate::base::clock;
 
 /// How much goes into one write. More saves nothing and keeps a ping waiting.
@@ -41,7 +40,7 @@ pub(super) async fn keep_up(ctx: Arc<Context>, peer: Arc<Peer>, lane: Lane) {
             }
             Err(error) => {
                 let lost = peer.outbox(lane).close();
-                peer.counters.sent_failures.fetch_add(lost as u64, Relaxed);
+                peer.counters.metrics.sent_failures.add(lost as u64);
                 error
             }
         };
@@ -92,11 +91,11 @@ async fn write_out(
         }
         match batch.write_to(&mut io).await {
             Ok(bytes) => {
-                peer.counters.sent_bytes.fetch_add(bytes as u64, Relaxed);
+                peer.counters.metrics.sent_bytes.add(bytes as u64);
             }
             Err(error) => {
                 let lost = frames.len() as u64;
-                peer.counters.sent_failures.fetch_add(lost, Relaxed);
+                peer.counters.metrics.sent_failures.add(lost);
                 return error;
             }
         }
@@ -138,7 +137,8 @@ fn note_round_trip(peer: &Peer, nonce: u64, started: Instant) {
     if nonce != 0
         && let Some(took) = nanos_since(started).checked_sub(nonce)
     {
-        peer.counters.round_trip(Duration::from_nanos(took));
+        let round_trips = &peer.counters.metrics.round_trips;
+        round_trips.took(Duration::from_nanos(took));
     }
 }
 
@@ -167,7 +167,7 @@ fn report(ctx: &Context, peer: &Peer, lane: Lane, error: &ConnectionError) {
 /// Counts a stream as up while it lives.
 struct Up<'a> {
     counters: &'a Counters,
-    _active: Gauge<'a>,
+    _active: Active<'a>,
 }
 
 impl<'a> Up<'a> {
@@ -175,7 +175,7 @@ impl<'a> Up<'a> {
         counters.connected(clock::now(), Lane::ALL.len());
         Self {
             counters,
-            _active: Gauge::raise(&counters.active_streams),
+            _active: Active::new(counters),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Members {
             let named = peers.iter().any(|(named, _)| named == id);
             let stays = !removed.contains(id) && (named || peer.is_provisional());
             if !stays {
-                peer.retire();
+                self.retire(peer);
             }
             stays
         });
@@ -94,7 +94,7 @@ impl Members {
         if hello.urls.is_empty() {
             return unknown(" and names no peer URL");
         }
-        if !make_room(&mut table.known) {
+        if !self.make_room(&mut table.known) {
             return unknown(", and neither are enough others");
         }
         tracing::warn!(peer = %hello.from, urls = ?hello.urls, "peer is not known here yet");
@@ -106,7 +106,8 @@ impl Members {
 
     /// A peer with its two outgoing streams.
     fn start(&self, id: MemberId, urls: &[String], provisional: bool) -> Arc<Peer> {
-        let peer = Arc::new(Peer::new(id, urls.to_vec(), provisional));
+        let metrics = self.ctx.metrics.peer(self.ctx.identity.member, id);
+        let peer = Arc::new(Peer::new(id, urls.to_vec(), provisional, metrics));
         for lane in Lane::ALL {
             let (ctx, peer) = (self.ctx.clone(), peer.clone());
             self.ctx.spawn("peer stream", async move {
@@ -119,20 +120,29 @@ impl Members {
         }
         peer
     }
-}
 
-/// Whether one more stranger fits, after those that fell silent have gone.
-fn make_room(known: &mut HashMap<MemberId, Arc<Peer>>) -> bool {
-    let now = clock::now();
-    known.retain(|_, peer| {
-        let heard = peer.counters.last_heard();
-        let silent = heard.is_none_or(|at| now.saturating_duration_since(at) > PROVISIONAL_SILENCE);
-        let stays = !(peer.is_provisional() && silent);
-        if !stays {
-            peer.retire();
-        }
-        stays
-    });
-    let provisional = known.values().filter(|peer| peer.is_provisional()).count();
-    provisional < MAX_PROVISIONAL
+    /// Ends what has to do with a peer and takes it off the page.
+    fn retire(&self, peer: &Peer) {
+        peer.retire();
+        self.ctx
+            .metrics
+            .forget_peer(self.ctx.identity.member, peer.id);
+    }
+
+    /// Whether one more stranger fits, after those that fell silent have gone.
+    fn make_room(&self, known: &mut HashMap<MemberId, Arc<Peer>>) -> bool {
+        let now = clock::now();
+        known.retain(|_, peer| {
+            let heard = peer.counters.last_heard();
+            let silent =
+                heard.is_none_or(|at| now.saturating_duration_since(at) > PROVISIONAL_SILENCE);
+            let stays = !(peer.is_provisional() && silent);
+            if !stays {
+                self.retire(peer);
+            }
+            stays
+        });
+        let provisional = known.values().filter(|peer| peer.is_provisional()).count();
+        provisional < MAX_PROVISIONAL
+    }
 }

@@ -39,7 +39,6 @@ mod tests;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,7 +47,7 @@ use tokio::runtime::Handle;
 
 pub use error::CallError;
 pub use frame::MAX_MESSAGE;
-pub use stats::{HistogramSnapshot, PeerStats, TransferStats};
+pub use stats::PeerStats;
 
 use self::context::{Context, Identity, Timing};
 use self::frame::Frame;
@@ -59,6 +58,7 @@ use self::outbox::Push;
 use self::peer::Peer;
 use super::{Snapshot, Transport};
 use crate::base::ids::{ClusterId, MemberId};
+use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::base::wire::{Field, FieldReader};
 
@@ -143,9 +143,12 @@ impl PeerNetwork {
     pub fn start(
         config: PeerConfig,
         runtime: Handle,
+        metrics: &Arc<Metrics>,
         life: &Lifecycle,
     ) -> std::io::Result<Arc<Self>> {
-        let incoming = snapshot::Incoming::open(config.incoming_dir, config.max_snapshot_bytes)?;
+        let syncs = metrics.disk.received_sync.clone();
+        let incoming =
+            snapshot::Incoming::open(config.incoming_dir, config.max_snapshot_bytes, syncs)?;
         let ctx = Arc::new(Context {
             identity: Identity {
                 cluster: config.cluster_id,
@@ -153,6 +156,7 @@ impl PeerNetwork {
                 urls: config.advertised_urls,
             },
             timing: Timing::from_heartbeat(config.heartbeat),
+            metrics: Arc::clone(metrics),
             life: life.clone(),
             runtime,
             inbox: Default::default(),
@@ -258,9 +262,7 @@ impl Transport for PeerNetwork {
         if let Some(peer) = self.members.get(to) {
             let queued = messages.into_iter().map(|m| Self::queue(&peer, m));
             dropped -= queued.filter(|queued| *queued).count();
-            peer.counters
-                .sent_failures
-                .fetch_add(dropped as u64, Relaxed);
+            peer.counters.metrics.sent_failures.add(dropped as u64);
         }
         if dropped > 0 {
             self.ctx.unreachable(to);

@@ -13,6 +13,7 @@ use super::log_gate::LogGate;
 use super::outbox::{Limit, Outbox};
 use super::stats::Counters;
 use crate::base::ids::MemberId;
+use crate::base::metrics::PeerMetrics;
 
 /// The control queue: heartbeats, votes and responses are tens of bytes, calls a few kilobytes.
 const CONTROL_LIMIT: Limit = Limit {
@@ -59,7 +60,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(id: MemberId, urls: Vec<String>, provisional: bool) -> Self {
+    pub(super) fn new(
+        id: MemberId,
+        urls: Vec<String>,
+        provisional: bool,
+        metrics: PeerMetrics,
+    ) -> Self {
         Self {
             id,
             urls: RwLock::new(urls),
@@ -68,7 +74,7 @@ impl Peer {
             control: Outbox::new(CONTROL_LIMIT),
             bulk: Outbox::new(BULK_LIMIT),
             calls: Calls::default(),
-            counters: Counters::new(),
+            counters: Counters::new(metrics),
             stop: CancellationToken::new(),
             snapshot_turn: Arc::new(Semaphore::new(1)),
             call_room: Arc::new(Semaphore::new(CALL_ROOM)),
@@ -151,11 +157,13 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::metrics::Metrics;
 
     #[test]
     fn the_url_that_worked_is_tried_first() {
         let urls = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let peer = Peer::new(MemberId(1), urls, false);
+        let metrics = Metrics::new().peer(MemberId(2), MemberId(1));
+        let peer = Peer::new(MemberId(1), urls, false, metrics);
         let order = |peer: &Peer| {
             let urls = peer.urls_to_try();
             urls.into_iter().map(|(_, url)| url).collect::<String>()

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use holdfast::etcd::pb::etcdserverpb::{
-    HashKvRequest, LeaseRevokeRequest, MemberListRequest, MoveLeaderRequest, StatusRequest,
-    WatchCreateRequest,
+    HashKvRequest, HashRequest, LeaseRevokeRequest, MemberListRequest, MoveLeaderRequest,
+    StatusRequest, WatchCreateRequest,
 };
 use tonic::Code;
 
@@ -43,6 +43,7 @@ async fn members_agree() {
         "three",
         cases![
             a_compaction_through_a_follower_holds_everywhere,
+            hashes_of_everything_agree,
             moving_the_leader_must_be_asked_of_the_leader,
             the_leader_can_be_moved_to_any_member,
         ],
@@ -307,6 +308,32 @@ async fn hashes_agree(c: Case) {
     assert_eq!(hashes[0], hashes[2]);
 }
 
+/// Of all members, once they have applied the same.
+async fn hash_of_everything(c: &Case) -> u32 {
+    loop {
+        let mut hashes = Vec::new();
+        for member in &c.members {
+            member.range(c.all()).await.unwrap();
+            hashes.push(member.hash(HashRequest {}).await.unwrap().hash);
+        }
+        if hashes.iter().all(|hash| *hash == hashes[0]) {
+            return hashes[0];
+        }
+    }
+}
+
+/// Unlike the key space's, this hash sees a lease that has no keys.
+async fn hashes_of_everything_agree(c: Case) {
+    c.put_all("a=1 b=2 a=3").await;
+    let before = hash_of_everything(&c).await;
+    let lease = c.client.lease_grant(grant(600, 0)).await.unwrap();
+    let granted = hash_of_everything(&c).await;
+    assert_ne!(granted, before);
+    let revoked = LeaseRevokeRequest { id: lease.id };
+    c.client.lease_revoke(revoked).await.unwrap();
+    assert_ne!(hash_of_everything(&c).await, granted);
+}
+
 async fn refusals_are_the_same_on_every_member(c: Case) {
     for member in &c.members {
         let mut leased = put(c.key("a"), "1");
@@ -338,16 +365,14 @@ async fn metrics(member: &Client) -> String {
 
 /// Round trips are measured every few seconds.
 async fn metrics_name_the_peers(c: Case) {
-    if !Program::get().serves("metrics of peers") {
-        return;
-    }
     c.put("a", "1").await;
     for member in &c.members {
         for series in [
             "etcd_network_peer_sent_bytes_total{To=",
             "etcd_network_peer_received_bytes_total{From=",
             "etcd_network_active_peers{Local=",
-            "etcd_network_peer_round_trip_time_seconds_bucket{To=",
+            "etcd_network_known_peers{Local=",
+            "etcd_network_peer_round_trip_time_seconds_count{To=",
         ] {
             while !metrics(member).await.contains(series) {
                 tokio::time::sleep(Duration::from_millis(100)).await;

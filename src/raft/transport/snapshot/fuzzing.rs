@@ -14,6 +14,7 @@ use super::offer::{self, Offer, Resume};
 use super::store::Store;
 use crate::base::fuzzing::Script;
 use crate::base::ids::MemberId;
+use crate::base::metrics::Metrics;
 
 /// Room for what a script can hold, and little more.
 const MAX_BYTES: u64 = 1 << 16;
@@ -44,8 +45,9 @@ pub fn snapshot(data: &[u8], scratch: &Path) {
 }
 
 fn receive(offer: &Offer, frames: &[Frame], dir: &Path) -> Result<(), SnapshotError> {
-    let incoming = Incoming::open(dir.to_owned(), MAX_BYTES).expect("scratch space is writable");
-    let incoming = Arc::new(incoming);
+    let syncs = Metrics::new().disk.received_sync;
+    let incoming = Incoming::open(dir.to_owned(), MAX_BYTES, syncs);
+    let incoming = Arc::new(incoming.expect("scratch space is writable"));
     let name = offer.dir_name(MemberId(2));
     let slot = incoming.begin(MemberId(2), &name)?;
     let store = Store::open(slot, &name, offer)?;

@@ -25,9 +25,6 @@ mod receive;
 mod send;
 mod store;
 
-use std::io;
-use std::path::Path;
-
 pub(super) use self::receive::receive;
 pub(super) use self::send::send;
 pub(super) use self::store::Incoming;
@@ -45,11 +42,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, SnapshotError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or(Err(SnapshotError::Interrupted))
-}
-
-/// Makes a directory's entries durable.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    std::fs::File::open(dir)?.sync_all()
 }
 
 /// An offer as a sender encodes it, for tests that play one.

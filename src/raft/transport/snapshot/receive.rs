@@ -18,6 +18,7 @@ use super::send::{check_progress, write_frame};
 use super::store::{Incoming, Store};
 use super::{CHUNKS_AHEAD, blocking};
 use crate::base::clock;
+use crate::base::metrics::Raised;
 use crate::raft::Snapshot;
 
 /// How long to listen after a verdict. Closing a socket with unread bytes resets the connection, and the
@@ -31,8 +32,8 @@ pub(in super::super) async fn receive(
     peer: &Peer,
     io: impl AsyncRead + AsyncWrite,
 ) {
-    let counters = &peer.counters.snapshots_received;
-    let _in_flight = counters.begin();
+    let counters = &peer.counters.metrics.snapshots_received;
+    let _in_flight = Raised::new(&counters.in_flight);
     let started = clock::now();
     let (read, mut write) = tokio::io::split(io);
     let mut reader = FrameReader::new(read);
@@ -47,11 +48,13 @@ pub(in super::super) async fn receive(
     let _ = timeout(LINGER, drained).await;
     match outcome {
         Ok(()) => {
-            counters.succeeded(took);
+            counters.successes.inc();
+            counters.durations.took(took);
+            ctx.metrics.disk.received_save.took(took);
             tracing::info!(peer = %peer.id, ?took, told = told.is_ok(), "received a snapshot");
         }
         Err(error) => {
-            counters.failed();
+            counters.failures.inc();
             tracing::warn!(peer = %peer.id, %error, "snapshot was not received");
         }
     }

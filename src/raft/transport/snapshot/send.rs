@@ -18,6 +18,7 @@ use super::offer::{self, Offer, Resume};
 use super::read::read_files;
 use super::{CHUNKS_AHEAD, blocking};
 use crate::base::clock;
+use crate::base::metrics::Raised;
 use crate::raft::Snapshot;
 
 /// Sends a snapshot and says whether it is on the peer's disk. One at a time for each peer: consensus asks
@@ -28,13 +29,13 @@ pub(in super::super) async fn send(
     message: Bytes,
     snapshot: &Snapshot,
 ) -> bool {
-    let counters = &peer.counters.snapshots_sent;
+    let counters = &peer.counters.metrics.snapshots_sent;
     let started = clock::now();
     let Ok(_turn) = peer.snapshot_turn.try_acquire() else {
         tracing::warn!(peer = %peer.id, "a snapshot is on its way to the peer already");
         return false;
     };
-    let _in_flight = counters.begin();
+    let _in_flight = Raised::new(&counters.in_flight);
     let outcome = tokio::select! {
         outcome = transfer(ctx, peer, message, snapshot) => outcome,
         () = peer.stop.cancelled() => Err(SnapshotError::Interrupted),
@@ -42,11 +43,12 @@ pub(in super::super) async fn send(
     let took = clock::now().saturating_duration_since(started);
     match &outcome {
         Ok(()) => {
-            counters.succeeded(took);
+            counters.successes.inc();
+            counters.durations.took(took);
             tracing::info!(peer = %peer.id, index = snapshot.state.index, ?took, "sent a snapshot");
         }
         Err(error) => {
-            counters.failed();
+            counters.failures.inc();
             tracing::warn!(peer = %peer.id, index = snapshot.state.index, %error, "snapshot was not sent");
         }
     }

@@ -14,9 +14,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::super::error::SnapshotError;
+use super::CHUNK;
 use super::offer::{Offer, OfferedFile, Resume};
-use super::{CHUNK, sync_dir};
+use crate::base::clock;
+use crate::base::fs::sync_dir;
 use crate::base::ids::MemberId;
+use crate::base::metrics::Histogram;
 
 /// Transfers at a time. One is usual; two happen when the leader changes during the first.
 const MAX_INCOMING: usize = 2;
@@ -28,6 +31,8 @@ const PARTIAL: &str = "partial";
 pub(in super::super) struct Incoming {
     dir: PathBuf,
     pub(super) max_bytes: u64,
+    /// How long making a file durable takes.
+    syncs: Histogram,
     active: Mutex<HashMap<MemberId, String>>,
 }
 
@@ -40,11 +45,16 @@ pub(super) struct Slot {
 
 impl Incoming {
     /// Makes the directory, and deletes what an earlier run received but did not take over.
-    pub(in super::super) fn open(dir: PathBuf, max_bytes: u64) -> io::Result<Self> {
+    pub(in super::super) fn open(
+        dir: PathBuf,
+        max_bytes: u64,
+        syncs: Histogram,
+    ) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
         let incoming = Self {
             dir,
             max_bytes,
+            syncs,
             active: Mutex::default(),
         };
         incoming.delete(|path| !is_partial(path))?;
@@ -201,8 +211,10 @@ impl Store {
             fs::remove_file(&target.path).map_err(SnapshotError::file(&target.path))?;
             return Err(wrong);
         }
+        let began = clock::now();
         let synced = target.file.sync_all();
         synced.map_err(SnapshotError::file(&target.path))?;
+        self.incoming.syncs.since(began);
         self.current = None;
         self.done += 1;
         Ok(())

@@ -125,7 +125,7 @@ async fn a_peer_of_another_cluster_never_delivers() {
     let mut one = one.start();
     one.send(2, message(HEARTBEAT, 1, 0));
     assert_eq!(one.next().await, Event::Unreachable(MemberId(2)));
-    assert_eq!(one.stats(2).disconnects, 0);
+    assert_eq!(one.stats(2).metrics.disconnects.get(), 0);
     while let Ok(event) = two.events.try_recv() {
         assert_eq!(event, Event::Unreachable(MemberId(1)));
     }
@@ -187,8 +187,10 @@ async fn a_member_that_is_no_longer_named_is_disconnected_and_a_new_one_connecte
     let (one, two) = pair().await;
     one.network.update_peers(&[], &[]);
     assert!(one.network.stats().is_empty());
-    two.until(1, |s| s.active_streams == 0 || s.disconnects > 0)
-        .await;
+    two.until(1, |s| {
+        s.active_streams == 0 || s.metrics.disconnects.get() > 0
+    })
+    .await;
     let peers = [(MemberId(2), vec![two.url.clone()])];
     one.network.update_peers(&peers, &[]);
     one.connected(2).await;

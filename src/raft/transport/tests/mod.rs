@@ -135,7 +135,8 @@ impl Setup {
 
     fn start_unattached(self) -> Member {
         let life = Lifecycle::new();
-        let network = PeerNetwork::start(self.config, Handle::current(), &life).unwrap();
+        let network =
+            PeerNetwork::start(self.config, Handle::current(), &Arc::default(), &life).unwrap();
         let (sender, events) = mpsc::channel(100_000);
         let (serving, listener) = (network.clone(), self.listener);
         drop(life.task("serve", async move { serving.serve(listener).await }));
@@ -151,6 +152,12 @@ impl Setup {
             url: self.url,
         }
     }
+}
+
+/// A peer that no network knows.
+fn peer(id: MemberId, url: &str) -> Peer {
+    let metrics = Metrics::new().peer(MemberId(1), id);
+    Peer::new(id, vec![url.to_owned()], false, metrics)
 }
 
 /// Members 1 and 2, in touch with each other.
@@ -222,7 +229,7 @@ impl Member {
 
     /// A connection of this member to `to`, past the handshake, to say on it what no member says.
     async fn raw(&self, to: &Member, channel: Channel) -> RawPeer {
-        let peer = Peer::new(to.network.ctx.identity.member, vec![to.url.clone()], false);
+        let peer = peer(to.network.ctx.identity.member, &to.url);
         let io = dial::dial(&self.network.ctx, &peer, channel).await;
         let (read, write) = tokio::io::split(io.unwrap());
         RawPeer {

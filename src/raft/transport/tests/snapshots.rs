@@ -111,13 +111,16 @@ async fn a_directory_arrives_byte_for_byte() {
     assert_eq!(received.state, sent.state);
     assert_eq!(contents(&received.dir), contents(&sent.dir));
     assert!(outcome(&mut one).await);
-    assert_eq!(one.stats(2).snapshots_sent.successes, 1);
-    two.until(1, |s| s.snapshots_received.successes == 1).await;
+    assert_eq!(one.stats(2).metrics.snapshots_sent.successes.get(), 1);
+    two.until(1, |s| s.metrics.snapshots_received.successes.get() == 1)
+        .await;
+    let syncs = &two.network.ctx.metrics.disk.received_sync;
+    assert_eq!(syncs.count(), FILES.len() as u64);
 
     // While it lies there it need not come again; when it has been moved away it is sent again.
-    let sent_bytes = two.stats(1).received_bytes;
+    let sent_bytes = two.stats(1).metrics.received_bytes.get();
     deliver(&mut one, &sent).await;
-    assert!(two.stats(1).received_bytes < sent_bytes + TOTAL as u64);
+    assert!(two.stats(1).metrics.received_bytes.get() < sent_bytes + TOTAL as u64);
     assert!(received.dir.exists());
     fs::remove_dir_all(&received.dir).unwrap();
     deliver(&mut one, &sent).await;
@@ -331,7 +334,8 @@ async fn a_disk_that_fails_is_reported_to_both_sides() {
     fs::write(&incoming, b"").unwrap();
     send(&one, &sent);
     assert!(!outcome(&mut one).await);
-    two.until(1, |s| s.snapshots_received.failures == 1).await;
+    two.until(1, |s| s.metrics.snapshots_received.failures.get() == 1)
+        .await;
     // The other way round: a directory among the files cannot be sent.
     fs::create_dir(sent.dir.join("nested")).unwrap();
     send(&one, &sent);
@@ -348,8 +352,8 @@ async fn a_receiver_that_falls_silent_costs_only_its_transfer() {
     proxy.set(Mode::Stall);
     send(&one, &sent);
     assert!(!outcome(&mut one).await);
-    assert_eq!(one.stats(2).snapshots_sent.in_flight, 0);
-    assert_eq!(one.stats(2).snapshots_sent.failures, 1);
+    assert_eq!(one.stats(2).metrics.snapshots_sent.in_flight.get(), 0);
+    assert_eq!(one.stats(2).metrics.snapshots_sent.failures.get(), 1);
 }
 
 #[tokio::test]
@@ -358,10 +362,11 @@ async fn one_snapshot_at_a_time_goes_to_a_peer() {
     let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
     proxy.set(Mode::Stall);
     send(&one, &sent);
-    one.until(2, |s| s.snapshots_sent.in_flight == 1).await;
+    one.until(2, |s| s.metrics.snapshots_sent.in_flight.get() == 1)
+        .await;
     send(&one, &sent);
     assert!(!outcome(&mut one).await);
-    assert_eq!(one.stats(2).snapshots_sent.in_flight, 1);
+    assert_eq!(one.stats(2).metrics.snapshots_sent.in_flight.get(), 1);
 }
 
 #[tokio::test]

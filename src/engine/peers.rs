@@ -1,0 +1,64 @@
+//! Where the peer network meets the engine: messages go to consensus, calls to whoever answers them.
+
+use std::sync::Weak;
+
+use bytes::Bytes;
+
+use super::{Engine, Inner};
+use crate::base::ids::MemberId;
+use crate::base::shutdown::Lifecycle;
+use crate::raft::transport::{CallAnswer, CallHandler, Inbox};
+use crate::raft::{NodeHandle, Snapshot};
+
+/// What the peer network delivers to.
+pub(super) struct PeerInbox {
+    pub(super) node: NodeHandle,
+    pub(super) life: Lifecycle,
+}
+
+impl Inbox for PeerInbox {
+    fn receive(&self, from: MemberId, message: Bytes) {
+        if let Err(error) = self.node.receive(from, message) {
+            tracing::debug!(%from, %error, "dropped a peer message");
+        }
+    }
+
+    fn receive_snapshot(&self, from: MemberId, message: Bytes, snapshot: Snapshot) -> bool {
+        match self.node.receive_snapshot(from, message, snapshot) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%from, %error, "refused a snapshot");
+                false
+            }
+        }
+    }
+
+    fn unreachable(&self, to: MemberId) {
+        self.node.unreachable(to);
+    }
+
+    fn snapshot_sent(&self, to: MemberId, delivered: bool) {
+        self.node.snapshot_sent(to, delivered);
+    }
+
+    fn removed(&self, by: MemberId) {
+        self.life.fail(
+            "membership",
+            &format!("member {by} says that this member has been removed from the cluster"),
+        );
+    }
+}
+
+/// Answers other members' calls. Holds the engine weakly: the engine holds the network.
+pub(super) struct PeerCalls(pub(super) Weak<Inner>);
+
+impl CallHandler for PeerCalls {
+    fn handle(&self, _from: MemberId, kind: u16, request: Bytes) -> CallAnswer {
+        let engine = self.0.upgrade().map(|inner| Engine { inner });
+        Box::pin(async move {
+            let engine = engine.ok_or("stopping")?;
+            let answer = engine.answer_peer_call(kind, request).await;
+            answer.ok_or_else(|| format!("call kind {kind} is not served here"))
+        })
+    }
+}
