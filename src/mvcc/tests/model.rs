@@ -10,7 +10,7 @@ use crate::base::range::KeyRange;
 use crate::mvcc::MvccError;
 use crate::mvcc::ops::{
     Compare, CompareResult, CompareTarget, DeleteOp, DeleteResult, Op, OpResult, PutOp, PutResult,
-    RangeOp, RangeResult, SortTarget, Txn, TxnResult,
+    RangeOp, RangeResult, RevisionFilter, SortOrder, SortTarget, Txn, TxnResult,
 };
 
 /// A key's value and numbers.
@@ -348,7 +348,11 @@ fn select(content: &Content, op: &RangeOp) -> RangeResult {
             && op.filter.min_create.is_none_or(|bound| created >= bound)
             && op.filter.max_create.is_none_or(|bound| created <= bound)
     });
+    let limit = op.limit.unwrap_or(u64::MAX) as usize;
     if let Some(sort) = op.sort {
+        if sort.order == SortOrder::Unspecified && op.filter == RevisionFilter::default() {
+            entries.truncate(limit.saturating_add(1));
+        }
         entries.sort_by(|(key_a, a), (key_b, b)| {
             let order = match sort.target {
                 SortTarget::Key => key_a.cmp(key_b),
@@ -357,14 +361,13 @@ fn select(content: &Content, op: &RangeOp) -> RangeResult {
                 SortTarget::ModRevision => a.meta.mod_revision.cmp(&b.meta.mod_revision),
                 SortTarget::Value => a.value.cmp(&b.value),
             };
-            if sort.descending {
+            if sort.order == SortOrder::Descending {
                 order.reverse()
             } else {
                 order
             }
         });
     }
-    let limit = op.limit.unwrap_or(u64::MAX) as usize;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let kvs = entries.into_iter().map(|(key, entry)| {
