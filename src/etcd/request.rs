@@ -9,7 +9,9 @@ use super::pb::etcdserverpb as pb;
 use super::pb::etcdserverpb::compare::{
     CompareResult as PbResult, CompareTarget as PbTarget, TargetUnion,
 };
-use super::pb::etcdserverpb::range_request::{SortOrder, SortTarget as PbSortTarget};
+use super::pb::etcdserverpb::range_request::{
+    SortOrder as PbSortOrder, SortTarget as PbSortTarget,
+};
 use super::pb::etcdserverpb::request_op::Request as PbOp;
 use super::status::Refusal;
 use crate::base::ids::{LeaseId, Revision};
@@ -17,7 +19,7 @@ use crate::base::range::KeyRange;
 use crate::engine::Consistency;
 use crate::mvcc::ops::{
     Compare, CompareResult, CompareTarget, DeleteOp, Op, PutOp, RangeOp, RevisionFilter, Sort,
-    SortTarget, Txn,
+    SortOrder, SortTarget, Txn,
 };
 use crate::mvcc::validate::{self, Invalid};
 
@@ -112,12 +114,14 @@ const fn revision(number: i64) -> Option<Revision> {
 }
 
 fn sort(order: i32, target: i32) -> Checked<Option<Sort>> {
-    let order = SortOrder::try_from(order).map_err(|_| Refusal::InvalidSort)?;
+    let order = PbSortOrder::try_from(order).map_err(|_| Refusal::InvalidSort)?;
     let target = PbSortTarget::try_from(target).map_err(|_| Refusal::InvalidSort)?;
-    let descending = order == SortOrder::Descend;
-    if target == PbSortTarget::Key && !descending {
-        return Ok(None);
-    }
+    let order = match order {
+        PbSortOrder::Descend => SortOrder::Descending,
+        PbSortOrder::Ascend | PbSortOrder::None if target == PbSortTarget::Key => return Ok(None),
+        PbSortOrder::Ascend => SortOrder::Ascending,
+        PbSortOrder::None => SortOrder::Unspecified,
+    };
     let target = match target {
         PbSortTarget::Key => SortTarget::Key,
         PbSortTarget::Version => SortTarget::Version,
@@ -125,7 +129,7 @@ fn sort(order: i32, target: i32) -> Checked<Option<Sort>> {
         PbSortTarget::Mod => SortTarget::ModRevision,
         PbSortTarget::Value => SortTarget::Value,
     };
-    Ok(Some(Sort { target, descending }))
+    Ok(Some(Sort { target, order }))
 }
 
 /// `max_ops` is what the enclosing transaction leaves. It is checked before anything is converted, and it

@@ -78,10 +78,17 @@ fn sort_options_are_etcds() {
     };
     assert_eq!(sorted(0, 0), Ok(None));
     assert_eq!(sorted(1, 0), Ok(None));
-    let by = |target, descending| Ok(Some(Sort { target, descending }));
-    assert_eq!(sorted(2, 0), by(SortTarget::Key, true));
-    assert_eq!(sorted(0, 2), by(SortTarget::CreateRevision, false));
-    assert_eq!(sorted(2, 4), by(SortTarget::Value, true));
+    let by = |target, order| Ok(Some(Sort { target, order }));
+    assert_eq!(sorted(2, 0), by(SortTarget::Key, SortOrder::Descending));
+    assert_eq!(
+        sorted(0, 2),
+        by(SortTarget::CreateRevision, SortOrder::Unspecified)
+    );
+    assert_eq!(
+        sorted(1, 2),
+        by(SortTarget::CreateRevision, SortOrder::Ascending)
+    );
+    assert_eq!(sorted(2, 4), by(SortTarget::Value, SortOrder::Descending));
     assert_eq!(sorted(9, 0), Err(Refusal::InvalidSort));
     assert_eq!(sorted(0, 9), Err(Refusal::InvalidSort));
 }

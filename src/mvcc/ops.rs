@@ -28,13 +28,50 @@ pub enum SortTarget {
     Value,
 }
 
+/// The direction of a [`Sort`]; one byte in a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum SortOrder {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+    /// What the wire's `NONE` means with a target other than the key: ascending, but without revision
+    /// filters the limit applies to the keys in byte order first, and only those and the one after them
+    /// are sorted. etcd leaves the rest unread; clients can see it, so it is done alike.
+    Unspecified,
+}
+
+impl From<SortOrder> for u8 {
+    fn from(order: SortOrder) -> Self {
+        match order {
+            SortOrder::Ascending => 0,
+            SortOrder::Descending => 1,
+            SortOrder::Unspecified => 2,
+        }
+    }
+}
+
+impl TryFrom<u8> for SortOrder {
+    type Error = &'static str;
+
+    fn try_from(byte: u8) -> Result<Self, Self::Error> {
+        match byte {
+            0 => Ok(Self::Ascending),
+            1 => Ok(Self::Descending),
+            2 => Ok(Self::Unspecified),
+            _ => Err("unknown sort order"),
+        }
+    }
+}
+
 /// An order other than ascending by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sort {
     /// What to compare.
     pub target: SortTarget,
-    /// Largest first.
-    pub descending: bool,
+    /// In which direction.
+    pub order: SortOrder,
 }
 
 /// Inclusive bounds on revisions; `None` is no bound. A key-value outside any of them is left out of the

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::count::{CountCache, Counted};
 use super::error::MvccError;
-use super::ops::{RangeOp, RangeResult, RevisionFilter, Sort, SortTarget};
+use super::ops::{RangeOp, RangeResult, RevisionFilter, Sort, SortOrder, SortTarget};
 use super::view::{Row, View};
 use crate::base::ids::Revision;
 use crate::base::kv::{Kv, KvMeta, decode_body};
@@ -33,14 +33,41 @@ pub(super) fn select(
     }
     let by_key = Sort {
         target: SortTarget::Key,
-        descending: false,
+        order: SortOrder::Ascending,
     };
     let sort = op.sort.unwrap_or(by_key);
-    if sort == by_key && op.filter == RevisionFilter::default() {
-        page(view, op, at, counts)
-    } else {
-        gather(view, op, at, sort)
+    let unfiltered = op.filter == RevisionFilter::default();
+    match op.limit {
+        _ if unfiltered && sort == by_key => page(view, op, at, counts),
+        Some(limit) if unfiltered && sort.order == SortOrder::Unspecified => {
+            sorted_page(view, op, at, sort, limit, counts)
+        }
+        _ => gather(view, op, at, sort),
     }
+}
+
+/// Sorts no more than the first key-values in key order: see [`SortOrder::Unspecified`].
+fn sorted_page(
+    view: &View<'_>,
+    op: &RangeOp,
+    at: Revision,
+    sort: Sort,
+    limit: u64,
+    counts: Option<&CountCache>,
+) -> Result<RangeResult, MvccError> {
+    let first = RangeOp {
+        limit: Some(limit.saturating_add(1)),
+        keys_only: false,
+        ..op.clone()
+    };
+    let RangeResult { kvs, count, .. } = page(view, &first, at, counts)?;
+    let candidates = kvs.into_iter().map(|kv| {
+        let meta = kv.view()?.meta;
+        Candidate::new(kv, &meta, sort.target)
+    });
+    let candidates = candidates.collect::<Result<_, MvccError>>()?;
+    let (kvs, more) = first_of(candidates, op, sort)?;
+    Ok(RangeResult { kvs, more, count })
 }
 
 /// The first key-values of a range in key order. Once the limit is reached only the count of the rest is
@@ -145,28 +172,39 @@ fn gather(
         result.count += 1;
         let meta = decode_body(&row.body)?.meta;
         if passes(&op.filter, &meta) {
-            candidates.push(Candidate::new(row, &meta, sort.target)?);
+            candidates.push(Candidate::new(row.into_kv(), &meta, sort.target)?);
             if candidates.len() > limit.saturating_add(SURPLUS) {
                 result.more = true;
                 let last = limit.saturating_sub(1);
-                candidates.select_nth_unstable_by(last, |a, b| a.order(b, sort.descending));
+                candidates.select_nth_unstable_by(last, |a, b| a.order(b, sort.order));
                 candidates.truncate(limit);
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    candidates.sort_unstable_by(|a, b| a.order(b, sort.descending));
-    if candidates.len() > limit {
-        result.more = true;
-        candidates.truncate(limit);
-    }
+    let (kvs, more) = first_of(candidates, op, sort)?;
+    result.kvs = kvs;
+    result.more |= more;
+    Ok(result)
+}
+
+/// Sorts candidates and cuts them to the limit; says whether there were more.
+fn first_of(
+    mut candidates: Vec<Candidate>,
+    op: &RangeOp,
+    sort: Sort,
+) -> Result<(Vec<Kv>, bool), MvccError> {
+    candidates.sort_unstable_by(|a, b| a.order(b, sort.order));
+    let limit = limit_of(op);
+    let more = candidates.len() > limit;
+    candidates.truncate(limit);
     let kvs = candidates.into_iter().map(|candidate| candidate.kv);
-    result.kvs = if op.keys_only {
+    let kvs = if op.keys_only {
         kvs.map(|kv| kv.without_value()).collect::<Result<_, _>>()?
     } else {
         kvs.collect()
     };
-    Ok(result)
+    Ok((kvs, more))
 }
 
 /// A key-value with what it is ordered by.
@@ -182,8 +220,7 @@ enum Rank {
 }
 
 impl Candidate {
-    fn new(row: Row<'_>, meta: &KvMeta, target: SortTarget) -> Result<Self, MvccError> {
-        let kv = row.into_kv();
+    fn new(kv: Kv, meta: &KvMeta, target: SortTarget) -> Result<Self, MvccError> {
         let rank = match target {
             SortTarget::Key => Rank::Bytes(kv.key.clone()),
             SortTarget::Version => Rank::Number(meta.version),
@@ -198,12 +235,11 @@ impl Candidate {
     }
 
     /// By rank; equal ones by key, so that every member answers alike.
-    fn order(&self, other: &Self, descending: bool) -> Ordering {
+    fn order(&self, other: &Self, order: SortOrder) -> Ordering {
         let by_rank = self.rank.cmp(&other.rank);
-        let by_rank = if descending {
-            by_rank.reverse()
-        } else {
-            by_rank
+        let by_rank = match order {
+            SortOrder::Descending => by_rank.reverse(),
+            SortOrder::Ascending | SortOrder::Unspecified => by_rank,
         };
         by_rank.then_with(|| self.kv.key.cmp(&other.kv.key))
     }

@@ -19,21 +19,34 @@ impl Session<'_> {
         let before = self.state;
         self.write(|writer| {
             let plan = Plan::choose(&writer.view(), before.revision, txn)?;
-            check(writer, before, &plan)?;
+            check_puts(writer, &plan)?;
+            check_ranges(before, &plan)?;
             run(writer, before, &plan)
         })
     }
 }
 
-fn check(writer: &Writer<'_>, before: State, plan: &Plan<'_>) -> Result<(), MvccError> {
+/// Puts are checked before ranges, wherever they stand, so that a transaction with several faults is
+/// refused for the same one as by etcd.
+fn check_puts(writer: &Writer<'_>, plan: &Plan<'_>) -> Result<(), MvccError> {
+    for step in &plan.steps {
+        match step {
+            Step::Put(op) => writer.check_put_in_txn(op)?,
+            Step::Txn(plan) => check_puts(writer, plan)?,
+            Step::Range(_) | Step::Delete(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_ranges(before: State, plan: &Plan<'_>) -> Result<(), MvccError> {
     for step in &plan.steps {
         match step {
             Step::Range(op) => {
                 before.check(op.revision)?;
             }
-            Step::Put(op) => writer.check_put(op)?,
-            Step::Delete(_) => {}
-            Step::Txn(plan) => check(writer, before, plan)?,
+            Step::Txn(plan) => check_ranges(before, plan)?,
+            Step::Put(_) | Step::Delete(_) => {}
         }
     }
     Ok(())

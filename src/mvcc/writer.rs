@@ -56,11 +56,26 @@ impl<'s> Writer<'s> {
         self.next.revision
     }
 
-    /// Refuses a put whose key or lease is missing.
+    /// Refuses a put whose lease or key is missing.
     pub(super) fn check_put(&self, op: &PutOp) -> Result<(), MvccError> {
+        self.check_lease(op)?;
+        self.check_key(op)
+    }
+
+    /// As [`check_put`](Self::check_put) for a put of a transaction, where etcd looks for the key first.
+    pub(super) fn check_put_in_txn(&self, op: &PutOp) -> Result<(), MvccError> {
+        self.check_key(op)?;
+        self.check_lease(op)
+    }
+
+    fn check_key(&self, op: &PutOp) -> Result<(), MvccError> {
         if (op.ignore_value || op.ignore_lease) && self.view().newest(&op.key)?.body.is_none() {
             return Err(MvccError::KeyNotFound);
         }
+        Ok(())
+    }
+
+    fn check_lease(&self, op: &PutOp) -> Result<(), MvccError> {
         if !op.lease.is_none() && self.lease(op.lease)?.is_none() {
             return Err(MvccError::LeaseNotFound);
         }

@@ -19,6 +19,7 @@
 
 mod auth;
 mod clients;
+mod differential;
 mod harness;
 mod kubernetes;
 mod kv;

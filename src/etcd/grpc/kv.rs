@@ -181,7 +181,7 @@ mod tests {
     use crate::base::kv::Kv as StoredKv;
     use crate::base::range::KeyRange;
     use crate::engine::RangeEndInfo;
-    use crate::mvcc::ops::{RevisionFilter, Sort, SortTarget};
+    use crate::mvcc::ops::{RevisionFilter, Sort, SortOrder, SortTarget};
 
     async fn parts(
         chunks: Vec<EngineResult<RangeChunk>>,
@@ -243,7 +243,7 @@ mod tests {
         let sorted = RangeOp {
             sort: Some(Sort {
                 target: SortTarget::Key,
-                descending: true,
+                order: SortOrder::Descending,
             }),
             ..plain.clone()
         };

@@ -10,7 +10,7 @@ use crate::base::range::KeyRange;
 use crate::mvcc::MvccError;
 use crate::mvcc::ops::{
     Compare, CompareResult, CompareTarget, DeleteOp, DeleteResult, Op, OpResult, PutOp, PutResult,
-    RangeOp, RangeResult, SortTarget, Txn, TxnResult,
+    RangeOp, RangeResult, RevisionFilter, SortOrder, SortTarget, Txn, TxnResult,
 };
 
 /// A key's value and numbers.
@@ -72,7 +72,8 @@ impl Model {
     }
 
     pub(super) fn put(&mut self, op: &PutOp) -> Result<PutResult, MvccError> {
-        self.check_put(op)?;
+        self.check_lease(op)?;
+        self.check_key(op)?;
         let result = self.do_put(op, self.revision + 1);
         self.revision += 1;
         Ok(result)
@@ -87,7 +88,8 @@ impl Model {
     pub(super) fn txn(&mut self, txn: &Txn) -> Result<TxnResult, MvccError> {
         let before = self.content_at(self.revision);
         let decided = decide(&before, txn);
-        self.check_txn(txn, &decided)?;
+        self.check_puts(txn, &decided)?;
+        self.check_ranges(txn, &decided)?;
         let events = self.events.len();
         let result = self.run(txn, &decided);
         self.revision += i64::from(self.events.len() > events);
@@ -152,25 +154,40 @@ impl Model {
         }
     }
 
-    fn check_put(&self, op: &PutOp) -> Result<(), MvccError> {
+    fn check_key(&self, op: &PutOp) -> Result<(), MvccError> {
         let exists = self.content_at(i64::MAX).contains_key(&op.key);
         if (op.ignore_value || op.ignore_lease) && !exists {
             return Err(MvccError::KeyNotFound);
         }
+        Ok(())
+    }
+
+    fn check_lease(&self, op: &PutOp) -> Result<(), MvccError> {
         if op.lease.0 != 0 && !self.leases.contains_key(&op.lease) {
             return Err(MvccError::LeaseNotFound);
         }
         Ok(())
     }
 
-    fn check_txn(&self, txn: &Txn, decided: &Decided) -> Result<(), MvccError> {
+    fn check_puts(&self, txn: &Txn, decided: &Decided) -> Result<(), MvccError> {
+        let mut nested = decided.nested.iter();
+        for op in decided.branch(txn) {
+            match op {
+                Op::Put(op) => self.check_key(op).and_then(|()| self.check_lease(op))?,
+                Op::Txn(txn) => self.check_puts(txn, nested.next().unwrap())?,
+                Op::Range(_) | Op::Delete(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_ranges(&self, txn: &Txn, decided: &Decided) -> Result<(), MvccError> {
         let mut nested = decided.nested.iter();
         for op in decided.branch(txn) {
             match op {
                 Op::Range(op) => self.check_range(op)?,
-                Op::Put(op) => self.check_put(op)?,
-                Op::Delete(_) => {}
-                Op::Txn(txn) => self.check_txn(txn, nested.next().unwrap())?,
+                Op::Txn(txn) => self.check_ranges(txn, nested.next().unwrap())?,
+                Op::Put(_) | Op::Delete(_) => {}
             }
         }
         Ok(())
@@ -331,7 +348,11 @@ fn select(content: &Content, op: &RangeOp) -> RangeResult {
             && op.filter.min_create.is_none_or(|bound| created >= bound)
             && op.filter.max_create.is_none_or(|bound| created <= bound)
     });
+    let limit = op.limit.unwrap_or(u64::MAX) as usize;
     if let Some(sort) = op.sort {
+        if sort.order == SortOrder::Unspecified && op.filter == RevisionFilter::default() {
+            entries.truncate(limit.saturating_add(1));
+        }
         entries.sort_by(|(key_a, a), (key_b, b)| {
             let order = match sort.target {
                 SortTarget::Key => key_a.cmp(key_b),
@@ -340,14 +361,13 @@ fn select(content: &Content, op: &RangeOp) -> RangeResult {
                 SortTarget::ModRevision => a.meta.mod_revision.cmp(&b.meta.mod_revision),
                 SortTarget::Value => a.value.cmp(&b.value),
             };
-            if sort.descending {
+            if sort.order == SortOrder::Descending {
                 order.reverse()
             } else {
                 order
             }
         });
     }
-    let limit = op.limit.unwrap_or(u64::MAX) as usize;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let kvs = entries.into_iter().map(|(key, entry)| {

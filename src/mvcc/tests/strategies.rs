@@ -8,7 +8,7 @@ use crate::base::ids::{LeaseId, Revision};
 use crate::base::range::{KeyRange, RangeEnd};
 use crate::mvcc::ops::{
     Compare, CompareResult, CompareTarget, DeleteOp, Op, PutOp, RangeOp, RevisionFilter, Sort,
-    SortTarget, Txn,
+    SortOrder, SortTarget, Txn,
 };
 
 /// A step of a test: a command, or something that must make no difference.
@@ -95,8 +95,14 @@ fn sort() -> impl Strategy<Value = Sort> {
         SortTarget::ModRevision,
         SortTarget::Value,
     ];
-    (prop::sample::select(targets.to_vec()), any::<bool>())
-        .prop_map(|(target, descending)| Sort { target, descending })
+    let orders = [
+        SortOrder::Ascending,
+        SortOrder::Descending,
+        SortOrder::Unspecified,
+    ];
+    let (targets, orders) = (targets.to_vec(), orders.to_vec());
+    (prop::sample::select(targets), prop::sample::select(orders))
+        .prop_map(|(target, order)| Sort { target, order })
 }
 
 fn filter() -> impl Strategy<Value = RevisionFilter> {

@@ -26,13 +26,23 @@ impl Program {
         })
     }
 
+    /// The program to compare with, if `HOLDFAST_TEST_PEER` names one.
+    pub fn peer() -> Option<&'static Self> {
+        static PEER: OnceLock<Option<Program>> = OnceLock::new();
+        let peer = PEER.get_or_init(|| {
+            let command = std::env::var("HOLDFAST_TEST_PEER").ok()?;
+            Some(Self::foreign(&command))
+        });
+        peer.as_ref()
+    }
+
     fn foreign(command: &str) -> Self {
         let words: Vec<String> = command.split_whitespace().map(Into::into).collect();
         let version = Command::new(&words[0])
             .args(&words[1..])
             .arg("--version")
             .output()
-            .unwrap_or_else(|error| panic!("HOLDFAST_TEST_SERVER={command}: {error}"));
+            .unwrap_or_else(|error| panic!("{command}: {error}"));
         let text = String::from_utf8_lossy(&version.stdout).into_owned();
         Self {
             words,

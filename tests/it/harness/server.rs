@@ -46,6 +46,7 @@ impl Settings {
 /// One member of a cluster.
 #[derive(Debug)]
 pub struct Server {
+    program: &'static Program,
     name: String,
     dir: PathBuf,
     address: String,
@@ -61,6 +62,7 @@ impl Server {
         let dir = reaper::root().join(format!("{name}-{}", ports[0]));
         std::fs::create_dir_all(&dir).unwrap();
         Self {
+            program: Program::get(),
             name: name.into(),
             dir,
             address: format!("127.0.0.1:{}", ports[0]),
@@ -72,7 +74,13 @@ impl Server {
 
     /// Starts a server of its own and waits until it serves.
     pub async fn start(settings: Settings) -> Self {
+        Self::start_as(Program::get(), settings).await
+    }
+
+    /// As [`start`](Self::start), with another program.
+    pub async fn start_as(program: &'static Program, settings: Settings) -> Self {
         let mut member = Self::prepare("default");
+        member.program = program;
         let cluster = format!("default={}", member.peer_url);
         member.configure(&settings, &cluster);
         member.spawn();
@@ -112,7 +120,8 @@ impl Server {
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Program::get()
+        let child = self
+            .program
             .command()
             .args(&self.flags)
             .stdin(Stdio::null())

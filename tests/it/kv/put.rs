@@ -29,6 +29,7 @@ async fn puts() {
         a_lease_is_attached,
         an_unknown_lease_is_refused,
         a_negative_unknown_lease_is_refused,
+        the_lease_is_looked_for_before_the_key,
         a_put_without_a_lease_detaches,
         a_put_with_another_lease_moves_the_key,
         a_large_value_is_stored,
@@ -223,6 +224,15 @@ async fn a_negative_unknown_lease_is_refused(c: Case) {
     let request = PutRequest {
         lease: -77,
         ..put(c.key("a"), "1")
+    };
+    refused(c.client.put(request).await, Code::NotFound, LEASE_NOT_FOUND);
+}
+
+async fn the_lease_is_looked_for_before_the_key(c: Case) {
+    let request = PutRequest {
+        lease: -77,
+        ignore_value: true,
+        ..put(c.key("none"), "")
     };
     refused(c.client.put(request).await, Code::NotFound, LEASE_NOT_FOUND);
 }

@@ -11,6 +11,7 @@ async fn sorting() {
     let cases = cases![
         equal_elements_all_arrive,
         the_limit_cuts_after_the_sort,
+        without_an_order_the_limit_cuts_before_the_sort,
         the_first_created_key_is_one_request,
         the_last_modified_key_is_one_request,
         a_value_sort_with_keys_only_uses_the_real_values,
@@ -90,6 +91,23 @@ async fn the_limit_cuts_after_the_sort(c: Case) {
     let response = c.range(request).await;
     assert_eq!(names(&response.kvs), "a d");
     assert_eq!((response.more, response.count), (true, 4));
+}
+
+/// What etcd does with `NONE` and another target: the keys after the limit, but for one, are not read.
+async fn without_an_order_the_limit_cuts_before_the_sort(c: Case) {
+    fill(&c).await;
+    let request = RangeRequest {
+        limit: 2,
+        ..sorted(&c, SortOrder::None, SortTarget::Create)
+    };
+    let response = c.range(request.clone()).await;
+    assert_eq!(names(&response.kvs), "b a");
+    assert_eq!((response.more, response.count), (true, 4));
+    let filtered = RangeRequest {
+        min_mod_revision: 1,
+        ..request
+    };
+    assert_eq!(names(&c.range(filtered).await.kvs), "d b");
 }
 
 async fn the_first_created_key_is_one_request(c: Case) {

@@ -16,6 +16,8 @@ async fn atomicity() {
         ignore_value_on_a_missing_key_fails_the_whole_transaction,
         ignore_lease_on_a_missing_key_fails_the_whole_transaction,
         a_future_range_fails_the_whole_transaction,
+        puts_are_checked_before_ranges,
+        a_put_is_checked_for_its_key_before_its_lease,
         a_range_at_the_revision_before_is_fine,
         a_nested_error_fails_the_whole_transaction,
         errors_of_the_branch_not_taken_do_not_matter,
@@ -92,6 +94,30 @@ async fn a_future_range_fails_the_whole_transaction(c: Case) {
     let ops = vec![op::put(c.key("a"), "1"), op::range(future)];
     refused(c.client.txn(always(ops)).await, Code::OutOfRange, FUTURE);
     assert_eq!(c.stored().await, "");
+}
+
+async fn puts_are_checked_before_ranges(c: Case) {
+    let future = at(&c, i64::MAX);
+    let nested = always(vec![op::range(future.clone()), op::put_with(bad_lease(&c))]);
+    let ops = vec![op::range(future), op::txn(nested)];
+    refused(
+        c.client.txn(always(ops)).await,
+        Code::NotFound,
+        "etcdserver: requested lease not found",
+    );
+}
+
+async fn a_put_is_checked_for_its_key_before_its_lease(c: Case) {
+    let request = PutRequest {
+        ignore_value: true,
+        value: Default::default(),
+        ..bad_lease(&c)
+    };
+    refused(
+        c.client.txn(always(vec![op::put_with(request)])).await,
+        Code::InvalidArgument,
+        "etcdserver: key not found",
+    );
 }
 
 async fn its_own_revision_is_a_future_revision(c: Case) {
