@@ -157,6 +157,8 @@ impl Dispatcher {
             self.flush();
             self.flushed_at = Some(now);
         }
+        // The term may have changed although nothing was written.
+        self.heads.renew(self.hub.stamp(self.revision));
         for page in pages {
             self.take_page(page);
         }

@@ -1,6 +1,7 @@
 //! Creating and cancelling watchers, row by row as etcd 3.5 answers it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -352,4 +353,20 @@ fn cancel_answers_once_and_nothing_follows() {
     assert_eq!(responses, [wanted]);
     rig.put("k/a");
     assert!(rig.read(&mut client).is_empty());
+}
+
+#[test]
+fn answers_name_the_term_of_their_time() {
+    let term = Arc::new(AtomicU64::new(0));
+    let mut rig = Rig::new(HubConfig {
+        term: Arc::clone(&term),
+        ..config()
+    });
+    let mut client = rig.client();
+    let created = rig.create(&mut client, spec(prefix("k/")));
+    assert_eq!(created[0].term, 0);
+    // An election writes nothing that watchers would see.
+    term.store(2, Ordering::Relaxed);
+    let created = rig.create(&mut client, spec(prefix("k/")));
+    assert_eq!(created[0].term, 2);
 }
