@@ -11,7 +11,10 @@ use super::error::EngineError;
 use super::{Engine, EngineResult};
 use crate::raft::ReadIndexError;
 
-/// Readers of the next round. Bounded by the requests under way.
+/// Readers that may wait for the next round: more than there are streams on any healthy set of connections.
+const MAX_READERS: usize = 65_536;
+
+/// Readers of the next round.
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     waiting: Mutex<Vec<oneshot::Sender<EngineResult<()>>>>,
@@ -20,16 +23,22 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Joins the next round.
-    pub(super) fn join(&self) -> oneshot::Receiver<EngineResult<()>> {
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyRequests`] if too many wait already.
+    pub(super) fn join(&self) -> EngineResult<oneshot::Receiver<EngineResult<()>>> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock();
+        if waiting.len() >= MAX_READERS {
+            return Err(EngineError::TooManyRequests);
+        }
         waiting.push(sender);
         let first = waiting.len() == 1;
         drop(waiting);
         if first {
             self.bell.notify_one();
         }
-        receiver
+        Ok(receiver)
     }
 
     /// The readers of a round that begins now, those that have given up left out. Waits for the first.
@@ -92,10 +101,11 @@ mod tests {
     #[tokio::test]
     async fn readers_that_wait_together_share_a_round_and_later_ones_do_not() {
         let readers = Readers::default();
-        let (mut first, given_up, mut third) = (readers.join(), readers.join(), readers.join());
+        let join = || readers.join().unwrap();
+        let (mut first, given_up, mut third) = (join(), join(), join());
         drop(given_up);
         let round = readers.next().await;
-        let mut late = readers.join();
+        let mut late = join();
         assert_eq!(round.len(), 2);
         for reader in round {
             reader.send(Ok(())).unwrap();
@@ -108,10 +118,18 @@ mod tests {
         assert_eq!(readers.next().await.len(), 1);
     }
 
+    #[test]
+    fn waiting_readers_are_bounded() {
+        let readers = Readers::default();
+        let waiting: Vec<_> = (0..MAX_READERS).map(|_| readers.join().unwrap()).collect();
+        assert_eq!(readers.join().unwrap_err(), EngineError::TooManyRequests);
+        drop(waiting);
+    }
+
     #[tokio::test]
     async fn a_round_is_over_when_its_last_reader_has_given_up() {
         let readers = Readers::default();
-        let (first, second) = (readers.join(), readers.join());
+        let (first, second) = (readers.join().unwrap(), readers.join().unwrap());
         let mut round = readers.next().await;
         drop(first);
         let gone = async { all_gone(&mut round).await };

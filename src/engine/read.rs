@@ -27,7 +27,7 @@ impl Engine {
     /// [`EngineError::Timeout`], [`EngineError::LeaderChanged`], [`EngineError::Stopped`].
     pub async fn read_barrier(&self) -> EngineResult<()> {
         let deadline = tokio::time::Instant::from_std(clock::now() + self.inner.request_timeout);
-        let round = self.inner.readers.join();
+        let round = self.inner.readers.join()?;
         let settled = match tokio::time::timeout_at(deadline, round).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(EngineError::Stopped),
