@@ -192,7 +192,8 @@ fn check_append(message: &Message) -> Result<(), WireError> {
     let mut term = message.log_term;
     for entry in &message.entries {
         check_entry(entry)?;
-        if entry.index != index + 1 || entry.term < term || entry.term > message.term {
+        let follows = entry.index == index + 1 && entry.term >= term.max(1);
+        if !follows || entry.term > message.term {
             return Err(WireError::Entries);
         }
         index = entry.index;
@@ -321,6 +322,15 @@ mod tests {
         append.index = 0;
         append.log_term = 1;
         assert_eq!(verdict(&append), Err(WireError::Number("log term")));
+    }
+
+    #[test]
+    fn every_entry_has_a_term() {
+        let mut append = message(MessageType::MsgAppend, 3);
+        append.entries = vec![entry(1, 0)];
+        assert_eq!(verdict(&append), Err(WireError::Entries));
+        append.entries = vec![entry(1, 1)];
+        assert_eq!(verdict(&append), Ok(()));
     }
 
     #[test]
