@@ -225,6 +225,11 @@ impl Core {
         self.reads.add(ticket);
     }
 
+    /// The ticket that readers who come now can share, because its read has not been asked for yet.
+    pub(crate) fn waiting_read(&self) -> Option<Ticket> {
+        self.reads.waiting()
+    }
+
     /// Takes in a message from a peer that `wire` has checked, with the files if it is about a snapshot.
     ///
     /// # Errors
