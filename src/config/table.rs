@@ -197,7 +197,7 @@ const MEMBER: &[Flag] = &[
         "max-request-bytes",
         Uint,
         "1572864",
-        "Largest request in bytes.",
+        "Largest request in bytes; never more than 16 MiB less 1 KiB.",
     ),
     served(
         "max-concurrent-streams",

@@ -14,7 +14,7 @@ use super::view::Views;
 use crate::base::clock;
 use crate::base::ids::MemberId;
 use crate::base::metrics::{Histogram, Metrics};
-use crate::raft::{Committed, NodeHandle, Snapshot, StateMachine, Status};
+use crate::raft::{AppliedState, Committed, NodeHandle, Snapshot, StateMachine, Status};
 use crate::storage::Store;
 
 /// The engine as the consensus layer sees it.
@@ -98,30 +98,90 @@ impl SnapshotMaker {
     fn make(&self, number: u64) -> Result<Snapshot, String> {
         let dir = self.root.join(format!("{number:010}"));
         let store = Arc::clone(&self.views.load().store);
-        remove_all_but(&self.root, &[number.saturating_sub(1)]);
-        store.checkpoint(&dir).map_err(|error| error.to_string())?;
-        let copy = Store::open_read_only(&dir).map_err(|error| error.to_string())?;
-        let state = meta::applied_state(&copy)
-            .map_err(|error| error.to_string())?
-            .ok_or("the checkpoint holds no applied state")?;
-        Ok(Snapshot { state, dir })
+        make_snapshot(&store, dir)
     }
 }
 
-/// Removes older snapshots; the newest may still be on its way to a member.
-fn remove_all_but(root: &Path, keep: &[u64]) {
-    let Ok(entries) = std::fs::read_dir(root) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let number = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u64>().ok());
-        if number.is_some_and(|number| !keep.contains(&number))
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            tracing::warn!(path = %entry.path().display(), %error, "cannot remove an old snapshot");
+/// What succeeds belongs to the consensus layer, which removes it when nobody reads it any more; what fails
+/// is removed here.
+fn make_snapshot(store: &Store, dir: PathBuf) -> Result<Snapshot, String> {
+    let checkpoint = store.checkpoint(&dir).map_err(|error| error.to_string());
+    match checkpoint.and_then(|()| state_in(&dir)) {
+        Ok(state) => Ok(Snapshot { state, dir }),
+        Err(error) => {
+            if dir.exists()
+                && let Err(error) = std::fs::remove_dir_all(&dir)
+            {
+                tracing::warn!(path = %dir.display(), %error, "a failed snapshot is left behind");
+            }
+            Err(error)
         }
+    }
+}
+
+/// The state that a copy of a store holds.
+fn state_in(dir: &Path) -> Result<AppliedState, String> {
+    let copy = Store::open_read_only(dir).map_err(|error| error.to_string())?;
+    meta::applied_state(&copy)
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| "the copy holds no applied state".to_owned())
+}
+
+/// Refuses a received snapshot whose files are not the state that it was announced as: the log would go on
+/// after an index that the state has not reached, and nothing would ever tell.
+pub(super) fn check_received(snapshot: &Snapshot) -> Result<(), String> {
+    let found = state_in(&snapshot.dir)?;
+    if found == snapshot.state {
+        return Ok(());
+    }
+    let (announced, found) = (&snapshot.state, &found);
+    Err(format!(
+        "announced as {announced:?}, its files hold {found:?}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mvcc::{self, Session};
+    use crate::raft::Configuration;
+    use crate::storage::StoreOptions;
+
+    fn store(dir: &Path, index: u64) -> Store {
+        let store = Store::open(dir, &StoreOptions::default()).unwrap();
+        let state = mvcc::load_state(&store).unwrap();
+        let mut session = Session::begin(&store, state);
+        meta::put_configuration(&mut session, &Configuration::default()).unwrap();
+        meta::put_applied(&mut session, index, 2).unwrap();
+        store.write(session.finish().batch).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_snapshot_is_what_its_files_hold() {
+        let root = tempfile::tempdir().unwrap();
+        let store = store(&root.path().join("db"), 7);
+        let mut snapshot = make_snapshot(&store, root.path().join("copy")).unwrap();
+        assert_eq!((snapshot.state.index, snapshot.state.term), (7, 2));
+        assert_eq!(check_received(&snapshot), Ok(()));
+        snapshot.state.index = 8;
+        let refused = check_received(&snapshot).unwrap_err();
+        assert!(refused.contains("index: 8"), "{refused}");
+        std::fs::remove_file(snapshot.dir.join("CURRENT")).unwrap();
+        assert!(check_received(&snapshot).is_err());
+    }
+
+    #[test]
+    fn a_snapshot_that_cannot_be_made_leaves_nothing_and_harms_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let good = store(&root.path().join("good"), 7);
+        let first = make_snapshot(&good, root.path().join("0000000001")).unwrap();
+        let empty = Store::open(&root.path().join("empty"), &StoreOptions::default()).unwrap();
+        for number in 2..5 {
+            let dir = root.path().join(format!("{number:010}"));
+            assert!(make_snapshot(&empty, dir.clone()).is_err());
+            assert!(!dir.exists());
+        }
+        assert_eq!(check_received(&first), Ok(()));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 
+use super::machine::check_received;
 use super::{Engine, Inner};
 use crate::base::ids::MemberId;
 use crate::base::shutdown::Lifecycle;
@@ -24,7 +25,11 @@ impl Inbox for PeerInbox {
     }
 
     fn receive_snapshot(&self, from: MemberId, message: Bytes, snapshot: Snapshot) -> bool {
-        match self.node.receive_snapshot(from, message, snapshot) {
+        let outcome = check_received(&snapshot).and_then(|()| {
+            let taken = self.node.receive_snapshot(from, message, snapshot);
+            taken.map_err(|error| error.to_string())
+        });
+        match outcome {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%from, %error, "refused a snapshot");

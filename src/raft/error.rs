@@ -23,7 +23,7 @@ pub enum ProposeError {
     /// The queue of proposals is full, or too much is committed but not yet applied.
     #[error("too many requests")]
     Overloaded,
-    /// The command is longer than a log entry may be.
+    /// The command is longer than what one message to a follower can carry.
     #[error("command is too large")]
     TooLarge,
     /// The member is stopping.

@@ -11,12 +11,18 @@ use raft::eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType, Message, Message
 use super::configuration;
 use super::frame::{self, FrameError};
 use super::log::MAX_PAYLOAD;
+use super::transport::MAX_MESSAGE;
 use super::types::{Configuration, Snapshot};
 
 /// The context of a read-index request: member, boot epoch and counter, eight bytes each.
 pub(super) const READ_CONTEXT: usize = 24;
 /// The greatest term or index that is believed. Arithmetic below it cannot overflow.
 pub(super) const MAX_NUMBER: u64 = 1 << 62;
+
+/// The longest data of an entry that is proposed: an entry travels whole, with some numbers around it, and
+/// one that no message could carry would keep every later one from the followers.
+pub(super) const MAX_PROPOSAL: usize = MAX_MESSAGE - (1 << 10);
+const _: () = assert!(MAX_PROPOSAL <= MAX_PAYLOAD);
 
 /// Why bytes are not a raft message that this member takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +166,9 @@ fn check_proposal(entries: &[Entry]) -> Result<(), WireError> {
     }
     for entry in entries {
         check_entry(entry)?;
+        if entry.data.len() > MAX_PROPOSAL {
+            return Err(WireError::Entries);
+        }
         if entry.entry_type == EntryType::EntryNormal as i32 {
             frame::decode(&Bytes::copy_from_slice(&entry.data))?;
         } else {
@@ -192,7 +201,8 @@ fn check_append(message: &Message) -> Result<(), WireError> {
     let mut term = message.log_term;
     for entry in &message.entries {
         check_entry(entry)?;
-        if entry.index != index + 1 || entry.term < term || entry.term > message.term {
+        let follows = entry.index == index + 1 && entry.term >= term.max(1);
+        if !follows || entry.term > message.term {
             return Err(WireError::Entries);
         }
         index = entry.index;
@@ -324,6 +334,15 @@ mod tests {
     }
 
     #[test]
+    fn every_entry_has_a_term() {
+        let mut append = message(MessageType::MsgAppend, 3);
+        append.entries = vec![entry(1, 0)];
+        assert_eq!(verdict(&append), Err(WireError::Entries));
+        append.entries = vec![entry(1, 1)];
+        assert_eq!(verdict(&append), Ok(()));
+    }
+
+    #[test]
     fn proposals_carry_frames_or_changes() {
         let mut propose = message(MessageType::MsgPropose, 0);
         propose.entries = vec![Entry {
@@ -340,6 +359,31 @@ mod tests {
             ..Entry::default()
         }];
         assert_eq!(verdict(&propose), Err(WireError::Change));
+    }
+
+    #[test]
+    fn the_longest_proposal_fits_in_a_message() {
+        let mut append = message(MessageType::MsgAppend, MAX_NUMBER);
+        (append.from, append.to) = (u64::MAX, u64::MAX);
+        (append.index, append.log_term) = (MAX_NUMBER - 1, MAX_NUMBER);
+        append.commit = MAX_NUMBER;
+        append.entries = vec![Entry {
+            data: vec![0; MAX_PROPOSAL],
+            ..entry(MAX_NUMBER, MAX_NUMBER)
+        }];
+        assert!(encode(&append).len() <= MAX_MESSAGE);
+        let mut propose = message(MessageType::MsgPropose, 0);
+        for (len, expected) in [
+            (MAX_PROPOSAL, Ok(())),
+            (MAX_PROPOSAL + 1, Err(WireError::Entries)),
+        ] {
+            let command = Bytes::from(vec![0; len - frame::overhead(1)]);
+            propose.entries = vec![Entry {
+                data: frame::encode(&[command]),
+                ..Entry::default()
+            }];
+            assert_eq!(verdict(&propose), expected);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! keeps one rule: what [`Output`] asks for is done in the order that its fields have, before the next
 //! input, and a batch is reported with [`Core::persisted`] only when it is durable.
 
+mod appends;
 mod backlog;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -40,7 +41,7 @@ pub use progress::PeerProgress;
 use proposals::Proposals;
 pub(crate) use reads::Ticket;
 use reads::{Reads, SeenReads};
-pub(crate) use settings::Settings;
+pub(crate) use settings::{MAX_UNDER_WAY, Settings};
 use store::Store;
 
 /// Ticks after which a read is asked for again: half a second at the default tick, as in etcd.
@@ -222,6 +223,11 @@ impl Core {
     /// Takes in waiters for a linearizable read.
     pub(crate) fn read(&mut self, ticket: Ticket) {
         self.reads.add(ticket);
+    }
+
+    /// The ticket that readers who come now can share, because its read has not been asked for yet.
+    pub(crate) fn waiting_read(&self) -> Option<Ticket> {
+        self.reads.waiting()
     }
 
     /// Takes in a message from a peer that `wire` has checked, with the files if it is about a snapshot.

@@ -58,6 +58,12 @@ impl Reads {
         self.waiting.push(ticket);
     }
 
+    /// The ticket under which others wait for the next round, if there are any. Who joins them costs
+    /// nothing here, however long there is no leader to ask.
+    pub(super) fn waiting(&self) -> Option<Ticket> {
+        self.waiting.last().copied()
+    }
+
     /// Starts a round if there are waiters and none is under way. Gives the context to ask with.
     pub(super) fn start(&mut self, leader: u64) -> Option<Context> {
         if self.round.is_some() || self.waiting.is_empty() {
@@ -216,9 +222,12 @@ mod tests {
     fn arrivals_during_a_round_share_the_next() {
         let mut reads = Reads::new(1, 7, 5);
         reads.add(1);
+        assert_eq!(reads.waiting(), Some(1));
         let first = reads.start(9).unwrap();
+        assert_eq!(reads.waiting(), None);
         reads.add(2);
         reads.add(3);
+        assert_eq!(reads.waiting(), Some(3));
         assert_eq!(reads.start(9), None);
         assert_eq!(reads.answered(&first), Some(vec![1]));
         assert_eq!(reads.answered(&first), None);

@@ -5,6 +5,7 @@ use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{Ready, StateRole};
 
 use super::Core;
+use super::appends::push_joined;
 use super::backlog::{MAX_BYTES, MAX_ENTRIES};
 use super::output::Output;
 use super::settings::{MAX_COMMITTED, MAX_UNCOMMITTED};
@@ -272,7 +273,7 @@ impl Core {
                 }
                 output.snapshot.clone_from(&current);
             }
-            output.messages.push(message);
+            push_joined(message, &mut output.messages);
         }
     }
 

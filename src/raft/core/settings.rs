@@ -3,10 +3,12 @@
 use raft::{Config, ReadOnlyOption};
 
 /// Bytes of entries in one append message; raft-rs's default of zero means one entry per message.
-const MAX_MESSAGE: u64 = 1 << 20;
-/// Append messages under way to one follower. With [`MAX_MESSAGE`] it bounds what a follower that
-/// catches up can cost.
-const MAX_INFLIGHT: usize = 256;
+pub(super) const MAX_APPEND: u64 = 1 << 20;
+/// Append messages under way to one follower. More than the queues on the way can hold would be dropped
+/// and sent over and over, without the follower getting on any faster.
+const MAX_INFLIGHT: usize = 32;
+/// Bytes of entries under way to one follower. The queues between leader and follower are larger.
+pub(crate) const MAX_UNDER_WAY: usize = MAX_INFLIGHT * MAX_APPEND as usize;
 /// Bytes of proposals that are not committed yet; unlimited by default.
 pub(super) const MAX_UNCOMMITTED: usize = 64 << 20;
 /// Bytes of committed entries that are handed over in one go; unlimited by default.
@@ -36,13 +38,14 @@ impl Settings {
             election_tick: self.election_ticks,
             heartbeat_tick: 1,
             applied,
-            max_size_per_msg: MAX_MESSAGE,
+            max_size_per_msg: MAX_APPEND,
             max_inflight_msgs: MAX_INFLIGHT,
             max_uncommitted_size: MAX_UNCOMMITTED as u64,
             max_committed_size_per_ready: MAX_COMMITTED,
             check_quorum: true,
             pre_vote: true,
-            batch_append: true,
+            // See `appends`, which does it in its place.
+            batch_append: false,
             // The other mode checks no clock at all.
             read_only_option: ReadOnlyOption::Safe,
             ..Config::default()

@@ -135,9 +135,15 @@ fn proof_of_damage(bytes: &[u8], segment: u64, bad: usize) -> Option<String> {
                 segment,
                 offset: offset as u64,
             };
-            let (record, _) = record::decode(rest, place).ok()?;
-            (record.synced as usize > bad)
-                .then(|| format!("the record at {offset} was written after this was durable"))
+            // A recycled segment is full of what clients wrote: to compute the checksum of whatever looks
+            // like a length could take hours.
+            if !record::may_prove(rest, bad, offset) {
+                return None;
+            }
+            record::decode(rest, place).ok()?;
+            Some(format!(
+                "the record at {offset} was written after this was durable"
+            ))
         })
 }
 

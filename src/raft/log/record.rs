@@ -150,6 +150,20 @@ pub(super) fn decode(bytes: &[u8], place: Place) -> Result<(Record<'_>, usize), 
     Ok((record, record_len(payload.len())))
 }
 
+/// Whether these bytes, which lie at `offset`, can be a record that proves that the place `bad` before it
+/// once was durable. Looks at the header alone.
+pub(super) fn may_prove(bytes: &[u8], bad: usize, offset: usize) -> bool {
+    let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
+        return false;
+    };
+    let [_, _, _, _, _, _, _, _, rest @ ..] = *header;
+    let [code, 0, 0, 0, s0, s1, s2, s3, ..] = rest else {
+        return false;
+    };
+    let synced = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
+    Kind::from_code(code).is_some() && synced > bad && synced <= offset
+}
+
 fn split_numbers(bytes: [u8; 16]) -> (u64, u64) {
     let both = u128::from_le_bytes(bytes);
     (both as u64, (both >> 64) as u64)
@@ -242,6 +256,24 @@ mod tests {
             let elsewhere = Place { segment, offset };
             assert_eq!(decode(&bytes, elsewhere), Err(Defect::Checksum));
         }
+    }
+
+    #[test]
+    fn only_a_header_that_claims_so_may_prove_that_a_place_was_durable() {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, PLACE, &sample(b"abc"));
+        assert!(may_prove(&bytes, 63, 64));
+        assert!(!may_prove(&bytes, 64, 64), "not durable then");
+        assert!(!may_prove(&bytes, 56, 60), "durable before it was written");
+        assert!(!may_prove(&bytes[..HEADER - 1], 63, 64));
+        for at in 9..12 {
+            let mut other = bytes.clone();
+            other[at] = 1;
+            assert!(!may_prove(&other, 63, 64));
+        }
+        // Numbers of a few millions, as lengths would be, one after the other.
+        let numbers = 0x0030_0000_u32.to_le_bytes().repeat(64);
+        assert!((0..200).all(|at| !may_prove(&numbers[at..], 8, 64)));
     }
 
     #[test]

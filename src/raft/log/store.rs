@@ -181,19 +181,13 @@ impl Log {
         Some(plan.finish(false).0)
     }
 
-    /// The first segment that must stay when the log is cut at `index`, if any before it can go.
-    ///
-    /// A segment can only become the first if no later one begins at a lower index: such a one replaced
-    /// entries across the border between them.
+    /// The first segment that must stay when the log is cut at `index`, if any before it can go: the last
+    /// that begins there or before. A later one may begin at a lower index than one in front of it, where
+    /// entries were replaced across the border between them, so it is looked for from the back.
     fn first_needed(&self, index: u64) -> Option<usize> {
-        let mut lowest = u64::MAX;
-        for (at, segment) in self.segments.iter().enumerate().skip(1).rev() {
-            if segment.base.index <= lowest && segment.base.index <= index {
-                return Some(at);
-            }
-            lowest = lowest.min(segment.base.index);
-        }
-        None
+        let begins = |segment: &Segment| segment.base.index <= index;
+        let last = self.segments.iter().rposition(begins);
+        last.filter(|&at| at > 0)
     }
 
     /// Hears that the batch with this number, and all before it, are durable.

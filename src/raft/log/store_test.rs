@@ -146,6 +146,20 @@ fn later_entries_replace_conflicting_ones_also_across_segments() {
     assert!(pair.log.base().index > 40);
 }
 
+/// That a batch is durable says nothing of entries that a later batch has put in the place of its own.
+#[test]
+fn entries_that_replaced_durable_ones_stay_in_memory_until_they_are_durable() {
+    let mut pair = Pair::new();
+    let first = pair.log.append(1, run(1..=8, 1), hard(1, 0));
+    let second = pair.log.append(2, run(4..=8, 2), hard(2, 0));
+    pair.writer.run(vec![first]).unwrap();
+    pair.log.persisted(1);
+    assert_eq!(pair.all(), pairs(&[(1..=3, 1), (4..=8, 2)]));
+    pair.writer.run(vec![second]).unwrap();
+    pair.log.persisted(2);
+    assert_eq!(pair.all(), pairs(&[(1..=3, 1), (4..=8, 2)]));
+}
+
 #[test]
 fn cutting_gives_space_back() {
     let mut pair = Pair::new();

@@ -175,17 +175,21 @@ impl Driver {
         }
     }
 
-    /// Readers that come together are one ticket.
+    /// Readers that come together are one ticket, and so are those that come while there is nobody to ask.
     fn drain_reads(&mut self, shared: &Shared) {
         let mut readers = Vec::new();
         while let Some(reader) = shared.inboxes.reads.pop() {
             readers.push(reader);
         }
-        if !readers.is_empty() {
-            self.next_ticket += 1;
-            self.readers.insert(self.next_ticket, readers);
-            self.core.read(self.next_ticket);
+        if readers.is_empty() {
+            return;
         }
+        let ticket = self.core.waiting_read().unwrap_or_else(|| {
+            self.next_ticket += 1;
+            self.core.read(self.next_ticket);
+            self.next_ticket
+        });
+        self.readers.entry(ticket).or_default().extend(readers);
     }
 
     /// Lets one tick pass if it is time. Ticks that were missed while the process did not run do not

@@ -18,7 +18,6 @@ use crate::base::shutdown::Lifecycle;
 use crate::raft::configuration::Change;
 use crate::raft::core::{Core, PeerProgress};
 use crate::raft::error::{ProposeError, ReadIndexError, ReceiveError, TransferError};
-use crate::raft::log::MAX_PAYLOAD;
 use crate::raft::types::{Configuration, Role, Snapshot, Status};
 use crate::raft::{frame, wire};
 
@@ -127,7 +126,7 @@ impl NodeHandle {
         if shared.is_stopped() {
             return Err(ProposeError::Stopped);
         }
-        if command.len() + frame::overhead(1) > MAX_PAYLOAD {
+        if command.len() + frame::overhead(1) > wire::MAX_PROPOSAL {
             return Err(ProposeError::TooLarge);
         }
         if shared.overloaded.load(Ordering::Relaxed) {

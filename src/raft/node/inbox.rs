@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::base::ids::MemberId;
 use crate::raft::configuration::Change;
+use crate::raft::core::MAX_UNDER_WAY;
 use crate::raft::error::ReadIndexError;
 use crate::raft::types::Snapshot;
 
@@ -21,6 +22,8 @@ pub(super) const MAX_PROPOSAL_BYTES: usize = 64 << 20;
 pub(super) const MAX_MESSAGES: usize = 4096;
 /// Bytes of peers' messages that may wait.
 pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
+// A follower that is sent as much as it may be still has room for everyone else's messages.
+const _: () = assert!(MAX_UNDER_WAY <= MAX_MESSAGE_BYTES / 2);
 /// Reads that may wait to be counted into a round.
 pub(super) const MAX_READS: usize = 65_536;
 /// Rare requests: transfers, membership changes, peers that cannot be reached.

@@ -414,6 +414,9 @@ async fn bad_messages_are_refused_by_name() {
         node.receive_snapshot(MemberId(2), heartbeat, snapshot),
         Err(ReceiveError::SnapshotMismatch)
     );
+    // More than a message to a follower can carry.
+    let huge = Bytes::from(vec![0; crate::raft::transport::MAX_MESSAGE]);
+    assert_eq!(node.propose(huge), Err(ProposeError::TooLarge));
     node.stop().await;
     assert_eq!(life.failure(), None);
 }

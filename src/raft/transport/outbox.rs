@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::frame::Frame;
 use super::framed::weight;
 
-/// How much waits at most. Appends in flight are bounded by consensus (512 messages of 1 MiB at most, in
-/// practice far less); a queue that holds more than this is behind by seconds and better cut off.
+/// How much waits at most. Appends in flight are bounded by consensus, well below what the queue for them
+/// holds; one that is full all the same is behind by seconds and better cut off.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) frames: usize,

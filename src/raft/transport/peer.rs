@@ -14,6 +14,7 @@ use super::outbox::{Limit, Outbox};
 use super::stats::Counters;
 use crate::base::ids::MemberId;
 use crate::base::metrics::PeerMetrics;
+use crate::raft::core::MAX_UNDER_WAY;
 
 /// The control queue: heartbeats, votes and responses are tens of bytes, calls a few kilobytes.
 const CONTROL_LIMIT: Limit = Limit {
@@ -27,6 +28,9 @@ const BULK_LIMIT: Limit = Limit {
     frames: 4096,
     bytes: 64 << 20,
 };
+
+// What consensus has under way to one member fits, with as much room again for forwarded proposals.
+const _: () = assert!(MAX_UNDER_WAY <= BULK_LIMIT.bytes / 2);
 
 /// Room for calls that a peer has running here, in [`CALL_UNIT`]s: at most 1,024 calls and 64 MiB.
 const CALL_ROOM: usize = 1024;

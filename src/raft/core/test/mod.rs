@@ -1,5 +1,8 @@
 //! The core step by step: three members whose messages the test carries by hand.
 
+mod durability;
+mod messages;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -92,6 +95,15 @@ impl Member {
         for (batches, number) in self.stuck.take().unwrap() {
             self.write(batches, number);
         }
+        self.act()
+    }
+
+    /// Lets the disk finish the first of what it was given.
+    fn finish_one(&mut self) -> Vec<Message> {
+        let mut stuck = self.stuck.take().unwrap();
+        let (batches, number) = stuck.remove(0);
+        self.write(batches, number);
+        self.stuck = Some(stuck);
         self.act()
     }
 
@@ -428,6 +440,47 @@ fn a_snapshot_made_before_a_member_joined_is_not_for_it() {
     assert_eq!(cluster.deliver(is_snapshot).len(), 1);
 }
 
+/// The peer would wait for ever for a message that cannot be sent, so the leader must know that it was not.
+#[test]
+fn a_snapshot_that_was_replaced_before_it_was_sent_counts_as_failed() {
+    let mut cluster = Cluster {
+        members: [(1, Member::new(1, &[1])), (2, Member::new(2, &[]))].into(),
+        wire: VecDeque::new(),
+    };
+    cluster.act(1);
+    cluster.change(1, &[(2, ChangeKind::Learner)]);
+    cluster.put(1, "a");
+    let leader = cluster.member(1);
+    let made = |core: &Core, index: u64| Snapshot {
+        state: AppliedState {
+            index,
+            term: core.status().term,
+            configuration: (*core.configuration()).clone(),
+        },
+        dir: format!("{index}").into(),
+    };
+    let last = leader.core.last_applied();
+    leader.core.snapshot_made(Ok(made(&leader.core, last - 1)));
+    let beats = leader.tick(1);
+    for beat in beats {
+        for answer in cluster.member(2).step(beat) {
+            cluster.member(1).core.step(answer, None).unwrap();
+        }
+    }
+    let is_snapshot = is(MessageType::MsgSnapshot);
+    let in_snapshot = |core: &Core| core.progress().iter().any(|peer| peer.in_snapshot);
+    let leader = cluster.member(1);
+    assert!(in_snapshot(&leader.core));
+    leader.core.snapshot_made(Ok(made(&leader.core, last)));
+    assert!(!leader.act().iter().any(&is_snapshot));
+    assert!(!in_snapshot(&leader.core));
+    let sent = leader.tick(1);
+    cluster.wire.extend(sent);
+    let sent = cluster.deliver(is_snapshot);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].get_snapshot().get_metadata().index, last);
+}
+
 /// raft-rs drops what is of an older term, and with it the only news of a commit that there may be.
 #[test]
 fn a_rejection_of_an_older_term_still_tells_what_is_committed() {
@@ -634,6 +687,31 @@ fn a_slow_state_machine_is_not_given_more_than_it_can_hold() {
     assert_eq!(alone.commands(), expected);
     alone.core.applied(alone.committed.last().unwrap().index);
     assert!(!alone.core.is_overloaded());
+}
+
+/// More is left in the log than is fetched at a time, and the next entry is committed meanwhile.
+#[test]
+fn what_was_left_in_the_log_goes_before_what_is_new() {
+    let mut alone = Member::new(1, &[1]);
+    alone.applies = false;
+    alone.act();
+    let propose = |alone: &mut Member, len| {
+        alone.core.propose(Bytes::from(vec![1; len]));
+        alone.act();
+    };
+    for _ in 0..backlog::MAX_ENTRIES {
+        propose(&mut alone, 1);
+    }
+    for _ in 0..44 {
+        propose(&mut alone, 256 << 10);
+    }
+    alone.core.applied(alone.committed.last().unwrap().index);
+    propose(&mut alone, 1);
+    let first = alone.committed[0].index;
+    let indexes: Vec<_> = alone.committed.iter().map(|entry| entry.index).collect();
+    let consecutive: Vec<_> = (first..first + indexes.len() as u64).collect();
+    assert_eq!(indexes, consecutive);
+    assert_eq!(indexes.last(), Some(&alone.core.log().last().index));
 }
 
 #[test]
