@@ -63,7 +63,7 @@ fn any_message(rng: &mut StdRng, to: u64) -> Message {
         reject_hint: rng.random_range(0..9),
         ..Message::default()
     };
-    let entry = |index, term, data| raft::eraftpb::Entry {
+    let entry = |index, term, data| Entry {
         index,
         term,
         data,
@@ -94,7 +94,7 @@ fn any_message(rng: &mut StdRng, to: u64) -> Message {
     message
 }
 
-fn any_change(rng: &mut StdRng) -> raft::eraftpb::Entry {
+fn any_change(rng: &mut StdRng) -> Entry {
     let kinds = [ChangeKind::Voter, ChangeKind::Learner, ChangeKind::Remove];
     let changes: Vec<_> = (0..rng.random_range(0..3))
         .map(|_| Change {
@@ -102,8 +102,8 @@ fn any_change(rng: &mut StdRng) -> raft::eraftpb::Entry {
             kind: kinds[rng.random_range(0..3)],
         })
         .collect();
-    raft::eraftpb::Entry {
-        entry_type: raft::eraftpb::EntryType::EntryConfChangeV2 as i32,
+    Entry {
+        entry_type: EntryType::EntryConfChangeV2 as i32,
         data: configuration::to_raft_change(&changes).encode_to_vec(),
         ..Default::default()
     }
