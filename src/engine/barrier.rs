@@ -1,8 +1,8 @@
 //! Read barriers: many linearizable reads share one confirmation of leadership.
 //!
 //! One confirmation is under way at a time. Whoever comes meanwhile shares the next, since one that began
-//! before a read did proves nothing for it (invariant I2). The rounds run in a task of the runtime, so a crowd of readers costs the raft thread and the
-//! apply thread one wake-up, and is woken where waking is cheap.
+//! before a read did proves nothing for it (invariant I2). The rounds run in a task of the runtime, so a crowd
+//! of readers costs the raft thread and the apply thread one wake-up, and is woken where waking is cheap.
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};

@@ -115,7 +115,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotLeader`], [`EngineError::BadTransferee`], [`EngineError::TransferTimeout`].
     pub async fn move_leader(&self, target: MemberId) -> EngineResult<()> {
-        if self.inner.node.status().leader != self.inner.member_id {
+        if self.inner.node.leader() != self.inner.member_id {
             return Err(EngineError::NotLeader);
         }
         if target == self.inner.member_id {
