@@ -49,6 +49,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use self::answers::Answers;
 use self::apply::Reply;
@@ -97,6 +98,8 @@ struct Inner {
     /// The current term, for the headers of all responses, so that none names an older one than another did.
     term: Arc<AtomicU64>,
     network: Arc<PeerNetwork>,
+    /// Cancelled once the cluster has this member's name and client URLs.
+    published: CancellationToken,
     /// The revision below which this member has removed history.
     removed: watch::Sender<Revision>,
     backups: Arc<Semaphore>,
@@ -195,6 +198,12 @@ impl Engine {
     /// Opens a watch stream. `None` when the member is stopping.
     pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
         self.inner.hub.open()
+    }
+
+    /// Completes once the cluster knows this member's name and client URLs: from then on every member's
+    /// list shows clients the way here.
+    pub async fn published(&self) {
+        self.inner.published.cancelled().await;
     }
 
     /// Whether a leader is known now.

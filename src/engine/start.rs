@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam::channel::bounded;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
 use super::background::{Compactor, Flusher};
@@ -145,6 +146,7 @@ impl Engine {
             hub,
             term,
             network: Arc::clone(network),
+            published: CancellationToken::new(),
             removed: removed.clone(),
             backups: backup_permits(),
             backup_root: config.data_dir.join("backups"),
@@ -257,6 +259,7 @@ impl Engine {
                 tokio::time::sleep(PUBLISH_RETRY).await;
             }
         }
+        self.inner.published.cancel();
         tracing::info!(name = %me.name, client_urls = ?me.client_urls, "published this member to the cluster");
     }
 

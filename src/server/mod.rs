@@ -79,7 +79,7 @@ pub struct Server {
 
 impl Server {
     /// Starts a member. Clients can connect when this returns; they are answered once the cluster has a
-    /// leader, or has been without one for `wait-cluster-ready-timeout`, and a line in the log says so.
+    /// leader and lists this member, or after `wait-cluster-ready-timeout`, and a line in the log says so.
     ///
     /// # Errors
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
@@ -154,7 +154,7 @@ async fn announce_ready(engine: Engine, patience: Duration, ready: CancellationT
         .await
         .is_err()
     {
-        tracing::warn!(?patience, "serving clients without a leader");
+        tracing::warn!(?patience, "serving clients before the cluster is ready");
         ready.cancel();
         parts::ready(&engine).await;
     }

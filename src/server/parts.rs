@@ -139,13 +139,15 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
     }
 }
 
-/// Completes once this member has served a linearizable read, however long that takes.
+/// Completes once this member has served a linearizable read and is listed with its client URLs, however
+/// long that takes. A client that asks any ready member for the list thus finds every ready member in it.
 pub(super) async fn ready(engine: &Engine) {
     /// Between attempts that failed at once.
     const PAUSE: Duration = Duration::from_millis(50);
     while engine.read_barrier().await.is_err() {
         tokio::time::sleep(PAUSE).await;
     }
+    engine.published().await;
 }
 
 /// Hands leadership to another voter, if this member leads and there is one, so that the cluster does not

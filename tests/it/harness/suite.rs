@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,6 +88,7 @@ impl Suite {
 
     /// Runs cases on a cluster, some at once.
     pub async fn run_on(self, servers: &[&Server], at_once: usize) {
+        panic_in_one_line();
         let version = servers[0].client().version().await;
         let (due, skipped): (Vec<_>, Vec<_>) = self
             .cases
@@ -106,13 +108,13 @@ impl Suite {
         let failed = failures.len();
         eprintln!("{area}: {total} cases, {failed} failed{skipped}");
         if !failures.is_empty() {
+            let failures = failures.join("\n");
+            // Before the logs as well as after them: a report may keep only one end of the output.
+            eprintln!("{failures}");
             for server in servers {
                 eprintln!("log of {}:\n{}", server.name(), server.log_tail());
             }
-            panic!(
-                "{area}: {failed} of {total} failed\n{}",
-                failures.join("\n")
-            );
+            panic!("{area}: {failed} of {total} failed\n{failures}");
         }
     }
 }
@@ -128,6 +130,13 @@ fn skipped_text(skipped: &[(NamedCase, (u32, u32))]) -> String {
         ", {count} skipped (need {major}.{minor}): {}",
         names.join(" ")
     )
+}
+
+/// Panics print where and what, without a backtrace: of a future it is the executor's, and a hundred lines
+/// of it for each case hide which one failed.
+fn panic_in_one_line() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| eprintln!("{info}"))));
 }
 
 async fn run_case(area: &str, case: NamedCase, servers: &[&Server]) -> Result<(), String> {

@@ -201,7 +201,7 @@ async fn the_database_size_is_told(c: Case) {
 
 async fn objects_share_a_lease(c: Case) {
     let store = Store::new(&c);
-    let lease = c.lease(2).await;
+    let lease = c.lease(4).await;
     let version = store.current_version("events").await;
     for n in 0..20 {
         let event = store.object("events", &format!("default/{n:02}"), "{}");

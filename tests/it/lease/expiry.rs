@@ -32,8 +32,8 @@ async fn deleted(watch: &mut Watch, name: &str) {
 }
 
 async fn keys_go_with_the_lease(c: Case) {
-    let id = c.lease(2).await;
     let mut watch = c.watch_all().await;
+    let id = c.lease(3).await;
     c.put_leased("a", "1", id).await;
     c.put_leased("b", "1", id).await;
     c.put("c", "1").await;
@@ -51,7 +51,7 @@ async fn a_lease_is_never_expired_early(c: Case) {
 }
 
 async fn expiry_is_one_revision(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(4).await;
     for name in ["a", "b", "c"] {
         c.put_leased(name, "1", id).await;
     }
@@ -76,7 +76,7 @@ async fn a_lease_without_keys_ends_silently(c: Case) {
 }
 
 async fn a_key_moved_to_a_longer_lease_stays(c: Case) {
-    let (short, long) = (c.lease(2).await, c.lease(600).await);
+    let (long, short) = (c.lease(600).await, c.lease(3).await);
     c.put_leased("a", "1", short).await;
     c.put_leased("a", "2", long).await;
     gone(&c, short).await;
@@ -84,7 +84,7 @@ async fn a_key_moved_to_a_longer_lease_stays(c: Case) {
 }
 
 async fn a_key_detached_stays(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(3).await;
     c.put_leased("a", "1", id).await;
     c.put("a", "2").await;
     gone(&c, id).await;
@@ -94,7 +94,7 @@ async fn a_key_detached_stays(c: Case) {
 async fn a_hundred_leases_all_expire(c: Case) {
     let mut last = 0;
     for n in 0..100 {
-        last = c.lease(2).await;
+        last = c.lease(3).await;
         c.put_leased(&n.to_string(), "1", last).await;
     }
     gone(&c, last).await;
@@ -113,7 +113,7 @@ async fn an_expired_id_can_be_granted_again(c: Case) {
 }
 
 async fn a_short_lease_beside_a_long_one_expires_alone(c: Case) {
-    let (short, long) = (c.lease(2).await, c.lease(600).await);
+    let (long, short) = (c.lease(600).await, c.lease(3).await);
     c.put_leased("short", "1", short).await;
     c.put_leased("long", "1", long).await;
     gone(&c, short).await;

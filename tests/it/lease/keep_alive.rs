@@ -113,21 +113,21 @@ async fn many_leases_share_a_stream(c: Case) {
 }
 
 async fn a_lease_kept_alive_outlives_its_ttl(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(4).await;
     c.put_leased("a", "1", id).await;
     let mut alive = KeepAlive::open(&c.client);
-    for _ in 0..12 {
+    for _ in 0..14 {
         sleep(Duration::from_millis(400)).await;
-        assert_eq!(alive.ping(id).await.unwrap().ttl, 2);
+        assert_eq!(alive.ping(id).await.unwrap().ttl, 4);
     }
     assert_eq!(c.stored().await, "a=1");
 }
 
 async fn a_lease_no_longer_kept_alive_expires(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(3).await;
     c.put_leased("a", "1", id).await;
     let mut alive = KeepAlive::open(&c.client);
-    assert_eq!(alive.ping(id).await.unwrap().ttl, 2);
+    assert_eq!(alive.ping(id).await.unwrap().ttl, 3);
     drop(alive);
     gone(&c, id).await;
     assert_eq!(c.stored().await, "");

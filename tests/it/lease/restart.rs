@@ -9,7 +9,7 @@ async fn leases_survive_a_kill() {
     let mut server = Server::fresh().await;
     let client = server.client();
     client.lease_grant(grant(600, 1)).await.unwrap();
-    client.lease_grant(grant(2, 2)).await.unwrap();
+    client.lease_grant(grant(4, 2)).await.unwrap();
     for (key, lease) in [("long", 1), ("short", 2), ("none", 0)] {
         let mut request = put(key, "1");
         request.lease = lease;

@@ -210,23 +210,23 @@ async fn a_lease_can_be_used_through_any_member(c: Case) {
 }
 
 async fn a_lease_is_kept_alive_through_followers(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(4).await;
     c.put_leased("a", "1", id).await;
     let mut streams: Vec<_> = c.members.iter().map(KeepAlive::open).collect();
-    for n in 0..12 {
+    for n in 0..14 {
         tokio::time::sleep(Duration::from_millis(400)).await;
         let response = streams[n % 3].ping(id).await.unwrap();
-        assert_eq!((response.id, response.ttl), (id, 2));
+        assert_eq!((response.id, response.ttl), (id, 4));
     }
     assert_eq!(c.stored().await, "a=1");
 }
 
 async fn a_lease_expires_everywhere(c: Case) {
-    let id = c.lease(2).await;
     let mut watches = Vec::new();
     for member in &c.members {
         watches.push(Watch::start(member, watch_key(c.key("a"))).await.0);
     }
+    let id = c.lease(3).await;
     c.put_leased("a", "1", id).await;
     for watch in &mut watches {
         assert_eq!(told(&watch.events(2).await), "PUT a=1, DELETE a");

@@ -335,7 +335,7 @@ async fn a_lease_that_is_revoked_deletes_in_key_order(c: Case) {
 }
 
 async fn a_lease_that_expires_deletes_in_key_order(c: Case) {
-    let id = c.lease(2).await;
+    let id = c.lease(4).await;
     let mut watch = c.watch("a").await;
     put_three_leased(&c, id).await;
     assert_eq!(told(&watch.next().await.events), "PUT a=1");
