@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use crossbeam::channel::{Sender, bounded};
@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub(super) snapshots: Sender<u64>,
     /// Counts the log bytes handed over, for the flusher.
     pub(super) log_bytes: Arc<AtomicU64>,
+    /// Commands of the largest entry since somebody last asked.
+    pub(super) largest_round: Arc<AtomicUsize>,
     /// The current term, for the headers of responses.
     pub(super) term: Arc<AtomicU64>,
     /// The leader as last heard, to count changes.
@@ -35,6 +37,9 @@ impl StateMachine for Machine {
         let commands = entries.iter().flat_map(|entry| &entry.commands);
         let bytes: usize = commands.map(Bytes::len).sum();
         self.log_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let rounds = entries.iter().map(|entry| entry.commands.len());
+        self.largest_round
+            .fetch_max(rounds.max().unwrap_or(0), Ordering::Relaxed);
         // The consensus layer hands over no more than its own bound of unapplied entries, which is below
         // this queue's: sending does not block. It fails only when the member stops.
         let _ = self.tasks.send(Task::Entries(entries));

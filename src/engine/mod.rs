@@ -43,7 +43,7 @@ pub use types::*;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -95,6 +95,8 @@ struct Inner {
     members: Arc<Members>,
     node: NodeHandle,
     hub: Hub,
+    /// Commands of the largest entry since somebody last asked.
+    largest_round: Arc<AtomicUsize>,
     /// The current term, for the headers of all responses, so that none names an older one than another did.
     term: Arc<AtomicU64>,
     network: Arc<PeerNetwork>,
@@ -209,6 +211,12 @@ impl Engine {
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
         self.inner.node.leader() != MemberId::NONE
+    }
+
+    /// The most commands that one log entry carried since the last call: about how many clients of the whole
+    /// cluster write at the same time.
+    pub fn take_largest_round(&self) -> usize {
+        self.inner.largest_round.swap(0, Ordering::Relaxed)
     }
 
     /// The term in which this member leads now.

@@ -1,7 +1,7 @@
 //! Building a member's engine from its directory, and taking it down again.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -92,11 +92,13 @@ impl Engine {
         let (snapshots, snapshot_queue) = bounded(1);
         let (compactions, compaction_queue) = bounded(COMPACTION_QUEUE);
         let log_bytes = Arc::new(AtomicU64::new(0));
+        let largest_round = Arc::new(AtomicUsize::new(0));
         let term = Arc::new(AtomicU64::new(restored.term));
         let machine = Machine {
             tasks,
             snapshots,
             log_bytes: Arc::clone(&log_bytes),
+            largest_round: Arc::clone(&largest_round),
             term: Arc::clone(&term),
             leader: MemberId::NONE,
             metrics: Arc::clone(metrics),
@@ -144,6 +146,7 @@ impl Engine {
             members: Arc::new(Members::new(members)),
             node: node.clone(),
             hub,
+            largest_round,
             term,
             network: Arc::clone(network),
             published: CancellationToken::new(),

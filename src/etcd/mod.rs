@@ -1,6 +1,6 @@
 //! The etcd v3 API: decode a request, call the engine, encode the answer.
 //!
-//! One port serves gRPC and a few HTTP pages (`/health`, `/metrics`, ...); [`router`] has both. Requests
+//! One port serves gRPC and a few HTTP pages (`/health`, `/metrics`, ...); [`ClientServices`] has both. Requests
 //! become operations in `request`, results become messages in `response`, errors become statuses in
 //! `status`: those three hold the contract, the services in `grpc` are glue. No rule of the business lives
 //! here, and no storage or consensus is touched.
@@ -13,10 +13,12 @@ mod http;
 pub mod pb;
 mod request;
 mod response;
+mod service;
 mod status;
 mod version;
 pub mod wire;
 
+pub use service::{ClientBody, ClientServices};
 pub use version::SERVER as ETCD_VERSION;
 
 use std::sync::Arc;
@@ -61,13 +63,6 @@ impl Default for EtcdSettings {
             host_whitelist: vec!["*".into()],
         }
     }
-}
-
-/// Everything on the client port: gRPC services and HTTP pages. To be served with HTTP/1.1 and HTTP/2 on
-/// the same listener.
-pub fn router(context: &EtcdContext) -> axum::Router {
-    context.identify();
-    http::pages(context).merge(grpc::services(context))
 }
 
 /// What `--listen-metrics-urls` listeners serve: metrics and health.

@@ -4,13 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Serving};
+use super::connection::{self, Respond, Serving};
 use crate::base::shutdown::Lifecycle;
 
 /// Wait after an error that says the system is short of something, such as file descriptors. Accepting
@@ -22,25 +21,25 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// Sockets that lead to the same pages.
-pub(super) struct Entrance {
+pub(super) struct Entrance<R> {
     pub(super) listeners: Vec<TcpListener>,
-    pub(super) router: Router,
+    pub(super) respond: R,
     /// Connections at a time.
     pub(super) room: usize,
     /// Cancelled when it opens; connections that come earlier wait in the system's queue.
     pub(super) open: CancellationToken,
 }
 
-impl Entrance {
+impl<R: Respond> Entrance<R> {
     /// Accepts on every socket once it opens, until the member begins to stop.
     pub(super) fn serve(self, life: &Lifecycle, serving: &Arc<Serving>) {
         let room = Arc::new(Semaphore::new(self.room));
         for listener in self.listeners {
-            let (router, room) = (self.router.clone(), room.clone());
+            let (respond, room) = (self.respond.clone(), room.clone());
             let (open, serving) = (self.open.clone(), serving.clone());
             life.task("accept", async move {
                 tokio::select! {
-                    () = open.cancelled() => accept(listener, router, room, serving).await,
+                    () = open.cancelled() => accept(listener, respond, room, serving).await,
                     () = serving.closing() => {}
                 }
             });
@@ -59,7 +58,7 @@ pub(super) fn at_once() -> CancellationToken {
 /// it is used up, further ones wait in the system's queue.
 async fn accept(
     listener: TcpListener,
-    router: Router,
+    respond: impl Respond,
     room: Arc<Semaphore>,
     serving: Arc<Serving>,
 ) {
@@ -76,7 +75,8 @@ async fn accept(
         match accepted {
             Ok((stream, _)) => {
                 tune(&stream);
-                let connection = connection::serve(stream, router.clone(), serving.clone(), permit);
+                let connection =
+                    connection::serve(stream, respond.clone(), serving.clone(), permit);
                 serving.track(connection);
             }
             Err(error) if concerns_one_connection(&error) => {}

@@ -4,16 +4,17 @@
 //! asks for anything is closed. When the member begins to stop, a connection finishes what it has begun
 //! and takes nothing new.
 
-use std::pin::pin;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use http::Request;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,7 +23,9 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use super::gather::Gather;
+use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
+use crate::etcd::ClientServices;
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -36,10 +39,50 @@ const MAX_HEADERS: u32 = 64 << 10;
 /// Time for the headers of an HTTP/1.1 request to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What answers the requests of a connection.
+pub(super) trait Respond: Clone + Send + Sync + 'static {
+    /// A response's body.
+    type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static;
+
+    /// The response to one request. Dropped when the client gives the request up.
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+}
+
+impl Respond for Router {
+    type Body = axum::body::Body;
+
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        let answer = self.clone().call(request);
+        async {
+            let Ok(response) = answer.await;
+            response
+        }
+    }
+}
+
+impl Respond for ClientServices {
+    type Body = crate::etcd::ClientBody;
+
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        let services = self.clone();
+        async move { services.answer(request).await }
+    }
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Serving {
-    http: auto::Builder<TokioExecutor>,
+    limits: LimitConfig,
+    keepalive: KeepaliveConfig,
     connections: TaskTracker,
     /// Requests whose answer has not begun. A stream's answer begins when it is opened.
     unanswered: TaskTracker,
@@ -57,7 +100,8 @@ impl Serving {
         first_request: Duration,
     ) -> Self {
         Self {
-            http: protocol(limits, keepalive),
+            limits: *limits,
+            keepalive: *keepalive,
             connections: TaskTracker::new(),
             unanswered: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -84,6 +128,11 @@ impl Serving {
         self.connections.close();
     }
 
+    /// Requests whose answer has not begun.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
     /// Completes once every request has its answer, or at least the begin of one. Only after
     /// [`Self::close`].
     pub(super) async fn answered(&self) {
@@ -105,8 +154,9 @@ impl Serving {
     }
 }
 
-fn protocol(limits: &LimitConfig, keepalive: &KeepaliveConfig) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+/// The settings of one connection, whose streams are begun with `streams`.
+fn protocol(serving: &Serving, streams: Streams) -> auto::Builder<Streams> {
+    let mut http = auto::Builder::new(streams);
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -116,16 +166,16 @@ fn protocol(limits: &LimitConfig, keepalive: &KeepaliveConfig) -> auto::Builder<
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS)
-        .max_concurrent_streams(limits.max_concurrent_streams)
-        .keep_alive_interval(keepalive.interval)
-        .keep_alive_timeout(keepalive.timeout);
+        .max_concurrent_streams(serving.limits.max_concurrent_streams)
+        .keep_alive_interval(serving.keepalive.interval)
+        .keep_alive_timeout(serving.keepalive.timeout);
     http
 }
 
 /// Serves one connection until it ends. `_permit` is its place among the connections under way.
 pub(super) async fn serve(
     stream: TcpStream,
-    router: Router,
+    respond: impl Respond,
     serving: Arc<Serving>,
     _permit: OwnedSemaphorePermit,
 ) {
@@ -133,24 +183,23 @@ pub(super) async fn serve(
     let service = service_fn(|request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         let unanswered = serving.unanswered.token();
-        let answer = router.clone().call(request);
+        let answer = respond.respond(request);
         async move {
             let answer = answer.await;
             drop(unanswered);
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
-    let mut connection = pin!(
-        serving
-            .http
-            .serve_connection(TokioIo::new(Gather::new(stream)), service)
-    );
+    let streams = Streams::default();
+    let http = protocol(&serving, streams.clone());
+    let connection = http.serve_connection(TokioIo::new(Gather::new(stream)), service);
+    let mut connection = Connection::new(connection, streams);
     tokio::select! {
-        ended = connection.as_mut() => return note(ended),
+        ended = &mut connection => return note(ended),
         () = still_silent(&asked, serving.first_request) => return,
         () = serving.closing() => {}
     }
-    connection.as_mut().graceful_shutdown();
+    connection.connection().graceful_shutdown();
     tokio::select! {
         ended = connection => note(ended),
         () = serving.abort.cancelled() => {}

@@ -15,10 +15,12 @@ mod limits;
 mod listen;
 mod log;
 mod parts;
+mod scheduling;
 #[cfg(test)]
 mod server_test;
 mod signals;
 mod snapshot;
+mod streams;
 mod systemd;
 mod terminal;
 mod up;
@@ -103,13 +105,13 @@ impl Server {
         let ready = CancellationToken::new();
         let clients = Entrance {
             listeners: listeners.client,
-            router: routers.client,
+            respond: routers.client,
             room: limits::client_connections(),
             open: ready.clone(),
         };
         let metrics = Entrance {
             listeners: listeners.metrics,
-            router: routers.metrics,
+            respond: routers.metrics,
             room: METRICS_CONNECTIONS,
             open: accept::at_once(),
         };
@@ -118,6 +120,8 @@ impl Server {
         tracing::info!(?addresses, "listening for clients");
         let patience = config.wait_cluster_ready;
         life.task("readiness", announce_ready(engine.clone(), patience, ready));
+        let load = parts::load(&engine, &serving);
+        life.task("scheduling", scheduling::follow(load));
         Ok(Self {
             engine,
             serving,

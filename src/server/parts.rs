@@ -7,6 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
+use super::connection::Serving;
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
 use crate::base::ids::MemberId;
@@ -14,7 +15,7 @@ use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::{self, BootstrapMember, MemberConfig, Url};
 use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
-use crate::etcd::{self, EtcdContext, EtcdSettings};
+use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
 use crate::storage::StoreOptions;
 
@@ -24,7 +25,7 @@ pub(super) use crate::etcd::ETCD_VERSION;
 #[derive(Debug, Clone)]
 pub(super) struct Routers {
     /// gRPC and HTTP for clients.
-    pub(super) client: Router,
+    pub(super) client: ClientServices,
     /// Metrics and health.
     pub(super) metrics: Router,
 }
@@ -134,7 +135,7 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
         },
     };
     Routers {
-        client: etcd::router(&context),
+        client: ClientServices::new(&context),
         metrics: etcd::metrics_router(&context),
     }
 }
@@ -148,6 +149,13 @@ pub(super) async fn ready(engine: &Engine) {
         tokio::time::sleep(PAUSE).await;
     }
     engine.published().await;
+}
+
+/// How many requests are under way: those of this member's clients, or those that travelled together in a
+/// round since the last question, if these are more (a leader's clients may all be with its followers).
+pub(super) fn load(engine: &Engine, serving: &Arc<Serving>) -> impl Fn() -> usize + use<> {
+    let (engine, serving) = (engine.clone(), Arc::clone(serving));
+    move || serving.unanswered().max(engine.take_largest_round())
 }
 
 /// Hands leadership to another voter, if this member leads and there is one, so that the cluster does not

@@ -57,7 +57,7 @@ impl Fixture {
         };
         let entrance = Entrance {
             listeners: vec![listener],
-            router,
+            respond: router,
             room,
             open,
         };

@@ -20,7 +20,7 @@ use super::methods::{self, Methods};
 use crate::etcd::status;
 
 /// Where etcd's clients name the version of the API that they speak.
-const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
+pub(super) const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
 
 /// Tells whether a leader is known now.
 pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;

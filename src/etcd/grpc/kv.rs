@@ -1,5 +1,7 @@
 //! `etcdserverpb.KV`.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::mpsc;
@@ -15,14 +17,16 @@ use crate::etcd::pb::etcdserverpb::kv_server::Kv;
 use crate::etcd::{request, response};
 use crate::mvcc::ops::{RangeOp, RangeResult};
 
-pub(super) struct KvService {
+/// The unary calls that are served in two ways: by the generated server, and by
+/// [`UnaryCalls`](super::unary::UnaryCalls).
+pub(super) struct KvCalls {
     engine: Engine,
     max_txn_ops: usize,
     range_succeeded: Histogram,
     range_failed: Histogram,
 }
 
-impl KvService {
+impl KvCalls {
     pub(super) fn new(context: &EtcdContext) -> Self {
         Self {
             engine: context.engine.clone(),
@@ -47,6 +51,46 @@ impl KvService {
         durations.observe(clock::now().duration_since(begin).as_secs_f64());
         result
     }
+
+    pub(super) async fn range(
+        &self,
+        request: pb::RangeRequest,
+    ) -> Result<pb::RangeResponse, Status> {
+        let serializable = request.serializable;
+        let op = request::range(request)?;
+        let (header, result) = self.timed_range(op, serializable).await?;
+        Ok(response::range(response::header(header), result))
+    }
+
+    pub(super) async fn put(&self, request: pb::PutRequest) -> Result<pb::PutResponse, Status> {
+        let op = request::put(request)?;
+        let (header, result) = self.engine.put(op).await?;
+        Ok(response::put(response::header(header), result))
+    }
+
+    pub(super) async fn delete_range(
+        &self,
+        request: pb::DeleteRangeRequest,
+    ) -> Result<pb::DeleteRangeResponse, Status> {
+        let op = request::delete(request)?;
+        let (header, result) = self.engine.delete(op).await?;
+        Ok(response::delete(response::header(header), result))
+    }
+
+    pub(super) async fn txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+        let (txn, consistency) = request::txn(request, self.max_txn_ops)?;
+        let (header, result) = self.engine.txn(txn, consistency).await?;
+        Ok(response::txn(header, result))
+    }
+}
+
+/// The whole service.
+pub(super) struct KvService(Arc<KvCalls>);
+
+impl KvService {
+    pub(super) const fn new(calls: Arc<KvCalls>) -> Self {
+        Self(calls)
+    }
 }
 
 #[tonic::async_trait]
@@ -55,12 +99,7 @@ impl Kv for KvService {
         &self,
         request: Request<pb::RangeRequest>,
     ) -> Result<Response<pb::RangeResponse>, Status> {
-        let request = request.into_inner();
-        let serializable = request.serializable;
-        let op = request::range(request)?;
-        let (header, result) = self.timed_range(op, serializable).await?;
-        let header = response::header(header);
-        Ok(Response::new(response::range(header, result)))
+        self.0.range(request.into_inner()).await.map(Response::new)
     }
 
     type RangeStreamStream = Responses<pb::RangeStreamResponse>;
@@ -73,7 +112,7 @@ impl Kv for KvService {
         let consistency = request::consistency(request.serializable);
         let op = request::range(request)?;
         only_in_key_order(&op)?;
-        let chunks = self.engine.range_stream(op, consistency).await?;
+        let chunks = self.0.engine.range_stream(op, consistency).await?;
         let parts = stream::unfold(Some(chunks), next_part);
         Ok(Response::new(parts.boxed()))
     }
@@ -82,29 +121,22 @@ impl Kv for KvService {
         &self,
         request: Request<pb::PutRequest>,
     ) -> Result<Response<pb::PutResponse>, Status> {
-        let op = request::put(request.into_inner())?;
-        let (header, result) = self.engine.put(op).await?;
-        let header = response::header(header);
-        Ok(Response::new(response::put(header, result)))
+        self.0.put(request.into_inner()).await.map(Response::new)
     }
 
     async fn delete_range(
         &self,
         request: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        let op = request::delete(request.into_inner())?;
-        let (header, result) = self.engine.delete(op).await?;
-        let header = response::header(header);
-        Ok(Response::new(response::delete(header, result)))
+        let request = request.into_inner();
+        self.0.delete_range(request).await.map(Response::new)
     }
 
     async fn txn(
         &self,
         request: Request<pb::TxnRequest>,
     ) -> Result<Response<pb::TxnResponse>, Status> {
-        let (txn, consistency) = request::txn(request.into_inner(), self.max_txn_ops)?;
-        let (header, result) = self.engine.txn(txn, consistency).await?;
-        Ok(Response::new(response::txn(header, result)))
+        self.0.txn(request.into_inner()).await.map(Response::new)
     }
 
     async fn compact(
@@ -113,6 +145,7 @@ impl Kv for KvService {
     ) -> Result<Response<pb::CompactionResponse>, Status> {
         let request = request.into_inner();
         let header = self
+            .0
             .engine
             .compact(request.revision, request.physical)
             .await?;

@@ -9,7 +9,9 @@ mod lease;
 mod maintenance;
 mod meter;
 mod methods;
+mod received;
 mod snapshot;
+mod unary;
 mod watch;
 
 use std::convert::Infallible;
@@ -28,6 +30,7 @@ use tower::Service;
 use self::gate::{Gate, HasLeader};
 use self::meter::Metered;
 use self::methods::Methods;
+pub(super) use self::unary::{Reply, UnaryCalls};
 #[cfg(any(test, fuzzing))]
 pub(super) use self::watch::request as watch_request;
 use super::EtcdContext;
@@ -57,29 +60,32 @@ macro_rules! server {
     };
 }
 
-/// Routes to every service. Other services are for the fallback of the router it is merged into, which
-/// answers them with [`unknown`].
-pub(super) fn services(context: &EtcdContext) -> Router {
+/// The hot calls, and routes to every service. Other services are for the fallback of the router it is
+/// merged into, which answers them with [`unknown`].
+pub(super) fn services(context: &EtcdContext) -> (UnaryCalls, Router) {
     let limit = context.settings.max_request_bytes + RECEIVE_OVERHEAD;
     let engine = &context.engine;
-    let kv = kv::KvService::new(context);
+    let kv = Arc::new(kv::KvCalls::new(context));
     let watch = watch::WatchService::new(engine.clone());
     let lease = lease::LeaseService::new(engine.clone());
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
     let leader = engine.clone();
+    let has_leader: HasLeader = Arc::new(move || leader.has_leader());
+    let methods = Arc::new(Methods::new(&context.metrics));
+    let unary = UnaryCalls::new(Arc::clone(&kv), Arc::clone(&has_leader), &methods, limit);
     let mut gates = Gates {
         router: Router::new(),
-        has_leader: Arc::new(move || leader.has_leader()),
-        methods: Arc::new(Methods::new(&context.metrics)),
+        has_leader,
+        methods,
     };
-    gates.add(server!(KvServer, kv, limit));
+    gates.add(server!(KvServer, kv::KvService::new(kv), limit));
     gates.add(server!(WatchServer, watch, limit));
     gates.add(server!(LeaseServer, lease, limit));
     gates.add(server!(ClusterServer, cluster, limit));
     gates.add(server!(MaintenanceServer, maintenance, limit));
     gates.add(server!(HealthServer, health::HealthService, limit));
-    gates.router
+    (unary, gates.router)
 }
 
 /// Adds services to a router, each behind its gate.
