@@ -168,11 +168,9 @@ mod tests {
 
     #[test]
     fn other_endpoints_are_refused() {
-        for text in ["https://127.0.0.1:2379", "unix:///run/etcd.sock"] {
-            let refused = Endpoint::parse(text);
-            assert!(matches!(refused, Err(ConnectError::Scheme)), "{text}");
-        }
-        for text in ["", "a b", "http://"] {
+        let tls = Endpoint::parse("https://127.0.0.1:2379");
+        assert!(matches!(tls, Err(ConnectError::Scheme)));
+        for text in ["", "a b", "http://", "unix:///run/etcd.sock"] {
             let refused = Endpoint::parse(text);
             assert!(matches!(refused, Err(ConnectError::Url(_))), "{text}");
         }

@@ -10,18 +10,16 @@ use tokio::task::JoinSet;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_health::server::health_reporter;
 
 use super::testing::{Server, fail, pieces, succeed};
 use super::*;
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
-const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// tonic's server with its health service, in which `""` is serving.
 struct Tonic {
     address: SocketAddr,
-    reporter: HealthReporter,
     stop: oneshot::Sender<()>,
     tasks: JoinSet<()>,
 }
@@ -30,7 +28,7 @@ impl Tonic {
     async fn start(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (reporter, health) = health_reporter();
+        let (_, health) = health_reporter();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -42,7 +40,6 @@ impl Tonic {
         });
         Self {
             address,
-            reporter,
             stop,
             tasks,
         }
@@ -111,21 +108,26 @@ async fn a_failure_is_the_servers() {
 }
 
 #[tokio::test]
-async fn a_stream_gives_answers_as_they_come() {
-    let server = Tonic::start("127.0.0.1:0").await;
-    let link = server.link().await;
+async fn a_stream_gives_its_answers_and_its_end() {
+    let server = Server::start(|_, respond| {
+        let mut frames = BytesMut::new();
+        for answer in ["one", "two"] {
+            frame::put(&answer.to_owned(), &mut frames).unwrap();
+        }
+        pieces(respond, &frames.freeze(), 3, "0");
+    })
+    .await;
+    let link = Link::connect(&server.endpoint).await.unwrap();
     let mut client = link.client();
-    let watch = async {
-        let (mut answers, _requests) = client.open(WATCH, &[service("")]).await?;
-        let first = answers.next::<HealthCheckResponse>().await?;
-        let reporter = &server.reporter;
-        let changed = tonic_health::ServingStatus::NotServing;
-        reporter.set_service_status("", changed).await;
-        let second = answers.next::<HealthCheckResponse>().await?;
-        Ok::<_, Status>([first, second].map(|answer| answer.unwrap().status()))
+    let read = async {
+        let (mut answers, _requests) = client.open("/a.B/C", &["request".to_owned()]).await?;
+        let mut seen = Vec::new();
+        while let Some(answer) = answers.next::<String>().await? {
+            seen.push(answer);
+        }
+        Ok::<_, Status>(seen)
     };
-    let seen = link.drive(watch).await.unwrap();
-    assert_eq!(seen, [ServingStatus::Serving, ServingStatus::NotServing]);
+    assert_eq!(link.drive(read).await.unwrap(), ["one", "two"]);
 }
 
 #[tokio::test]
@@ -153,9 +155,11 @@ async fn a_broken_connection_fails_every_call_on_it() {
     let address = listener.local_addr().unwrap().to_string();
     let breaks = async {
         let (tcp, _) = listener.accept().await.unwrap();
+        // A call that is dropped is reset, so they are dropped after the connection.
+        let mut calls = Vec::new();
         let mut connection = h2::server::handshake(tcp).await.unwrap();
         for _ in 0..3 {
-            connection.accept().await.unwrap().unwrap();
+            calls.push(connection.accept().await.unwrap().unwrap());
         }
     };
     let calls = async {
@@ -168,7 +172,8 @@ async fn a_broken_connection_fails_every_call_on_it() {
     };
     let (_, answers) = tokio::join!(breaks, calls);
     for answer in answers {
-        assert_eq!(answer.unwrap_err().code(), Code::Unavailable);
+        let status = answer.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
     }
 }
 
