@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
 
 use super::BenchError;
+use super::grpc::{Client, Link, deal};
 use super::options::LoadOptions;
 use super::workload::Requests;
 use crate::base::clock;
@@ -67,29 +70,16 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// Opens the connections, dealt out to the endpoints in turn.
-pub(super) async fn connect(options: &LoadOptions) -> Result<Vec<Channel>, BenchError> {
-    let mut channels = Vec::with_capacity(options.conns);
+pub(super) async fn connect(options: &LoadOptions) -> Result<Vec<Arc<Link>>, BenchError> {
+    let mut links = Vec::with_capacity(options.conns);
     for endpoint in options.endpoints.iter().cycle().take(options.conns) {
-        let wrong = |error| BenchError::Endpoint {
+        let link = Link::connect(endpoint).await;
+        links.push(link.map_err(|error| BenchError::Endpoint {
             endpoint: endpoint.clone(),
             error,
-        };
-        let url = if endpoint.contains("://") {
-            endpoint.clone()
-        } else {
-            format!("http://{endpoint}")
-        };
-        let channel = Endpoint::from_shared(url)
-            .map_err(wrong)?
-            .tcp_nodelay(true)
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .connect()
-            .await
-            .map_err(wrong)?;
-        channels.push(channel);
+        })?);
     }
-    Ok(channels)
+    Ok(links)
 }
 
 /// Hands out request numbers, no faster than the wanted rate.
@@ -140,59 +130,71 @@ pub(super) fn progress(options: &LoadOptions, total: u64) -> ProgressBar {
 pub(super) async fn run(
     options: &LoadOptions,
     requests: &Arc<Requests>,
-    channels: &[Channel],
+    links: &[Arc<Link>],
 ) -> Outcome {
-    let tickets = Arc::new(Tickets::new(options.total, options.rate));
-    let bar = progress(options, options.total);
-    let mut clients = JoinSet::new();
-    for channel in channels.iter().cycle().take(options.clients) {
-        let client = Client {
-            requests: Arc::clone(requests),
-            tickets: Arc::clone(&tickets),
-            channel: channel.clone(),
-            bar: bar.clone(),
-        };
-        clients.spawn(client.run());
+    let run = Arc::new(Run {
+        requests: Arc::clone(requests),
+        tickets: Tickets::new(options.total, options.rate),
+        bar: progress(options, options.total),
+    });
+    let mut parts = JoinSet::new();
+    for (link, clients) in deal(links, options.clients) {
+        parts.spawn(Arc::clone(&run).on_link(Arc::clone(link), clients.len()));
     }
     let mut outcome = Outcome::new();
-    while let Some(done) = clients.join_next().await {
-        if let Ok(done) = done {
-            outcome.merge(done);
+    while let Some(part) = parts.join_next().await {
+        if let Ok(part) = part {
+            outcome.merge(part);
         }
     }
-    bar.finish_and_clear();
+    run.bar.finish_and_clear();
     outcome
 }
 
-struct Client {
+struct Run {
     requests: Arc<Requests>,
-    tickets: Arc<Tickets>,
-    channel: Channel,
+    tickets: Tickets,
     bar: ProgressBar,
 }
 
-impl Client {
-    async fn run(self) -> Outcome {
-        let mut outcome = Outcome::new();
+impl Run {
+    /// The clients of one connection, in one task with it. They share an outcome because a histogram is
+    /// large: one for each of a thousand clients would not stay in any cache.
+    async fn on_link(self: Arc<Self>, link: Arc<Link>, clients: usize) -> Outcome {
+        let outcome = Mutex::new(Outcome::new());
+        let loops: FuturesUnordered<_> = (0..clients)
+            .map(|_| self.client(link.client(), &outcome))
+            .collect();
+        link.drive(loops.collect::<()>()).await;
+        outcome.into_inner()
+    }
+
+    async fn client(&self, mut client: Client, outcome: &Mutex<Outcome>) {
         let mut done = 0;
         while let Some(number) = self.tickets.take().await {
             let started = clock::now();
-            match self.requests.send(&self.channel, number).await {
-                Ok(()) => outcome.record(clock::now().duration_since(started)),
-                Err(error) => outcome.fail(&error),
+            let answered = self.requests.send(&mut client, number).await;
+            let latency = clock::now().duration_since(started);
+            match answered {
+                Ok(()) => outcome.lock().record(latency),
+                Err(error) => outcome.lock().fail(&error),
             }
             done += 1;
             if done % PROGRESS_STEP == 0 {
                 self.bar.inc(PROGRESS_STEP);
             }
         }
-        outcome
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
     use super::*;
+    use crate::bench::grpc::testing::{Server, fail, succeed};
+    use crate::bench::options::BenchOptions;
+    use crate::etcd::pb::etcdserverpb::{PutResponse, RangeResponse, TxnResponse};
 
     #[tokio::test]
     async fn every_ticket_is_handed_out_once() {
@@ -216,5 +218,53 @@ mod tests {
         assert_eq!(sum.latency.len(), 2);
         assert_eq!(sum.latency.max(), 20);
         assert_eq!(sum.errors.get("NotFound: gone"), Some(&2));
+    }
+    /// The line's workload and options, which are known to be good.
+    fn parse(line: &str) -> BenchOptions {
+        let command = BenchOptions::augment_args(clap::Command::new("bench"));
+        let matches = command.get_matches_from(format!("bench {line}").split(' '));
+        let options = BenchOptions::from_arg_matches(&matches).unwrap();
+        options.validate().unwrap();
+        options
+    }
+
+    /// Runs the line's workload on a server with one key in every range, on which each tenth call fails.
+    async fn run_line(line: &str) -> Outcome {
+        let calls = AtomicU64::new(0);
+        let server = Server::start(move |path, respond| {
+            let number = calls.fetch_add(1, Ordering::Relaxed);
+            match path {
+                _ if number % 10 == 9 => fail(respond, "14"),
+                "/etcdserverpb.KV/Put" => succeed(respond, &PutResponse::default()),
+                "/etcdserverpb.KV/Txn" => succeed(respond, &TxnResponse::default()),
+                _ => succeed(
+                    respond,
+                    &RangeResponse {
+                        count: 1,
+                        ..RangeResponse::default()
+                    },
+                ),
+            }
+        })
+        .await;
+        let options = parse(&format!("--quiet --endpoints {} {line}", server.endpoint));
+        let links = connect(&options.load).await.unwrap();
+        let requests = Requests::prepare(&options.workload, &options.load, &links).await;
+        run(&options.load, &requests.unwrap(), &links).await
+    }
+
+    #[tokio::test]
+    async fn every_request_succeeds_or_fails() {
+        for workload in [
+            "put",
+            "range --skip-fill",
+            "mixed --read-write-ratio 1 --key-space-size 5",
+            "txn --key-space-size 5",
+        ] {
+            let outcome = run_line(&format!("--total 100 --clients 7 --conns 3 {workload}")).await;
+            assert_eq!(outcome.latency.len(), 90, "{workload}");
+            let failed: u64 = outcome.errors.values().sum();
+            assert_eq!(failed, 10, "{workload}");
+        }
     }
 }

@@ -4,7 +4,9 @@
 //! `clients / rate` the mean latency says as much about the load as about the server (Little's law).
 //! Compare servers with the same line, in turns, and by CPU time per operation where the machine is noisy.
 
+mod answers;
 mod cpu;
+mod grpc;
 mod load;
 mod options;
 mod report;
@@ -14,8 +16,9 @@ mod workload;
 use std::io::Write;
 use std::sync::Arc;
 
+pub use grpc::ConnectError;
+use grpc::Link;
 pub use options::BenchOptions;
-use tonic::transport::Channel;
 
 use crate::base::clock;
 
@@ -28,7 +31,7 @@ pub enum BenchError {
         /// The endpoint as given.
         endpoint: String,
         /// What is wrong with it.
-        error: tonic::transport::Error,
+        error: ConnectError,
     },
     /// A request that prepares the run failed.
     #[error("cannot prepare the run: {0}")]
@@ -55,11 +58,11 @@ pub enum BenchError {
 /// [`BenchError`] when the run cannot begin or be reported. Requests that fail are counted, not raised.
 pub async fn run(options: BenchOptions) -> Result<(), BenchError> {
     options.validate()?;
-    let clients = load::connect(&options.load).await?;
-    let run = Prepared::new(&options, &clients).await?;
+    let links = load::connect(&options.load).await?;
+    let run = Prepared::new(&options, &links).await?;
     let before = cpu::Usage::read(&options.load.server_pids)?;
     let started = clock::now();
-    let outcome = run.execute(&options.load, &clients).await;
+    let outcome = run.execute(&options.load, &links).await;
     let elapsed = clock::now().duration_since(started);
     let after = cpu::Usage::read(&options.load.server_pids)?;
     let report = report::Report::new(&options, &outcome, elapsed, &after.since(&before));
@@ -80,20 +83,20 @@ enum Prepared {
 }
 
 impl Prepared {
-    async fn new(options: &BenchOptions, clients: &[Channel]) -> Result<Self, BenchError> {
+    async fn new(options: &BenchOptions, links: &[Arc<Link>]) -> Result<Self, BenchError> {
         let load = &options.load;
         Ok(match &options.workload {
             options::Workload::Watch(watch) => {
-                Self::Watch(watch::Watchers::open(load, watch, clients).await?)
+                Self::Watch(watch::Watchers::open(load, watch, links).await?)
             }
-            unary => Self::Unary(workload::Requests::prepare(unary, load, clients).await?),
+            unary => Self::Unary(workload::Requests::prepare(unary, load, links).await?),
         })
     }
 
-    async fn execute(self, load: &options::LoadOptions, clients: &[Channel]) -> load::Outcome {
+    async fn execute(self, load: &options::LoadOptions, links: &[Arc<Link>]) -> load::Outcome {
         match self {
-            Self::Unary(requests) => load::run(load, &requests, clients).await,
-            Self::Watch(watchers) => watchers.run(load, clients).await,
+            Self::Unary(requests) => load::run(load, &requests, links).await,
+            Self::Watch(watchers) => watchers.run(load, links).await,
         }
     }
 }

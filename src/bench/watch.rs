@@ -5,42 +5,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use h2::SendStream;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::BenchError;
+use super::answers::Delivery;
+use super::grpc::{Answers, Client, Link, deal};
 use super::load::{Outcome, Tickets, progress};
 use super::options::{LoadOptions, WatchOptions};
-use super::workload::{mix, value};
+use super::workload::{PUT, mix, value};
 use crate::base::clock;
 use crate::base::range::prefix_end;
-use crate::etcd::pb::etcdserverpb::kv_client::KvClient;
-use crate::etcd::pb::etcdserverpb::watch_client::WatchClient;
 use crate::etcd::pb::etcdserverpb::watch_request::RequestUnion;
-use crate::etcd::pb::etcdserverpb::{PutRequest, WatchCreateRequest, WatchRequest};
+use crate::etcd::pb::etcdserverpb::{PutRequest, PutResponse, WatchCreateRequest, WatchRequest};
 
+/// Where the method is, as in etcd's `rpc.proto`.
+const WATCH: &str = "/etcdserverpb.Watch/Watch";
 /// A run whose deliveries stop arriving for this long is over: what is missing is reported as lost.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How often the progress bar moves.
+/// How often the progress bar moves and silence is looked for.
 const SHOW_INTERVAL: Duration = Duration::from_millis(100);
-/// The largest answer that is accepted.
-const MAX_ANSWER_BYTES: usize = 512 << 20;
 
 struct Run {
     load: LoadOptions,
     value: Bytes,
+    tickets: Tickets,
     /// When the run began: values carry microseconds since then.
     epoch: Instant,
+    /// Deliveries that each stream is to have.
+    per_stream: u64,
     /// Deliveries that are still to come.
     outstanding: AtomicU64,
+    /// Ends what still waits for deliveries.
+    silent: CancellationToken,
 }
 
 /// Watchers that exist and wait for the first put.
 pub(super) struct Watchers {
-    streams: Vec<Stream>,
+    /// The streams on each connection, in the order of the connections.
+    streams: Vec<Vec<Stream>>,
+    streams_in_all: u64,
     per_stream: u64,
 }
 
@@ -49,38 +58,52 @@ impl Watchers {
     pub(super) async fn open(
         load: &LoadOptions,
         options: &WatchOptions,
-        channels: &[Channel],
+        links: &[Arc<Link>],
     ) -> Result<Self, BenchError> {
-        let mut streams = Vec::with_capacity(options.streams);
-        for channel in channels.iter().cycle().take(options.streams) {
-            streams.push(Stream::open(channel, load, options).await?);
+        let create = create_request(load, options);
+        let requests = vec![create; options.watchers_per_stream];
+        let mut streams = Vec::with_capacity(links.len());
+        for (link, numbers) in deal(links, options.streams) {
+            streams.push(link.drive(open_on(link, numbers.len(), &requests)).await?);
         }
         Ok(Self {
             streams,
+            streams_in_all: options.streams as u64,
             per_stream: options.watchers_per_stream as u64,
         })
     }
 
     /// Puts, and receives until every delivery is in or none comes any more.
-    pub(super) async fn run(self, load: &LoadOptions, channels: &[Channel]) -> Outcome {
-        let watchers = self.streams.len() as u64 * self.per_stream;
+    pub(super) async fn run(self, load: &LoadOptions, links: &[Arc<Link>]) -> Outcome {
+        let watchers = self.streams_in_all * self.per_stream;
         let deliveries = load.total * watchers;
         let run = Arc::new(Run {
             load: load.clone(),
             value: value(load),
+            tickets: Tickets::new(load.total, load.rate),
             epoch: clock::now(),
+            per_stream: load.total * self.per_stream,
             outstanding: AtomicU64::new(deliveries),
+            silent: CancellationToken::new(),
         });
-        let bar = progress(load, deliveries);
         let mut parts = JoinSet::new();
-        for stream in self.streams {
-            parts.spawn(stream.receive(Arc::clone(&run), load.total * self.per_stream));
+        for ((link, writers), streams) in deal(links, load.clients).zip(self.streams) {
+            parts.spawn(Arc::clone(&run).on_link(Arc::clone(link), streams, writers.len()));
         }
-        let tickets = Arc::new(Tickets::new(load.total, load.rate));
-        for channel in channels.iter().cycle().take(load.clients) {
-            parts.spawn(Arc::clone(&run).write(channel.clone(), Arc::clone(&tickets)));
-        }
+        let mut outcome = run.wait(parts, deliveries).await;
+        outcome.extra.insert("watchers", watchers);
+        let lost = run.outstanding.load(Ordering::Relaxed);
+        outcome.extra.insert("lost", lost);
+        outcome
+    }
+}
+
+impl Run {
+    /// Waits for all connections, shows how far they are, and ends the run when they hear nothing more.
+    async fn wait(&self, mut parts: JoinSet<Outcome>, deliveries: u64) -> Outcome {
+        let bar = progress(&self.load, deliveries);
         let mut outcome = Outcome::new();
+        let mut quiet = Quiet::new(deliveries, self.epoch);
         let mut show = tokio::time::interval(SHOW_INTERVAL);
         loop {
             tokio::select! {
@@ -90,23 +113,41 @@ impl Watchers {
                     None => break,
                 },
                 _ = show.tick() => {
-                    bar.set_position(deliveries - run.outstanding.load(Ordering::Relaxed));
+                    let outstanding = self.outstanding.load(Ordering::Relaxed);
+                    bar.set_position(deliveries - outstanding);
+                    if quiet.lasts(outstanding, clock::now()) >= SILENCE {
+                        self.silent.cancel();
+                    }
                 }
             }
         }
         bar.finish_and_clear();
-        outcome.extra.insert("watchers", watchers);
-        let lost = run.outstanding.load(Ordering::Relaxed);
-        outcome.extra.insert("lost", lost);
         outcome
     }
-}
 
-impl Run {
-    async fn write(self: Arc<Self>, channel: Channel, tickets: Arc<Tickets>) -> Outcome {
-        let mut outcome = Outcome::new();
-        let mut kv = KvClient::new(channel);
-        while let Some(number) = tickets.take().await {
+    /// The streams and writers of one connection, in one task with it.
+    async fn on_link(
+        self: Arc<Self>,
+        link: Arc<Link>,
+        streams: Vec<Stream>,
+        writers: usize,
+    ) -> Outcome {
+        let outcome = Mutex::new(Outcome::new());
+        let writing: FuturesUnordered<_> = (0..writers)
+            .map(|_| self.write(link.client(), &outcome))
+            .collect();
+        let receiving: FuturesUnordered<_> = streams
+            .into_iter()
+            .map(|stream| self.receive(stream, &outcome))
+            .collect();
+        let receiving = self.silent.run_until_cancelled(receiving.collect::<()>());
+        link.drive(async { tokio::join!(writing.collect::<()>(), receiving) })
+            .await;
+        outcome.into_inner()
+    }
+
+    async fn write(&self, mut client: Client, outcome: &Mutex<Outcome>) {
+        while let Some(number) = self.tickets.take().await {
             let mut value = BytesMut::from(&*self.value);
             let sent = self.micros().to_le_bytes();
             for (byte, stamp) in value.iter_mut().zip(sent) {
@@ -117,11 +158,41 @@ impl Run {
                 value: value.freeze(),
                 ..PutRequest::default()
             };
-            if let Err(error) = kv.put(request).await {
-                outcome.fail(&error);
+            if let Err(error) = client.call::<PutResponse>(PUT, &request).await {
+                outcome.lock().fail(&error);
             }
         }
-        outcome
+    }
+
+    /// Receives until every delivery of the stream is in, or it ends.
+    async fn receive(&self, mut stream: Stream, outcome: &Mutex<Outcome>) {
+        let mut expected = self.per_stream;
+        while expected > 0 {
+            match stream.answers.next().await {
+                Ok(Some(delivery)) => {
+                    let events = self.count(&delivery, &mut outcome.lock());
+                    expected = expected.saturating_sub(events);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    outcome.lock().fail(&error);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn count(&self, delivery: &Delivery, outcome: &mut Outcome) -> u64 {
+        let now = self.micros();
+        for event in &delivery.events {
+            let sent = event.kv.as_ref().and_then(|kv| kv.value.first_chunk());
+            let sent = sent.map_or(now, |stamp| u64::from_le_bytes(*stamp));
+            outcome.record(Duration::from_micros(now.saturating_sub(sent)));
+        }
+        *outcome.extra.entry("messages").or_default() += 1;
+        let events = delivery.events.len() as u64;
+        self.outstanding.fetch_sub(events, Ordering::Relaxed);
+        events
     }
 
     fn micros(&self) -> u64 {
@@ -129,78 +200,89 @@ impl Run {
     }
 }
 
+/// How long nothing has been delivered.
+struct Quiet {
+    outstanding: u64,
+    since: Instant,
+}
+
+impl Quiet {
+    fn new(outstanding: u64, since: Instant) -> Self {
+        Self { outstanding, since }
+    }
+
+    /// How long the deliveries that are still to come have been as many as `outstanding`.
+    fn lasts(&mut self, outstanding: u64, now: Instant) -> Duration {
+        if outstanding != self.outstanding {
+            *self = Self::new(outstanding, now);
+        }
+        now.duration_since(self.since)
+    }
+}
+
 struct Stream {
-    answers: tonic::Streaming<crate::etcd::pb::etcdserverpb::WatchResponse>,
+    answers: Answers,
     /// Kept open: closing it would end the stream.
-    _requests: mpsc::Sender<WatchRequest>,
+    _requests: SendStream<Bytes>,
 }
 
 impl Stream {
     /// Opens a stream and waits until all its watchers exist.
-    async fn open(
-        channel: &Channel,
-        load: &LoadOptions,
-        options: &WatchOptions,
-    ) -> Result<Self, Status> {
-        let (requests, receiver) = mpsc::channel(options.watchers_per_stream);
-        for _ in 0..options.watchers_per_stream {
-            let create = WatchCreateRequest {
-                key: Bytes::from(load.prefix.clone()),
-                range_end: prefix_end(load.prefix.as_bytes()).unwrap_or(Bytes::from_static(b"\0")),
-                prev_kv: options.prev_kv,
-                ..WatchCreateRequest::default()
-            };
-            let request = WatchRequest {
-                request_union: Some(RequestUnion::CreateRequest(create)),
-            };
-            // The queue has room for every request.
-            let _ = requests.send(request).await;
-        }
-        let mut client =
-            WatchClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-        let mut answers = client
-            .watch(ReceiverStream::new(receiver))
-            .await?
-            .into_inner();
+    async fn open(client: &mut Client, requests: &[WatchRequest]) -> Result<Self, Status> {
+        let (mut answers, more) = client.open(WATCH, requests).await?;
         let mut created = 0;
-        while created < options.watchers_per_stream {
-            match answers.message().await? {
-                Some(answer) if answer.fields.canceled => {
-                    return Err(Status::aborted(answer.fields.cancel_reason));
+        while created < requests.len() {
+            match answers.next::<Delivery>().await? {
+                Some(answer) if answer.canceled => {
+                    return Err(Status::aborted(answer.cancel_reason));
                 }
-                Some(answer) => created += usize::from(answer.fields.created),
+                Some(answer) => created += usize::from(answer.created),
                 None => return Err(Status::aborted("the watch stream ended")),
             }
         }
         Ok(Self {
             answers,
-            _requests: requests,
+            _requests: more,
         })
     }
+}
 
-    /// Receives until every delivery is in, or none comes any more.
-    async fn receive(mut self, run: Arc<Run>, mut expected: u64) -> Outcome {
-        let mut outcome = Outcome::new();
-        while expected > 0 {
-            let answer = match tokio::time::timeout(SILENCE, self.answers.message()).await {
-                Ok(Ok(Some(answer))) => answer,
-                Ok(Ok(None)) | Err(_) => break,
-                Ok(Err(error)) => {
-                    outcome.fail(&error);
-                    break;
-                }
-            };
-            let now = run.micros();
-            let events = answer.fields.events.len() as u64;
-            for event in &answer.fields.events {
-                let sent = event.kv.as_ref().and_then(|kv| kv.value().first_chunk());
-                let sent = sent.map_or(now, |stamp| u64::from_le_bytes(*stamp));
-                outcome.record(Duration::from_micros(now.saturating_sub(sent)));
-            }
-            *outcome.extra.entry("messages").or_default() += 1;
-            expected = expected.saturating_sub(events);
-            run.outstanding.fetch_sub(events, Ordering::Relaxed);
-        }
-        outcome
+async fn open_on(
+    link: &Arc<Link>,
+    count: usize,
+    requests: &[WatchRequest],
+) -> Result<Vec<Stream>, Status> {
+    let mut client = link.client();
+    let mut streams = Vec::with_capacity(count);
+    for _ in 0..count {
+        streams.push(Stream::open(&mut client, requests).await?);
+    }
+    Ok(streams)
+}
+
+fn create_request(load: &LoadOptions, options: &WatchOptions) -> WatchRequest {
+    let create = WatchCreateRequest {
+        key: Bytes::from(load.prefix.clone()),
+        range_end: prefix_end(load.prefix.as_bytes()).unwrap_or(Bytes::from_static(b"\0")),
+        prev_kv: options.prev_kv,
+        ..WatchCreateRequest::default()
+    };
+    WatchRequest {
+        request_union: Some(RequestUnion::CreateRequest(create)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_lasts_while_nothing_is_delivered() {
+        let start = clock::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut quiet = Quiet::new(5, start);
+        assert_eq!(quiet.lasts(5, after(3)), Duration::from_secs(3));
+        assert_eq!(quiet.lasts(4, after(5)), Duration::ZERO);
+        assert_eq!(quiet.lasts(4, after(9)), Duration::from_secs(4));
     }
 }

@@ -4,24 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
+use futures::stream::FuturesUnordered;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::BenchError;
+use super::answers::Counted;
+use super::grpc::{Client, Link, deal};
 use super::options::{LoadOptions, RangeOptions, ReadConsistency, Workload};
 use crate::base::range::prefix_end;
 use crate::etcd::pb::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
-use crate::etcd::pb::etcdserverpb::kv_client::KvClient;
 use crate::etcd::pb::etcdserverpb::request_op::Request;
 use crate::etcd::pb::etcdserverpb::response_op::Response;
 use crate::etcd::pb::etcdserverpb::{
-    Compare, PutRequest, RangeRequest, RangeResponse, RequestOp, TxnRequest,
+    Compare, PutRequest, PutResponse, RangeRequest, RequestOp, TxnRequest, TxnResponse,
 };
 
+/// Where the methods are, as in etcd's `rpc.proto`.
+pub(super) const PUT: &str = "/etcdserverpb.KV/Put";
+const RANGE: &str = "/etcdserverpb.KV/Range";
+const TXN: &str = "/etcdserverpb.KV/Txn";
+
 /// Puts under way while the key space is filled before a run that reads.
-const FILL_CLIENTS: u64 = 64;
-/// The largest answer that is accepted: lists of many keys pass gRPC's usual 4 MiB.
-const MAX_ANSWER_BYTES: usize = 512 << 20;
+const FILL_CLIENTS: usize = 64;
 
 /// Makes and sends the requests of one run.
 pub(super) struct Requests {
@@ -45,7 +50,7 @@ impl Requests {
     pub(super) async fn prepare(
         workload: &Workload,
         load: &LoadOptions,
-        channels: &[Channel],
+        links: &[Arc<Link>],
     ) -> Result<Arc<Self>, BenchError> {
         let (kind, fill, keep_revisions) = match workload {
             Workload::Range(range) => (Kind::Range(range.clone()), !range.skip_fill, false),
@@ -76,24 +81,17 @@ impl Requests {
             revisions,
         });
         if fill {
-            requests.fill(channels).await?;
+            requests.fill(links).await?;
         }
         Ok(requests)
     }
 
-    async fn fill(self: &Arc<Self>, channels: &[Channel]) -> Result<(), BenchError> {
-        let mut fillers = tokio::task::JoinSet::new();
-        for (first, channel) in (0..FILL_CLIENTS).zip(channels.iter().cycle()) {
-            let (requests, channel) = (Arc::clone(self), channel.clone());
-            fillers.spawn(async move {
-                let step = FILL_CLIENTS as usize;
-                for number in (first..requests.load.key_space_size).step_by(step) {
-                    requests.put(&channel, number).await?;
-                }
-                Ok::<_, Status>(())
-            });
+    async fn fill(self: &Arc<Self>, links: &[Arc<Link>]) -> Result<(), BenchError> {
+        let mut parts = tokio::task::JoinSet::new();
+        for (link, fillers) in deal(links, FILL_CLIENTS) {
+            parts.spawn(Arc::clone(self).fill_on_link(Arc::clone(link), fillers));
         }
-        while let Some(filled) = fillers.join_next().await {
+        while let Some(filled) = parts.join_next().await {
             if let Ok(filled) = filled {
                 filled?;
             }
@@ -101,13 +99,31 @@ impl Requests {
         Ok(())
     }
 
+    async fn fill_on_link(
+        self: Arc<Self>,
+        link: Arc<Link>,
+        fillers: impl Iterator<Item = usize>,
+    ) -> Result<(), Status> {
+        let fillers: FuturesUnordered<_> = fillers
+            .map(|first| self.fill_from(link.client(), first))
+            .collect();
+        link.drive(fillers.try_collect::<()>()).await
+    }
+
+    async fn fill_from(&self, mut client: Client, first: usize) -> Result<(), Status> {
+        for key in (first as u64..self.load.key_space_size).step_by(FILL_CLIENTS) {
+            self.put(&mut client, key).await?;
+        }
+        Ok(())
+    }
+
     /// Sends request `number` and waits for its answer.
-    pub(super) async fn send(&self, channel: &Channel, number: u64) -> Result<(), Status> {
+    pub(super) async fn send(&self, client: &mut Client, number: u64) -> Result<(), Status> {
         let key = self.key_number(number);
         match &self.kind {
-            Kind::Put => self.put(channel, key).await,
-            Kind::Range(options) => self.range(channel, key, options).await,
-            Kind::Txn { ops } => self.swap(channel, key, *ops).await,
+            Kind::Put => self.put(client, key).await,
+            Kind::Range(options) => self.range(client, key, options).await,
+            Kind::Txn { ops } => self.swap(client, key, *ops).await,
             Kind::Mixed {
                 reads,
                 serializable,
@@ -118,21 +134,21 @@ impl Requests {
                         serializable: *serializable,
                         ..RangeRequest::default()
                     };
-                    kv(channel).range(request).await.map(drop)
+                    client.call::<Counted>(RANGE, &request).await.map(drop)
                 } else {
-                    self.put(channel, key).await
+                    self.put(client, key).await
                 }
             }
         }
     }
 
-    async fn put(&self, channel: &Channel, key: u64) -> Result<(), Status> {
+    async fn put(&self, client: &mut Client, key: u64) -> Result<(), Status> {
         let request = PutRequest {
             key: self.load.key(key),
             value: self.value.clone(),
             ..PutRequest::default()
         };
-        let answer = kv(channel).put(request).await?.into_inner();
+        let answer: PutResponse = client.call(PUT, &request).await?;
         if let (Some(revision), Some(header)) = (self.revision(key), answer.header) {
             revision.store(header.revision, Ordering::Relaxed);
         }
@@ -141,7 +157,7 @@ impl Requests {
 
     async fn range(
         &self,
-        channel: &Channel,
+        client: &mut Client,
         key: u64,
         options: &RangeOptions,
     ) -> Result<(), Status> {
@@ -162,12 +178,12 @@ impl Requests {
             serializable: options.consistency == ReadConsistency::S,
             ..RangeRequest::default()
         };
-        let answer = kv(channel).range(request).await?.into_inner();
-        check_found(&answer)
+        let found: Counted = client.call(RANGE, &request).await?;
+        check_found(&found)
     }
 
     /// The update that kube-apiserver sends: put if the mod revision is the one seen last, read otherwise.
-    async fn swap(&self, channel: &Channel, first: u64, ops: usize) -> Result<(), Status> {
+    async fn swap(&self, client: &mut Client, first: u64, ops: usize) -> Result<(), Status> {
         let keys: Vec<u64> = (0..ops as u64)
             .map(|offset| (first + offset) % self.load.key_space_size)
             .collect();
@@ -176,7 +192,7 @@ impl Requests {
             success: keys.iter().map(|key| self.put_op(*key)).collect(),
             failure: keys.iter().map(|key| self.read_op(*key)).collect(),
         };
-        let answer = kv(channel).txn(request).await?.into_inner();
+        let answer: TxnResponse = client.call(TXN, &request).await?;
         let revision = answer.header.map_or(0, |header| header.revision);
         if answer.succeeded {
             for key in keys {
@@ -245,13 +261,9 @@ impl Requests {
     }
 }
 
-fn kv(channel: &Channel) -> KvClient<Channel> {
-    KvClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
-}
-
 /// A read that finds nothing measures nothing.
-fn check_found(answer: &RangeResponse) -> Result<(), Status> {
-    if answer.count == 0 {
+fn check_found(found: &Counted) -> Result<(), Status> {
+    if found.count == 0 {
         return Err(Status::not_found("the key that was to be read is missing"));
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! A stored key-value is half of its own message ([`Kv`]) and a watch response arrives encoded from the
 //! ring ([`Frame`]): the server copies both into the answer and decodes neither. The same types decode
-//! what a client receives, so `holdfast bench` and the tests share them with the server.
+//! what a client receives, so the tests share them with the server.
 
 use std::hash::{Hash, Hasher};
 
