@@ -1,11 +1,12 @@
 //! The engine as a whole, with one member over a temporary directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::restore::UNFINISHED_RESTORE;
 use super::*;
 use crate::base::ids::LeaseId;
 use crate::base::range::KeyRange;
@@ -273,12 +274,11 @@ async fn a_watcher_from_now_on_does_not_see_an_acknowledged_write() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_restores_into_a_new_cluster() {
+/// A backup of fifty writes, as a client would save it.
+async fn backup(dir: &Path) -> PathBuf {
     use sha2::{Digest, Sha256};
 
-    let dir = tempfile::tempdir().unwrap();
-    let engine = start(&dir.path().join("old"));
+    let engine = start(&dir.join("old"));
     for n in 0..50 {
         engine.put(put(&format!("k{n}"), "v")).await.unwrap();
     }
@@ -291,9 +291,15 @@ async fn a_backup_restores_into_a_new_cluster() {
     engine.stop().await;
     let checksum = Sha256::digest(&saved);
     saved.extend_from_slice(&checksum);
-    let file = dir.path().join("snapshot.db");
+    let file = dir.join("snapshot.db");
     std::fs::write(&file, &saved).unwrap();
+    file
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_restores_into_a_new_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = backup(dir.path()).await;
     assert_eq!(snapshot_status(&file).unwrap().revision, 51);
     let new = dir.path().join("new");
     restore_snapshot(&file, &new, &config(&new).initial_members).unwrap();
@@ -305,11 +311,35 @@ async fn a_backup_restores_into_a_new_cluster() {
 
     let occupied = restore_snapshot(&file, &new, &[]).unwrap_err();
     assert!(matches!(occupied, RestoreError::Occupied(_)), "{occupied}");
+    let mut saved = std::fs::read(&file).unwrap();
     let middle = saved.len() / 2;
     saved[middle] ^= 1;
     std::fs::write(&file, &saved).unwrap();
     let damaged = snapshot_status(&file).unwrap_err();
     assert!(damaged.to_string().contains("checksum"), "{damaged}");
+}
+
+/// Everything but the last step leaves nothing that a member would take for its state (I1).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_cut_short_shows_no_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = backup(dir.path()).await;
+    let new = dir.path().join("new");
+    let members = config(&new).initial_members;
+    // As if the power went before the whole state got its name.
+    restore::build(&file, &new.join(UNFINISHED_RESTORE), &members).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(&new).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let left: Vec<_> = names();
+    assert_eq!(left, [UNFINISHED_RESTORE]);
+    restore_snapshot(&file, &new, &members).unwrap();
+    let made: Vec<_> = names();
+    assert_eq!(made, ["state"]);
+    let engine = start(&new);
+    assert!(value(&engine, get("k49")).await.is_some());
+    engine.stop().await;
 }
 
 /// Does not end if a write, a compaction, a copy or rewrite of the state, or another read waits for a read

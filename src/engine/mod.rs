@@ -36,7 +36,7 @@ mod waiters;
 pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
-pub use restore::{RestoreError, restore_snapshot, snapshot_status};
+pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
 pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;

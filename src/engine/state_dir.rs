@@ -16,6 +16,8 @@ use crate::storage::{Store, StoreError, StoreOptions};
 
 const CURRENT: &str = "CURRENT";
 const PREFIX: &str = "db-";
+/// The generation of a database that replaced no other.
+const FIRST: u64 = 1;
 
 /// The directory that holds the database directories.
 #[derive(Debug)]
@@ -51,6 +53,11 @@ pub enum StateDirError {
 }
 
 impl StateDir {
+    /// The database that [`Self::open`] opens if none is named, and names.
+    pub(super) fn first_database(root: &Path) -> PathBuf {
+        database(root, FIRST)
+    }
+
     /// Opens the current database, or makes a first one.
     pub(crate) fn open(
         root: PathBuf,
@@ -61,7 +68,7 @@ impl StateDir {
         let current = read_current(&root)?;
         let mut dir = Self {
             root,
-            generation: current.unwrap_or(1),
+            generation: current.unwrap_or(FIRST),
             options,
             life,
         };
@@ -108,7 +115,7 @@ impl StateDir {
     }
 
     fn database(&self, generation: u64) -> PathBuf {
-        self.root.join(format!("{PREFIX}{generation:010}"))
+        database(&self.root, generation)
     }
 
     /// Points `CURRENT` at a generation, atomically and durably.
@@ -140,6 +147,10 @@ impl StateDir {
         }
         Ok(())
     }
+}
+
+fn database(root: &Path, generation: u64) -> PathBuf {
+    root.join(format!("{PREFIX}{generation:010}"))
 }
 
 fn read_current(root: &Path) -> Result<Option<u64>, StateDirError> {
