@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataDirError, StartError};
-use crate::base::fs::sync_dir;
+use crate::base::fs::{sync_dir, sync_path};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::config::{Bootstrap, ClusterState, MemberConfig};
 use crate::engine::UNFINISHED_RESTORE;
@@ -267,7 +267,8 @@ impl DataDir {
         }
     }
 
-    /// The content, then the name, then the directories that lead to it, each synced before the next.
+    /// The content, then the directories that lead to it, and the name last, each synced before the next: where
+    /// there is an identity, the way to it is durable.
     fn write_durably(&self, record: &Record) -> io::Result<()> {
         let file = self.path.join(IDENTITY);
         let draft = file.with_extension("tmp");
@@ -275,13 +276,9 @@ impl DataDir {
         serde_json::to_writer(&mut out, record)?;
         out.write_all(b"\n")?;
         out.sync_all()?;
+        sync_path(&self.path)?;
         fs::rename(&draft, &file)?;
-        sync_dir(&self.path)?;
-        let parent = fs::canonicalize(&self.path)?;
-        match parent.parent() {
-            Some(parent) => sync_dir(parent),
-            None => Ok(()),
-        }
+        sync_dir(&self.path)
     }
 }
 
