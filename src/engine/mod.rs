@@ -195,9 +195,12 @@ impl Engine {
         }
     }
 
-    /// Opens a watch stream. `None` when the member is stopping.
-    pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
-        self.inner.hub.open()
+    /// Opens a watch stream.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`], or [`EngineError::TooManyRequests`] if too many are open.
+    pub fn open_watch(&self) -> EngineResult<(WatchRequests, WatchFrames)> {
+        Ok(self.inner.hub.open()?)
     }
 
     /// Completes once the cluster knows this member's name and client URLs: from then on every member's
