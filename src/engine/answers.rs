@@ -4,50 +4,37 @@
 //! often a system call each, on the one thread that everything waits for. So the thread leaves the run's answers
 //! here and rings once; a task within the runtime hands them out, where waking is a push to a local queue.
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
 use super::apply::Answer;
 use super::command::RequestId;
+use super::tray::Tray;
 use super::waiters::Waiters;
 
 /// What is to be handed out. Bounded by the requests that wait: nobody else is answered.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
-    ready: Mutex<Vec<(RequestId, Answer)>>,
-    bell: Notify,
-}
+pub(crate) struct Answers(Tray<(RequestId, Answer)>);
 
 impl Answers {
     /// Leaves the answers of one run.
-    pub(crate) fn leave(&self, mut answers: Vec<(RequestId, Answer)>) {
-        if answers.is_empty() {
-            return;
-        }
-        let mut ready = self.ready.lock();
-        if ready.is_empty() {
-            *ready = answers;
-        } else {
-            ready.append(&mut answers);
-        }
-        drop(ready);
-        self.bell.notify_one();
+    pub(crate) fn leave(&self, answers: Vec<(RequestId, Answer)>) {
+        self.0.leave_all(answers);
     }
 
     /// Hands out what was left.
     pub(crate) fn hand_out(&self, waiters: &Waiters) {
-        let ready = std::mem::take(&mut *self.ready.lock());
-        for (request, answer) in ready {
-            waiters.answer(request, answer);
-        }
+        hand_out(self.0.take(), waiters);
     }
 
     /// Hands out whatever is left, for as long as it is polled.
     pub(crate) async fn hand_out_always(&self, waiters: &Waiters) {
         loop {
-            self.bell.notified().await;
-            self.hand_out(waiters);
+            hand_out(self.0.taken().await, waiters);
         }
+    }
+}
+
+fn hand_out(answers: Vec<(RequestId, Answer)>, waiters: &Waiters) {
+    for (request, answer) in answers {
+        waiters.answer(request, answer);
     }
 }
 

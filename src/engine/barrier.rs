@@ -4,10 +4,10 @@
 //! before a read did proves nothing for it (invariant I2). The rounds run in a task of the runtime, so a crowd
 //! of readers costs the raft thread and the apply thread one wake-up, and is woken where waking is cheap.
 
-use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::error::EngineError;
+use super::tray::Tray;
 use super::{Engine, EngineResult};
 use crate::raft::ReadIndexError;
 
@@ -16,10 +16,10 @@ const MAX_READERS: usize = 65_536;
 
 /// Readers of the next round.
 #[derive(Debug, Default)]
-pub(super) struct Readers {
-    waiting: Mutex<Vec<oneshot::Sender<EngineResult<()>>>>,
-    bell: Notify,
-}
+pub(super) struct Readers(Tray<Reader>);
+
+/// Who waits for a round, and hears how it went.
+type Reader = oneshot::Sender<EngineResult<()>>;
 
 impl Readers {
     /// Joins the next round.
@@ -28,28 +28,20 @@ impl Readers {
     /// [`EngineError::TooManyRequests`] if too many wait already.
     pub(super) fn join(&self) -> EngineResult<oneshot::Receiver<EngineResult<()>>> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.lock();
-        if waiting.len() >= MAX_READERS {
-            return Err(EngineError::TooManyRequests);
-        }
-        waiting.push(sender);
-        let first = waiting.len() == 1;
-        drop(waiting);
-        if first {
-            self.bell.notify_one();
-        }
-        Ok(receiver)
+        let joined = self.0.leave(sender, MAX_READERS);
+        joined
+            .then_some(receiver)
+            .ok_or(EngineError::TooManyRequests)
     }
 
     /// The readers of a round that begins now, those that have given up left out. Waits for the first.
-    async fn next(&self) -> Vec<oneshot::Sender<EngineResult<()>>> {
+    async fn next(&self) -> Vec<Reader> {
         loop {
-            let mut readers = std::mem::take(&mut *self.waiting.lock());
+            let mut readers = self.0.taken().await;
             readers.retain(|reader| !reader.is_closed());
             if !readers.is_empty() {
                 return readers;
             }
-            self.bell.notified().await;
         }
     }
 }
@@ -80,7 +72,7 @@ impl Engine {
 }
 
 /// Completes when nobody waits for a round any more.
-async fn all_gone(readers: &mut [oneshot::Sender<EngineResult<()>>]) {
+async fn all_gone(readers: &mut [Reader]) {
     for reader in readers {
         reader.closed().await;
     }

@@ -1,11 +1,12 @@
 //! The engine as a whole, with one member over a temporary directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::restore::UNFINISHED_RESTORE;
 use super::*;
 use crate::base::ids::LeaseId;
 use crate::base::range::KeyRange;
@@ -273,12 +274,11 @@ async fn a_watcher_from_now_on_does_not_see_an_acknowledged_write() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_restores_into_a_new_cluster() {
+/// A backup of fifty writes, as a client would save it.
+async fn backup(dir: &Path) -> PathBuf {
     use sha2::{Digest, Sha256};
 
-    let dir = tempfile::tempdir().unwrap();
-    let engine = start(&dir.path().join("old"));
+    let engine = start(&dir.join("old"));
     for n in 0..50 {
         engine.put(put(&format!("k{n}"), "v")).await.unwrap();
     }
@@ -291,9 +291,15 @@ async fn a_backup_restores_into_a_new_cluster() {
     engine.stop().await;
     let checksum = Sha256::digest(&saved);
     saved.extend_from_slice(&checksum);
-    let file = dir.path().join("snapshot.db");
+    let file = dir.join("snapshot.db");
     std::fs::write(&file, &saved).unwrap();
+    file
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_restores_into_a_new_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = backup(dir.path()).await;
     assert_eq!(snapshot_status(&file).unwrap().revision, 51);
     let new = dir.path().join("new");
     restore_snapshot(&file, &new, &config(&new).initial_members).unwrap();
@@ -305,11 +311,95 @@ async fn a_backup_restores_into_a_new_cluster() {
 
     let occupied = restore_snapshot(&file, &new, &[]).unwrap_err();
     assert!(matches!(occupied, RestoreError::Occupied(_)), "{occupied}");
+    let mut saved = std::fs::read(&file).unwrap();
     let middle = saved.len() / 2;
     saved[middle] ^= 1;
     std::fs::write(&file, &saved).unwrap();
     let damaged = snapshot_status(&file).unwrap_err();
     assert!(damaged.to_string().contains("checksum"), "{damaged}");
+}
+
+/// Everything but the last step leaves nothing that a member would take for its state (I1).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_cut_short_shows_no_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = backup(dir.path()).await;
+    let new = dir.path().join("new");
+    let members = config(&new).initial_members;
+    // As if the power went before the whole state got its name.
+    restore::build(&file, &new.join(UNFINISHED_RESTORE), &members).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(&new).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let left: Vec<_> = names();
+    assert_eq!(left, [UNFINISHED_RESTORE]);
+    restore_snapshot(&file, &new, &members).unwrap();
+    let made: Vec<_> = names();
+    assert_eq!(made, ["state"]);
+    let engine = start(&new);
+    assert!(value(&engine, get("k49")).await.is_some());
+    engine.stop().await;
+}
+
+/// Stops whichever thread wakes it until it is let go.
+struct Ambush {
+    caught: crossbeam::channel::Sender<()>,
+    let_go: crossbeam::channel::Receiver<()>,
+}
+
+impl std::task::Wake for Ambush {
+    fn wake(self: Arc<Self>) {
+        self.caught.send(()).unwrap();
+        self.let_go.recv().unwrap_err();
+    }
+}
+
+/// Does not end if a serializable read waits for anything that the apply thread has yet to do (I9). What it
+/// sees is what was applied before (I3).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_apply_thread_holds_up_no_serializable_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.published().await;
+    engine.put(put("a", "1")).await.unwrap();
+    let (caught, is_caught) = crossbeam::channel::bounded(1);
+    let (release, let_go) = crossbeam::channel::bounded::<()>(0);
+    let waker = std::task::Waker::from(Arc::new(Ambush { caught, let_go }));
+    let next = engine.inner.applied.get() + 1;
+    let mut reached = Box::pin(engine.inner.applied.reach(next));
+    let context = &mut std::task::Context::from_waker(&waker);
+    assert!(reached.as_mut().poll(context).is_pending());
+
+    let write = |value: &'static str| {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.put(put("a", value)).await.map(drop) })
+    };
+    let published = write("2");
+    let caught = tokio::task::spawn_blocking(move || is_caught.recv());
+    caught.await.unwrap().unwrap();
+    let committed = engine.inner.node.status().commit + 1;
+    let unapplied = write("3");
+    while engine.inner.node.status().commit < committed {
+        tokio::task::yield_now().await;
+    }
+    let local = Consistency::Serializable;
+    for _ in 0..100 {
+        let (header, found) = engine.range(get("a"), local).await.unwrap();
+        let found = found.kvs.first().unwrap().view().unwrap().value;
+        assert_eq!((header.revision, found), (Revision(3), &b"2"[..]));
+        let all = RangeOp::new(KeyRange::all());
+        let (_, all) = engine.range(all, local).await.unwrap();
+        assert_eq!(all.count, 1);
+    }
+    assert!(!published.is_finished() && !unapplied.is_finished());
+    assert_eq!(engine.inner.applied.get(), next);
+    drop(release);
+    published.await.unwrap().unwrap();
+    unapplied.await.unwrap().unwrap();
+    assert_eq!(value(&engine, get("a")).await, Some(bytes("3")));
+    drop(reached);
+    engine.stop().await;
 }
 
 /// Does not end if a write, a compaction, a copy or rewrite of the state, or another read waits for a read

@@ -1,6 +1,7 @@
 //! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
 
 use crate::mvcc::MvccError;
+use crate::watch::OpenError;
 
 /// Why the engine refused or could not finish a request. Nothing has changed unless a variant says that
 /// the outcome is unknown.
@@ -64,6 +65,15 @@ pub enum EngineError {
     /// Storage failed; the member is stopping.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<OpenError> for EngineError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Stopped => Self::Stopped,
+            OpenError::TooManyStreams => Self::TooManyRequests,
+        }
+    }
 }
 
 impl From<MvccError> for EngineError {

@@ -29,6 +29,7 @@ mod report;
 mod restore;
 mod start;
 mod state_dir;
+mod tray;
 mod types;
 mod view;
 mod waiters;
@@ -36,7 +37,7 @@ mod waiters;
 pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
-pub use restore::{RestoreError, restore_snapshot, snapshot_status};
+pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
 pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;
@@ -197,9 +198,12 @@ impl Engine {
         }
     }
 
-    /// Opens a watch stream. `None` when the member is stopping.
-    pub fn open_watch(&self) -> Option<(WatchRequests, WatchFrames)> {
-        self.inner.hub.open()
+    /// Opens a watch stream.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`], or [`EngineError::TooManyRequests`] if too many are open.
+    pub fn open_watch(&self) -> EngineResult<(WatchRequests, WatchFrames)> {
+        Ok(self.inner.hub.open()?)
     }
 
     /// Completes once the cluster knows this member's name and client URLs: from then on every member's

@@ -3,6 +3,9 @@
 //!
 //! The saved file is the archive followed by its SHA-256. Every member of the new cluster is restored from
 //! the same file: they begin at the same log index with the same state, and their logs are empty.
+//!
+//! The state is built in [`UNFINISHED_RESTORE`] beside the place where a member looks for it, and renamed
+//! there in one step once all of it is durable: a power cut at any point leaves no state or the whole one.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -24,8 +27,12 @@ const CHECKSUM: u64 = 32;
 /// The manifest is a few hundred bytes; nothing larger is read.
 const MAX_MANIFEST: u64 = 64 << 10;
 
-/// Why a backup cannot be read or restored. The target directory is as it was, or holds only what the next
-/// attempt removes.
+/// The entry of a data directory in which a restore builds the state. Nothing starts from it; what a
+/// restore that was cut short left there is worth nothing.
+pub const UNFINISHED_RESTORE: &str = "restoring";
+
+/// Why a backup cannot be read or restored. The target directory is as it was, or holds beyond that only
+/// [`UNFINISHED_RESTORE`], which the next attempt removes.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// A file operation failed.
@@ -80,30 +87,39 @@ pub fn restore_snapshot(
     if root.exists() {
         return Err(RestoreError::Occupied(data_dir.to_owned()));
     }
-    let unpacked = data_dir.join("restoring");
-    if unpacked.exists() {
-        fs::remove_dir_all(&unpacked).map_err(at(&unpacked))?;
+    let building = data_dir.join(UNFINISHED_RESTORE);
+    if building.exists() {
+        fs::remove_dir_all(&building).map_err(at(&building))?;
     }
-    fs::create_dir_all(&unpacked).map_err(at(&unpacked))?;
-    let manifest = unpack(file, &unpacked)?;
-    let begin = || -> Result<(), RestoreError> {
-        let options = StoreOptions::default();
-        let (mut dir, empty) = StateDir::open(root.clone(), options, Lifecycle::new())?;
-        drop(empty);
-        let store = dir.adopt(&unpacked)?;
-        let state = mvcc::load_state(&store).map_err(unreadable)?;
-        let mut session = Session::begin(&store, state);
-        meta::put_configuration(&mut session, &configuration(members)).map_err(unreadable)?;
-        meta::put_members(&mut session, members).map_err(unreadable)?;
-        let done = session.finish();
-        store.write(done.batch).map_err(unreadable)?;
-        store.flush().map_err(unreadable)
+    let built = build(file, &building, members);
+    let Ok(manifest) = built else {
+        // The next attempt removes what cannot be removed now.
+        let _ = fs::remove_dir_all(&building);
+        return built;
     };
-    if let Err(error) = begin() {
-        // Half a state must not be started from.
-        let _ = fs::remove_dir_all(&root);
-        return Err(error);
-    }
+    fs::rename(&building, &root).map_err(at(&root))?;
+    sync_dir(data_dir).map_err(at(data_dir))?;
+    Ok(manifest)
+}
+
+/// Makes a state directory of the backup for these members. All of it is durable when this returns, but for
+/// its own name.
+pub(super) fn build(
+    file: &Path,
+    root: &Path,
+    members: &[Member],
+) -> Result<Manifest, RestoreError> {
+    let database = StateDir::first_database(root);
+    fs::create_dir_all(&database).map_err(at(&database))?;
+    let manifest = unpack(file, &database)?;
+    let (_, store) = StateDir::open(root.to_owned(), StoreOptions::default(), Lifecycle::new())?;
+    let state = mvcc::load_state(&store).map_err(unreadable)?;
+    let mut session = Session::begin(&store, state);
+    meta::put_configuration(&mut session, &configuration(members)).map_err(unreadable)?;
+    meta::put_members(&mut session, members).map_err(unreadable)?;
+    let done = session.finish();
+    store.write(done.batch).map_err(unreadable)?;
+    store.flush().map_err(unreadable)?;
     Ok(manifest)
 }
 

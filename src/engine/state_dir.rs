@@ -16,6 +16,8 @@ use crate::storage::{Store, StoreError, StoreOptions};
 
 const CURRENT: &str = "CURRENT";
 const PREFIX: &str = "db-";
+/// The generation of a database that replaced no other.
+const FIRST: u64 = 1;
 
 /// The directory that holds the database directories.
 #[derive(Debug)]
@@ -45,12 +47,27 @@ pub enum StateDirError {
         /// What it says.
         content: String,
     },
+    /// Databases are there, and nothing says which one is current.
+    #[error(
+        "{path}: missing, although there is {database}: which database is current is not known"
+    )]
+    Unnamed {
+        /// The file that would say so.
+        path: PathBuf,
+        /// A database that is no first one.
+        database: String,
+    },
     /// The database does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl StateDir {
+    /// The database that [`Self::open`] opens if none is named, and names.
+    pub(super) fn first_database(root: &Path) -> PathBuf {
+        database(root, FIRST)
+    }
+
     /// Opens the current database, or makes a first one.
     pub(crate) fn open(
         root: PathBuf,
@@ -59,13 +76,17 @@ impl StateDir {
     ) -> Result<(Self, Store), StateDirError> {
         fs::create_dir_all(&root).map_err(at(&root))?;
         let current = read_current(&root)?;
-        let mut dir = Self {
+        let dir = Self {
             root,
-            generation: current.unwrap_or(1),
+            generation: current.unwrap_or(FIRST),
             options,
             life,
         };
-        dir.remove_unnamed()?;
+        if current.is_some() {
+            // A process that was killed may have named it and not synced that. What it replaced goes now.
+            sync_dir(&dir.root).map_err(at(&dir.root))?;
+        }
+        dir.remove_unnamed(current.is_some())?;
         let store = Store::open(&dir.database(dir.generation), &dir.options)?;
         if current.is_none() {
             dir.name(dir.generation)?;
@@ -108,7 +129,7 @@ impl StateDir {
     }
 
     fn database(&self, generation: u64) -> PathBuf {
-        self.root.join(format!("{PREFIX}{generation:010}"))
+        database(&self.root, generation)
     }
 
     /// Points `CURRENT` at a generation, atomically and durably.
@@ -125,21 +146,29 @@ impl StateDir {
         sync_dir(&self.root).map_err(at(&self.root))
     }
 
-    /// Removes what an interrupted replacement left behind.
-    fn remove_unnamed(&mut self) -> Result<(), StateDirError> {
+    /// Removes what an interrupted replacement left behind. Before the first database is named none is replaced.
+    fn remove_unnamed(&self, is_named: bool) -> Result<(), StateDirError> {
         let keep = self.database(self.generation);
         for entry in fs::read_dir(&self.root).map_err(at(&self.root))? {
             let path = entry.map_err(at(&self.root))?.path();
-            let is_database = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .is_some_and(|name| name.starts_with(PREFIX));
-            if is_database && path != keep {
-                fs::remove_dir_all(&path).map_err(at(&path))?;
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| name.starts_with(PREFIX) && path != keep) else {
+                continue;
+            };
+            if !is_named {
+                return Err(StateDirError::Unnamed {
+                    path: self.root.join(CURRENT),
+                    database: name.to_owned(),
+                });
             }
+            fs::remove_dir_all(&path).map_err(at(&path))?;
         }
         Ok(())
     }
+}
+
+fn database(root: &Path, generation: u64) -> PathBuf {
+    root.join(format!("{PREFIX}{generation:010}"))
 }
 
 fn read_current(root: &Path) -> Result<Option<u64>, StateDirError> {
@@ -199,6 +228,23 @@ mod tests {
         let (dir, _store) = open(&state);
         assert_eq!(dir.generation, 1);
         assert!(!state.join("db-0000000002").exists());
+    }
+
+    #[test]
+    fn nothing_is_removed_when_the_name_is_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("state");
+        let (dir, store) = open(&state);
+        store.checkpoint(&dir.database(2)).unwrap();
+        drop((dir, store));
+        fs::remove_file(state.join(CURRENT)).unwrap();
+        let error = StateDir::open(state.clone(), StoreOptions::default(), Lifecycle::new());
+        let said = error.unwrap_err().to_string();
+        assert!(
+            said.contains("CURRENT: missing, although there is db-0000000002"),
+            "{said}"
+        );
+        assert!(state.join("db-0000000001").exists() && state.join("db-0000000002").exists());
     }
 
     #[test]

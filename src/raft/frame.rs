@@ -39,38 +39,52 @@ pub(super) fn encode(commands: &[Bytes]) -> Vec<u8> {
     out
 }
 
+/// Checks that bytes are a frame, without taking anything from it.
+///
+/// # Errors
+/// [`FrameError`] if they are not.
+pub(super) fn check(data: &[u8]) -> Result<(), FrameError> {
+    table(data).map(drop)
+}
+
 /// Unpacks commands, which share the bytes. No bytes at all are no commands.
 ///
 /// # Errors
 /// [`FrameError`] if this is not a frame.
 pub(super) fn decode(data: &Bytes) -> Result<Vec<Bytes>, FrameError> {
+    let lengths = table(data)?;
+    let mut end = overhead(lengths.len());
+    let take = |length: &[u8; 4]| {
+        let begin = end;
+        end += length_of(length);
+        data.slice(begin..end)
+    };
+    Ok(lengths.iter().map(take).collect())
+}
+
+/// The lengths in a frame, which add up to the bytes behind them.
+fn table(data: &[u8]) -> Result<&[[u8; 4]], FrameError> {
     let Some((&version, rest)) = data.split_first() else {
-        return Ok(Vec::new());
+        return Ok(&[]);
     };
     if version != VERSION {
         return Err(FrameError::Version(version));
     }
-    let (count, rest) = rest.split_first_chunk::<4>().ok_or(FrameError::Length)?;
-    let count = u32::from_le_bytes(*count) as usize;
-    let table = count
+    let (count, rest) = rest.split_first_chunk().ok_or(FrameError::Length)?;
+    let (table, payload) = length_of(count)
         .checked_mul(4)
-        .and_then(|len| rest.get(..len))
+        .and_then(|len| rest.split_at_checked(len))
         .ok_or(FrameError::Length)?;
-    let mut at = overhead(count);
-    let mut commands = Vec::with_capacity(count);
-    for len in table.as_chunks::<4>().0 {
-        let end = at + u32::from_le_bytes(*len) as usize;
-        if end > data.len() {
-            return Err(FrameError::Length);
-        }
-        commands.push(data.slice(at..end));
-        at = end;
-    }
-    if at == data.len() {
-        Ok(commands)
+    let lengths = table.as_chunks().0;
+    if lengths.iter().map(length_of).sum::<usize>() == payload.len() {
+        Ok(lengths)
     } else {
         Err(FrameError::Length)
     }
+}
+
+const fn length_of(bytes: &[u8; 4]) -> usize {
+    u32::from_le_bytes(*bytes) as usize
 }
 
 #[cfg(test)]
@@ -89,7 +103,11 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        let decode = |bytes: &'static [u8]| decode(&Bytes::from_static(bytes));
+        let decode = |bytes: &'static [u8]| {
+            let decoded = decode(&Bytes::from_static(bytes));
+            assert_eq!(check(bytes), decoded.clone().map(drop));
+            decoded
+        };
         assert_eq!(decode(&[]), Ok(vec![]));
         assert_eq!(decode(&[2, 0, 0, 0, 0]), Err(FrameError::Version(2)));
         assert_eq!(decode(&[1, 0, 0]), Err(FrameError::Length));
@@ -109,13 +127,20 @@ mod tests {
         #[test]
         fn frames_round_trip(commands: Vec<Vec<u8>>) {
             let commands: Vec<Bytes> = commands.into_iter().map(Bytes::from).collect();
-            prop_assert_eq!(decode(&encode(&commands).into()), Ok(commands));
+            let bytes = encode(&commands);
+            prop_assert_eq!(check(&bytes), Ok(()));
+            prop_assert_eq!(decode(&bytes.into()), Ok(commands));
         }
 
         #[test]
-        fn any_bytes_decode_without_panic(version in 0_u8..3, mut bytes: Vec<u8>) {
-            bytes.insert(0, version);
-            let _ = decode(&bytes.into());
+        fn any_bytes_are_refused_by_both_or_by_neither(
+            version in 0_u8..3,
+            count in 0_u8..3,
+            mut bytes: Vec<u8>,
+        ) {
+            bytes.splice(0..0, [version, count, 0, 0, 0]);
+            let checked = check(&bytes);
+            prop_assert_eq!(decode(&bytes.into()).map(drop), checked);
         }
     }
 }

@@ -170,7 +170,7 @@ fn check_proposal(entries: &[Entry]) -> Result<(), WireError> {
             return Err(WireError::Entries);
         }
         if entry.entry_type == EntryType::EntryNormal as i32 {
-            frame::decode(&Bytes::copy_from_slice(&entry.data))?;
+            frame::check(&entry.data)?;
         } else {
             decode_change(entry).ok_or(WireError::Change)?;
         }

@@ -7,6 +7,7 @@
 //! | `state/` | RocksDB: the state machine |
 //! | `log/` | the raft log |
 //! | `incoming/` | a snapshot while it is received |
+//! | `restoring/` | the state while it is made from a backup; renamed to `state/` when it is whole |
 //!
 //! The identity keeps two mistakes from becoming lost votes and forked histories: a member started on the
 //! data of another, and a cluster begun anew over an older one's data.
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataDirError, StartError};
-use crate::base::fs::sync_dir;
+use crate::base::fs::{sync_dir, sync_path};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::config::{Bootstrap, ClusterState, MemberConfig};
+use crate::engine::UNFINISHED_RESTORE;
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity.json";
@@ -133,6 +135,18 @@ impl DataDir {
         }
     }
 
+    /// Removes what a restore that was cut short left behind, and gives whether there was any.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(super) fn clear_unfinished_restore(&self) -> Result<bool, DataDirError> {
+        match fs::remove_dir_all(self.path.join(UNFINISHED_RESTORE)) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(io_error(&self.path, "remove an unfinished restore")(e)),
+        }
+    }
+
     /// Writes down whose data this will be. After it returns, a crash cannot undo it.
     ///
     /// # Errors
@@ -217,7 +231,7 @@ impl DataDir {
         Ok(stored)
     }
 
-    /// Refuses data that nobody has claimed: the identity is always written first.
+    /// Refuses data that nobody has claimed: the identity is always written first, or last by a restore.
     fn check_empty(&self) -> Result<(), DataDirError> {
         if self.path.join(ETCD_DATA).exists() {
             return Err(DataDirError::EtcdData(self.path.clone()));
@@ -226,6 +240,13 @@ impl DataDir {
             .into_iter()
             .find(|d| self.path.join(d).exists())
         {
+            // Whoever asked for that snapshot must not get an empty cluster in its place.
+            None if self.path.join(UNFINISHED_RESTORE).exists() => {
+                Err(DataDirError::UnfinishedRestore {
+                    dir: self.path.clone(),
+                    leftover: UNFINISHED_RESTORE,
+                })
+            }
             None => Ok(()),
             Some(found) => Err(DataDirError::Incomplete {
                 dir: self.path.clone(),
@@ -246,7 +267,8 @@ impl DataDir {
         }
     }
 
-    /// The content, then the name, then the directories that lead to it, each synced before the next.
+    /// The content, then the directories that lead to it, and the name last, each synced before the next: where
+    /// there is an identity, the way to it is durable.
     fn write_durably(&self, record: &Record) -> io::Result<()> {
         let file = self.path.join(IDENTITY);
         let draft = file.with_extension("tmp");
@@ -254,13 +276,9 @@ impl DataDir {
         serde_json::to_writer(&mut out, record)?;
         out.write_all(b"\n")?;
         out.sync_all()?;
+        sync_path(&self.path)?;
         fs::rename(&draft, &file)?;
-        sync_dir(&self.path)?;
-        let parent = fs::canonicalize(&self.path)?;
-        match parent.parent() {
-            Some(parent) => sync_dir(parent),
-            None => Ok(()),
-        }
+        sync_dir(&self.path)
     }
 }
 
@@ -405,11 +423,24 @@ mod tests {
     }
 
     #[test]
+    fn a_restore_that_was_cut_short_can_be_cleared_away() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temp.path().join("restoring/db-0000000001")).unwrap();
+        assert!(origin(&temp, &one_member()).is_err());
+        let dir = DataDir::open(temp.path()).unwrap();
+        assert!(dir.clear_unfinished_restore().unwrap());
+        assert!(!dir.clear_unfinished_restore().unwrap());
+        drop(dir);
+        assert!(origin(&temp, &one_member()).is_ok());
+    }
+
+    #[test]
     fn foreign_incomplete_and_damaged_data_is_refused() {
         for (entry, expected) in [
             (ETCD_DATA, "holds data of etcd"),
             (STATE, "has state but no identity.json"),
             (LOG, "has log but no identity.json"),
+            (UNFINISHED_RESTORE, "snapshot restore` again, or remove "),
         ] {
             let temp = tempfile::tempdir().unwrap();
             fs::create_dir(temp.path().join(entry)).unwrap();

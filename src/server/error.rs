@@ -115,6 +115,17 @@ pub enum DataDirError {
         /// What is not.
         missing: &'static str,
     },
+    /// A restore into it was cut short.
+    #[error(
+        "a restore into data directory {dir} did not end: run `holdfast snapshot restore` again, or remove \
+         {dir}/{leftover} to begin without the snapshot"
+    )]
+    UnfinishedRestore {
+        /// The directory.
+        dir: PathBuf,
+        /// What the restore left in it.
+        leftover: &'static str,
+    },
     /// The record of whose data it is cannot be read.
     #[error("{file} is damaged: {reason}")]
     Damaged {

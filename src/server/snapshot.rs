@@ -63,6 +63,12 @@ fn restore(file: &std::path::Path, flags: Vec<OsString>) -> Outcome {
     let config = member(flags)?;
     snapshot_status(file)?;
     let dir = DataDir::open(&config.data_dir)?;
+    if dir.clear_unfinished_restore()? {
+        complain(format_args!(
+            "removed what an unfinished restore had left in {}",
+            dir.path().display()
+        ));
+    }
     let origin = dir.origin(&config)?;
     let Origin::Fresh(_) = &origin else {
         return Err(format!("{} already holds data", dir.path().display()).into());

@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use crate::base::ids::{ClusterId, MemberId};
 
+/// Default of [`HubConfig::key_bytes`]: a million distinct ranges of Kubernetes' length (two keys of about a
+/// hundred bytes) fit, while a key may be as long as a request: without this limit the one on watchers would
+/// allow terabytes.
+const KEY_BYTES: usize = 256 << 20;
+
 /// Identity and limits of a [`Hub`](super::Hub).
 #[derive(Debug, Clone)]
 pub struct HubConfig {
@@ -48,6 +53,9 @@ pub struct HubConfig {
     pub max_stream_watchers: usize,
     /// Watchers of all streams.
     pub max_watchers: usize,
+    /// Bytes of the keys that all watchers name. Watchers of one dispatcher that name the same ones share
+    /// them.
+    pub key_bytes: usize,
 }
 
 impl HubConfig {
@@ -74,6 +82,7 @@ impl HubConfig {
             max_streams: 1 << 20,
             max_stream_watchers: 1 << 20,
             max_watchers: 4 << 20,
+            key_bytes: KEY_BYTES,
         }
     }
 }

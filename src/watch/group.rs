@@ -13,13 +13,14 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::WatchSpec;
+use super::budget::Budget;
 use super::frame::{self, Head, Heads};
 use super::index::Index;
 use super::port::Port;
 use super::stream::Frame;
 use crate::base::change::{Change, ChangeKind};
 use crate::base::ids::WatchId;
-use crate::base::range::KeyRange;
+use crate::base::range::{KeyRange, RangeEnd};
 
 /// What decides which bytes a watcher receives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +39,15 @@ impl Interest {
             no_put: spec.no_put,
             no_delete: spec.no_delete,
         }
+    }
+
+    /// Bytes of the keys that it names.
+    fn key_bytes(&self) -> usize {
+        let end = match &self.range.end {
+            RangeEnd::Before(end) => end.len(),
+            RangeEnd::Point | RangeEnd::Unbounded => 0,
+        };
+        self.range.start.len() + end
     }
 
     /// Appends the event of a change in the range, unless a filter leaves it out.
@@ -146,13 +156,17 @@ pub(super) struct Flushed {
 }
 
 impl Groups {
-    /// The group of watchers with this interest, for one more watcher.
-    pub(super) fn acquire(&mut self, interest: Interest) -> usize {
+    /// The group of watchers with this interest, for one more watcher. `None` if the budget has no room
+    /// for the keys of a new one.
+    pub(super) fn acquire(&mut self, interest: Interest, keys: &Budget) -> Option<usize> {
         if let Some(&id) = self.by_interest.get(&interest) {
             if let Some(group) = self.slots.get_mut(id) {
                 group.watchers += 1;
             }
-            return id;
+            return Some(id);
+        }
+        if !keys.take(interest.key_bytes()) {
+            return None;
         }
         let interest = Arc::new(interest);
         let id = self.slots.insert(Group {
@@ -163,11 +177,11 @@ impl Groups {
             events: 0,
         });
         self.by_interest.insert(interest, id);
-        id
+        Some(id)
     }
 
     /// Undoes [`Self::acquire`] for a watcher that is no member.
-    pub(super) fn release(&mut self, id: usize) {
+    pub(super) fn release(&mut self, id: usize, keys: &Budget) {
         let Some(group) = self.slots.get_mut(id) else {
             return;
         };
@@ -175,6 +189,7 @@ impl Groups {
         if group.watchers == 0 {
             let group = self.slots.remove(id);
             self.by_interest.remove(&group.interest);
+            keys.give_back(group.interest.key_bytes());
         }
     }
 

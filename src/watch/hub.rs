@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam::channel::{self, Sender};
 
+use super::budget::Budget;
 use super::catch_up::{ReadJob, Reader};
 use super::config::HubConfig;
 use super::dispatcher::{Dispatcher, MAX_READS};
@@ -26,6 +27,8 @@ pub(super) struct HubState {
     pub history: Arc<dyn History>,
     pub counters: Counters,
     pub limits: Arc<OutboxLimits>,
+    /// Of the keys that watchers name.
+    pub keys: Budget,
 }
 
 impl HubState {
@@ -66,6 +69,17 @@ pub struct HubStats {
     pub pending_responses: usize,
     /// Memory of those responses.
     pub pending_bytes: usize,
+}
+
+/// Why a stream cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The member is stopping.
+    #[error("the member is stopping")]
+    Stopped,
+    /// As many streams are open as may be.
+    #[error("too many watch streams")]
+    TooManyStreams,
 }
 
 /// Serves watch streams. Cheap to clone; every clone is the same hub.
@@ -129,6 +143,7 @@ impl Hub {
         let hub = Self {
             state: Arc::new(HubState {
                 limits: Arc::new(outbox_limits(&config)),
+                keys: Budget::new(config.key_bytes),
                 config,
                 ring: ring.clone(),
                 history: history.clone(),
@@ -156,16 +171,21 @@ impl Hub {
             .collect()
     }
 
-    /// Opens a stream. `None` when the member is stopping or has too many streams.
-    pub fn open(&self) -> Option<(WatchRequests, WatchFrames)> {
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(&self) -> Result<(WatchRequests, WatchFrames), OpenError> {
         if self.state.counters.streams.load(Ordering::Relaxed) >= self.state.config.max_streams {
-            return None;
+            return Err(OpenError::TooManyStreams);
         }
         let key = self.opened.fetch_add(1, Ordering::Relaxed);
         let turn = usize::try_from(key).unwrap_or_default() % self.mailboxes.len();
-        let mailbox = self.mailboxes.get(turn)?.clone();
-        let port = Port::open(key, self.state.limits.clone(), mailbox)?;
-        Some((WatchRequests::new(port.clone()), WatchFrames::new(port)))
+        let mailbox = self.mailboxes.get(turn);
+        let mailbox = mailbox.expect("a turn is below the number of mailboxes");
+        let port = Port::open(key, self.state.limits.clone(), mailbox.clone());
+        let port = port.ok_or(OpenError::Stopped)?;
+        Ok((WatchRequests::new(port.clone()), WatchFrames::new(port)))
     }
 
     /// What the hub is doing now.

@@ -9,6 +9,7 @@
 //! revisions, none missing; progress never runs ahead. `docs/decisions/0005-watch-ring.md` says why it
 //! is built like this.
 
+mod budget;
 mod catch_up;
 mod config;
 mod dispatcher;
@@ -32,7 +33,7 @@ mod testing;
 mod tests;
 
 pub use config::HubConfig;
-pub use hub::{Hub, HubStats, Publisher};
+pub use hub::{Hub, HubStats, OpenError, Publisher};
 pub use stream::{Frame, StreamClosed, WatchFrames, WatchRequest, WatchRequests};
 
 use crate::base::change::Change;

@@ -44,7 +44,7 @@ impl Watch for WatchService {
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let leader_lost = leader::lost(&self.engine, &request);
-        let (requests, frames) = self.engine.open_watch().ok_or_else(status::stopped)?;
+        let (requests, frames) = self.engine.open_watch()?;
         let call = WatchCall {
             leader_lost,
             asking: Box::pin(hand_on(request.into_inner(), requests)),

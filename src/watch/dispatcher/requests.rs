@@ -58,11 +58,11 @@ impl Dispatcher {
 
     fn create(&mut self, port: &Port, spec: &WatchSpec, now: Instant) {
         let start = spec.start.unwrap_or_default();
-        let id = match self.admit(port.key, spec) {
-            Ok(id) => id,
+        let (id, group) = match self.admit(port.key, spec) {
+            Ok(admitted) => admitted,
             Err(reason) => return self.refuse(port, reason),
         };
-        let key = self.add_watcher(port.key, id, spec, start);
+        let key = self.add_watcher(port.key, id, group, spec, start);
         let created = Head {
             created: true,
             ..Head::plain(id)
@@ -81,8 +81,8 @@ impl Dispatcher {
         }
     }
 
-    /// The id of a new watcher, or why there cannot be one.
-    fn admit(&mut self, stream: u64, spec: &WatchSpec) -> Result<WatchId, &'static str> {
+    /// The id and the group of a new watcher, or why there cannot be one.
+    fn admit(&mut self, stream: u64, spec: &WatchSpec) -> Result<(WatchId, usize), &'static str> {
         if spec.start.is_some_and(|start| start < Revision::ZERO) {
             return Err(reason::COMPACTED);
         }
@@ -96,23 +96,30 @@ impl Dispatcher {
         {
             return Err(reason::TOO_MANY);
         }
-        match spec.id {
-            // The stream itself answers under -1.
-            Some(id) if id == STREAM_ID || stream.watchers.contains_key(&id) => {
-                Err(reason::DUPLICATE_ID)
-            }
-            Some(id) => Ok(id),
-            None => Ok(stream.unused_id()),
+        // The stream itself answers under -1.
+        let is_taken = |id: &WatchId| *id == STREAM_ID || stream.watchers.contains_key(id);
+        if spec.id.as_ref().is_some_and(is_taken) {
+            return Err(reason::DUPLICATE_ID);
         }
+        let group = self.groups.acquire(Interest::of(spec), &self.hub.keys);
+        let group = group.ok_or(reason::TOO_MANY)?;
+        Ok((spec.id.unwrap_or_else(|| stream.unused_id()), group))
     }
 
-    fn add_watcher(&mut self, stream: u64, id: WatchId, spec: &WatchSpec, start: Revision) -> u64 {
+    fn add_watcher(
+        &mut self,
+        stream: u64,
+        id: WatchId,
+        group: usize,
+        spec: &WatchSpec,
+        start: Revision,
+    ) -> u64 {
         self.last_key += 1;
         let key = self.last_key;
         let watcher = Watcher {
             stream,
             id,
-            group: self.groups.acquire(Interest::of(spec)),
+            group,
             start,
             place: Place::Future,
             progress: spec.progress_notify,

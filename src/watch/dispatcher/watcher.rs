@@ -202,7 +202,7 @@ impl Dispatcher {
         let Some(watcher) = self.watchers.remove(&key) else {
             return;
         };
-        self.groups.release(watcher.group);
+        self.groups.release(watcher.group, &self.hub.keys);
         if let Some(stream) = self.streams.get_mut(&watcher.stream) {
             stream.watchers.remove(&watcher.id);
         }

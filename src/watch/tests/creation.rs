@@ -13,7 +13,7 @@ use crate::base::range::KeyRange;
 use crate::watch::testing::{
     Client, Response, Rig, change, config, prefix, revisions, since, spec,
 };
-use crate::watch::{HubConfig, Publisher, WatchRequest, WatchSpec};
+use crate::watch::{HubConfig, OpenError, Publisher, WatchRequest, WatchSpec};
 
 fn created(id: i64, revision: i64, head_len: usize) -> Response {
     Response {
@@ -271,6 +271,51 @@ fn limits_on_watchers_refuse_with_a_reason() {
     drop(a);
     rig.settle();
     assert!(!rig.create(&mut c, spec(prefix("k/")))[0].canceled);
+}
+
+#[test]
+fn the_keys_that_watchers_name_are_bounded_in_bytes() {
+    const KEY: usize = 100;
+    let mut rig = Rig::new(HubConfig {
+        dispatchers: 2,
+        key_bytes: 2 * KEY,
+        ..config()
+    });
+    let key = |fill: u8| spec(KeyRange::point(Bytes::from(vec![fill; KEY])));
+    let ids = |responses: &[Response]| (responses[0].id, responses[0].reason.clone());
+    let created = |id| (id, String::new());
+    let too_many = (-1, "etcdserver: too many requests".to_owned());
+    let (mut a, mut b) = (rig.client(), rig.client());
+    assert_eq!(ids(&rig.create(&mut a, key(b'1'))), created(0));
+    assert_eq!(ids(&rig.create(&mut b, key(b'2'))), created(0));
+    assert_eq!(ids(&rig.create(&mut a, key(b'3'))), too_many);
+    assert_eq!(ids(&rig.create(&mut b, key(b'3'))), too_many);
+    // What is named already takes no more room, and a refusal has used up no id.
+    assert_eq!(ids(&rig.create(&mut a, key(b'1'))), created(1));
+    a.send(WatchRequest::Cancel(WatchId(0)));
+    rig.read(&mut a);
+    assert_eq!(ids(&rig.create(&mut b, key(b'3'))), too_many);
+    a.send(WatchRequest::Cancel(WatchId(1)));
+    rig.read(&mut a);
+    assert_eq!(ids(&rig.create(&mut b, key(b'3'))), created(1));
+    assert_eq!(ids(&rig.create(&mut a, key(b'4'))), too_many);
+    drop(b);
+    rig.settle();
+    assert_eq!(ids(&rig.create(&mut a, key(b'4'))), created(2));
+}
+
+#[test]
+fn streams_beyond_the_limit_are_told_apart_from_a_stop() {
+    let mut rig = Rig::new(HubConfig {
+        max_streams: 1,
+        ..config()
+    });
+    let client = rig.client();
+    rig.settle();
+    assert_eq!(rig.hub.open().err(), Some(OpenError::TooManyStreams));
+    drop(client);
+    rig.settle();
+    assert!(rig.hub.open().is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::base::ids::{Revision, WatchId};
 use crate::base::shutdown::Lifecycle;
 use crate::watch::testing::{MemoryHistory, Response, change, config, prefix, revisions, spec};
 use crate::watch::{
-    Hub, HubConfig, Publisher, WatchFrames, WatchRequest, WatchRequests, WatchSpec,
+    Hub, HubConfig, OpenError, Publisher, WatchFrames, WatchRequest, WatchRequests, WatchSpec,
 };
 
 /// Small enough that readers are lapped, fall behind and read history all the time.
@@ -215,9 +215,10 @@ fn stopping_ends_streams_after_what_they_hold() {
         assert!(frames.next().await.is_some());
         assert_eq!(frames.next().await, None);
         assert!(requests.send(WatchRequest::Progress).await.is_err());
-        while hub.open().is_some() {
+        while hub.open().is_ok() {
             tokio::task::yield_now().await;
         }
+        assert_eq!(hub.open().err(), Some(OpenError::Stopped));
     });
 }
 
