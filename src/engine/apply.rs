@@ -31,7 +31,7 @@ use crate::base::ids::{LeaseId, Revision};
 use crate::base::metrics::{Metrics, OperationDurations, Raised};
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
-use crate::mvcc::{self, MvccError, Session};
+use crate::mvcc::{self, MvccError, Recent, Session};
 use crate::raft::{Committed, Configuration, NodeHandle, Role, Snapshot};
 use crate::watch::Publisher;
 
@@ -86,6 +86,8 @@ pub(crate) struct Applier {
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
     pub(crate) marks: Marks,
+    /// What this thread has written lately.
+    pub(crate) recent: Recent,
     /// The learners of the configuration that is applied.
     pub(crate) learners: Vec<u64>,
     pub(crate) durations: OperationDurations,
@@ -168,7 +170,9 @@ impl Applier {
         let began = clock::now();
         let view = View::clone(&self.views.load());
         let mut effects = Effects::default();
-        let mut session = Session::begin(&view.store, view.state);
+        // Whatever fails below leaves an empty one behind.
+        let mut recent = std::mem::take(&mut self.recent);
+        let mut session = Session::begin_with(&mut recent, &view.store, view.state);
         let mut commanded = began;
         for entry in entries {
             for command in &entry.commands {
@@ -192,17 +196,19 @@ impl Applier {
             error,
         };
         let done = session.finish();
+        let state = done.state;
         let writing = clock::now();
-        view.store
-            .write(done.batch)
+        let changes = recent
+            .write(&view.store, done)
             .map_err(|error| storage_error(error.into()))?;
+        self.recent = recent;
         let commits = &self.metrics.disk.backend_commit;
         commits.since(writing);
         self.views.publish(View {
             store: Arc::clone(&view.store),
-            state: done.state,
+            state,
         });
-        self.publisher.publish(done.changes);
+        self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
         self.node.applied(last.index);
         self.take_effect(effects);
@@ -330,6 +336,7 @@ impl Applier {
     /// Replaces the store by a received one. Readers of the old store finish on it.
     fn install(&mut self, snapshot: &Snapshot) -> Result<(), String> {
         let _applying = Raised::new(&self.metrics.server.snapshots_applying);
+        self.recent = Recent::default();
         let index = snapshot.state.index;
         self.learners = snapshot.state.configuration.learners.clone();
         let store = self

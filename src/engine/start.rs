@@ -172,6 +172,7 @@ impl Engine {
             compactions: compactions.clone(),
             state_dir,
             marks,
+            recent: mvcc::Recent::default(),
             learners,
             durations: metrics.server.applies(&Command::OPERATIONS),
             metrics: Arc::clone(metrics),

@@ -25,6 +25,7 @@ pub mod ops;
 mod pending;
 mod plan;
 pub mod read;
+mod recent;
 mod select;
 mod session;
 mod state;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use count::CountCache;
 pub use error::MvccError;
+pub use recent::Recent;
 pub use session::{Applied, Session};
 pub use state::{State, load_state};
 pub use state_hash::hash_state;

@@ -12,7 +12,7 @@ use crate::storage::records::{EVENT_HEADER, LeaseRecord, event_record, lease_rec
 use crate::storage::{Batch, Family};
 
 /// The overlay of a [`Session`](super::Session): later commands of the run see it above the store.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
     /// The newest record of each key that changed, as `current` will have it.
     pub(super) records: BTreeMap<Bytes, Bytes>,
@@ -32,6 +32,15 @@ pub(super) struct PendingEvent {
 }
 
 impl Pending {
+    pub(super) const fn new() -> Self {
+        Self {
+            records: BTreeMap::new(),
+            events: Vec::new(),
+            leases: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+        }
+    }
+
     /// The event record of a change of this run.
     pub(super) fn event(&self, id: ChangeId) -> Option<&Bytes> {
         let index = self

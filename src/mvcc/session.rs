@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::error::MvccError;
 use super::ops::{DeleteOp, DeleteResult, PutOp, PutResult};
 use super::pending::Pending;
+use super::recent::Recent;
 use super::state::State;
 use super::writer::Writer;
 use crate::base::change::Change;
@@ -22,6 +23,7 @@ pub struct Session<'a> {
     pub(super) store: &'a Store,
     pub(super) state: State,
     pub(super) pending: Pending,
+    recent: Option<&'a Recent>,
     begun: State,
     metas: Vec<(MetaKey, Vec<u8>)>,
 }
@@ -40,13 +42,24 @@ pub struct Applied {
 impl<'a> Session<'a> {
     /// A session on a store that is in `state`. Only one may be open at a time, and nothing else may
     /// write to the store until its batch is written.
-    pub fn begin(store: &'a Store, state: State) -> Self {
+    pub const fn begin(store: &'a Store, state: State) -> Self {
         Self {
             store,
             state,
-            pending: Pending::default(),
+            pending: Pending::new(),
+            recent: None,
             begun: state,
             metas: Vec::new(),
+        }
+    }
+
+    /// As [`Self::begin`], for a writer that keeps what it has written lately. What the session leaves behind
+    /// is to be given to [`Recent::write`], or to nobody.
+    pub fn begin_with(recent: &'a mut Recent, store: &'a Store, state: State) -> Self {
+        recent.begin(state.revision);
+        Self {
+            recent: Some(recent),
+            ..Self::begin(store, state)
         }
     }
 
@@ -152,6 +165,6 @@ impl<'a> Session<'a> {
     }
 
     fn writer(&mut self) -> Writer<'_> {
-        Writer::new(self.store, self.state, &mut self.pending)
+        Writer::new(self.store, self.recent, self.state, &mut self.pending)
     }
 }

@@ -17,16 +17,18 @@ use bytes::Bytes;
 use super::error::MvccError;
 use super::merged::Merged;
 use super::pending::Pending;
+use super::recent::Recent;
 use crate::base::ids::{ChangeId, Revision};
 use crate::base::kv::Kv;
 use crate::base::range::KeyRange;
 use crate::storage::Store;
 use crate::storage::records::{Record, StoredEvent};
 
-/// A reader of the store with what a run has pending.
+/// A reader of the store with what a run has pending, and what its writer knows by heart.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     store: &'a Store,
+    recent: Option<&'a Recent>,
     pending: Option<&'a Pending>,
 }
 
@@ -68,19 +70,37 @@ pub(super) struct Newest {
     pub(super) body: Option<Bytes>,
 }
 
+impl Newest {
+    fn of(record: &[u8], keep: impl FnOnce(&[u8]) -> Bytes) -> Result<Self, MvccError> {
+        Ok(match Record::decode(record)? {
+            Record::Put { id, body } => Self {
+                id,
+                body: Some(keep(body)),
+            },
+            Record::Tombstone { id } => Self { id, body: None },
+        })
+    }
+}
+
 impl<'a> View<'a> {
     /// A view of the store alone.
     pub(super) const fn of(store: &'a Store) -> Self {
         Self {
             store,
+            recent: None,
             pending: None,
         }
     }
 
     /// A view of the store with pending changes above it.
-    pub(super) const fn with(store: &'a Store, pending: &'a Pending) -> Self {
+    pub(super) const fn with(
+        store: &'a Store,
+        recent: Option<&'a Recent>,
+        pending: &'a Pending,
+    ) -> Self {
         Self {
             store,
+            recent,
             pending: Some(pending),
         }
     }
@@ -91,17 +111,16 @@ impl<'a> View<'a> {
 
     /// The newest record of `key`.
     pub(super) fn newest(&self, key: &[u8]) -> Result<Newest, MvccError> {
-        let newest = self.record(key, |record| match record {
-            Record::Put { id, body } => Ok(Newest {
-                id,
-                body: Some(Bytes::copy_from_slice(body)),
+        if let Some(record) = self.known(key) {
+            return Newest::of(record, |body| record.slice_ref(body));
+        }
+        match self.store.current(key)? {
+            Some(record) => Newest::of(&record, Bytes::copy_from_slice),
+            None => Ok(Newest {
+                id: ChangeId::NONE,
+                body: None,
             }),
-            Record::Tombstone { id } => Ok(Newest { id, body: None }),
-        })?;
-        Ok(newest.unwrap_or(Newest {
-            id: ChangeId::NONE,
-            body: None,
-        }))
+        }
     }
 
     /// The version of `key` at revision `at`.
@@ -147,13 +166,19 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// The newest record of `key`, if it is in memory.
+    fn known(&self, key: &[u8]) -> Option<&'a Bytes> {
+        let pending = self.pending.and_then(|pending| pending.records.get(key));
+        pending.or_else(|| self.recent?.get(key))
+    }
+
     /// Hands the newest record of `key` to `read`, if there is one.
     fn record<T>(
         &self,
         key: &[u8],
         read: impl FnOnce(Record<'_>) -> Result<T, MvccError>,
     ) -> Result<Option<T>, MvccError> {
-        if let Some(record) = self.pending.and_then(|pending| pending.records.get(key)) {
+        if let Some(record) = self.known(key) {
             return read(Record::decode(record)?).map(Some);
         }
         match self.store.current(key)? {

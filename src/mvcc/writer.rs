@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::error::MvccError;
 use super::ops::{DeleteOp, DeleteResult, PutOp, PutResult};
 use super::pending::Pending;
+use super::recent::Recent;
 use super::state::State;
 use super::view::{Newest, View};
 use crate::base::change::ChangeKind;
@@ -22,15 +23,22 @@ use crate::storage::records::{body_of_put_record, put_record, tombstone_record};
 /// Whatever can be refused is checked before the first change: from then on only the store can fail.
 pub(super) struct Writer<'s> {
     store: &'s Store,
+    recent: Option<&'s Recent>,
     state: State,
     pending: &'s mut Pending,
     next: ChangeId,
 }
 
 impl<'s> Writer<'s> {
-    pub(super) const fn new(store: &'s Store, state: State, pending: &'s mut Pending) -> Self {
+    pub(super) const fn new(
+        store: &'s Store,
+        recent: Option<&'s Recent>,
+        state: State,
+        pending: &'s mut Pending,
+    ) -> Self {
         Self {
             store,
+            recent,
             state,
             pending,
             next: ChangeId::new(state.revision.next(), 0),
@@ -48,7 +56,7 @@ impl<'s> Writer<'s> {
 
     /// What the command's next operation reads: its own changes included.
     pub(super) const fn view(&self) -> View<'_> {
-        View::with(self.store, self.pending)
+        View::with(self.store, self.recent, self.pending)
     }
 
     /// The revision of the command's changes.

@@ -51,6 +51,17 @@ impl Batch {
         self.writes.iter().map(bytes).sum()
     }
 
+    /// What would be written to a column family, in order. No value means a deletion.
+    pub(crate) fn writes_to(
+        &self,
+        family: Family,
+    ) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
+        let writes = self.writes.iter();
+        writes
+            .filter(move |write| write.family == family)
+            .map(|write| (&write.key, write.value.as_ref()))
+    }
+
     pub(crate) fn put(&mut self, family: Family, key: Bytes, value: Bytes) {
         self.writes.push(Write {
             family,

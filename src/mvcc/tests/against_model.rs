@@ -7,15 +7,18 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::Fixture;
 use super::model::{Event, Model, kv};
 use super::strategies::{Step, range, range_op, steps, txn};
+use super::{FEW, Fixture};
 use crate::base::change::{Change, ChangeKind};
 use crate::base::ids::{ChangeId, LeaseId, Revision};
 use crate::base::kv::{Kv, KvMeta};
 use crate::base::range::KeyRange;
 use crate::mvcc::ops::{RangeOp, Txn};
-use crate::mvcc::{CountCache, MvccError, Session, State, hash, history, lease, read, validate};
+use crate::mvcc::recent::Limits;
+use crate::mvcc::{
+    Applied, CountCache, MvccError, Session, State, hash, history, lease, read, validate,
+};
 use crate::storage::records::event_record;
 
 const MAX_OPS: usize = 128;
@@ -252,6 +255,30 @@ proptest! {
             play(&mut fixture, &mut model, steps);
             check_reads(&fixture, &model, &counts, &ops, &txns);
         }
+    }
+
+    /// What the writer keeps of its writes changes no answer, whether all of it stays or almost nothing, and
+    /// whether a run goes past it.
+    #[test]
+    fn what_the_writer_keeps_changes_nothing(
+        steps in steps(),
+        records in 1..12_usize,
+        past in vec(any::<bool>(), 8),
+    ) {
+        let limits = Limits { records, bytes: 1 << 20, ..FEW };
+        let (mut fixture, mut model) = (Fixture::with_limits(limits), Model::default());
+        for (part, past) in steps.chunks(8).zip(past) {
+            if past {
+                let mut session = Session::begin(fixture.store(), fixture.state);
+                part.iter().for_each(|step| apply(&mut session, &mut model, step));
+                let Applied { batch, state, .. } = session.finish();
+                fixture.store().write(batch).unwrap();
+                fixture.state = state;
+            } else {
+                play(&mut fixture, &mut model, part);
+            }
+        }
+        check_reads(&fixture, &model, &CountCache::new(), &[RangeOp::new(KeyRange::all())], &[]);
     }
 
     #[test]

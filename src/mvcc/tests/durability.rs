@@ -9,7 +9,7 @@ use super::{Fixture, leased, options, put};
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::range::KeyRange;
 use crate::mvcc::ops::{DeleteOp, RangeOp};
-use crate::mvcc::{Session, State, hash, lease, load_state, read};
+use crate::mvcc::{Recent, Session, State, hash, lease, load_state, read};
 use crate::storage::{MetaKey, Store};
 
 /// A store opened on what a crash would have left.
@@ -151,6 +151,7 @@ fn replaying_after_a_crash_gives_the_same_store() {
     let mut replayed = Fixture {
         store: Some(crashed.store),
         state,
+        recent: Recent::with_limits(super::FEW),
         dir: crashed._dir,
     };
     (applied(replayed.store()) + 1..=12).for_each(|index| step(&mut replayed, index));

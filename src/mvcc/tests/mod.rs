@@ -7,6 +7,7 @@ mod determinism;
 mod durability;
 mod golden_hash;
 mod model;
+mod recent;
 mod rules;
 mod state_hash;
 mod strategies;
@@ -15,7 +16,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::ops::{PutOp, RangeOp, RangeResult};
-use super::{Applied, MvccError, Session, State, load_state, read};
+use super::recent::{Limits, Recent};
+use super::{MvccError, Session, State, load_state, read};
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::range::KeyRange;
 use crate::storage::{Store, StoreOptions};
@@ -25,11 +27,24 @@ struct Fixture {
     // Closed before its directory is removed.
     store: Option<Store>,
     state: State,
+    recent: Recent,
     dir: TempDir,
 }
 
+/// So few that some go with almost every write, and those with the longest key and value never stay.
+const FEW: Limits = Limits {
+    records: 3,
+    bytes: 700,
+    record_bytes: 40,
+};
+
 impl Fixture {
     fn new() -> Self {
+        Self::with_limits(FEW)
+    }
+
+    /// A fixture whose writer keeps so many of its records.
+    fn with_limits(limits: Limits) -> Self {
         let dir = TempDir::new().unwrap();
         let store = open(&dir);
         let state = load_state(&store).unwrap();
@@ -37,6 +52,7 @@ impl Fixture {
             dir,
             store: Some(store),
             state,
+            recent: Recent::with_limits(limits),
         }
     }
 
@@ -46,11 +62,13 @@ impl Fixture {
 
     /// Runs commands as one session and writes what they did.
     fn run<T>(&mut self, commands: impl FnOnce(&mut Session<'_>) -> T) -> T {
-        let mut session = Session::begin(self.store.as_ref().unwrap(), self.state);
+        let store = self.store.as_ref().unwrap();
+        let mut session = Session::begin_with(&mut self.recent, store, self.state);
         let result = commands(&mut session);
-        let Applied { batch, state, .. } = session.finish();
-        self.store().write(batch).unwrap();
-        self.state = state;
+        let applied = session.finish();
+        self.state = applied.state;
+        self.recent.write(store, applied).unwrap();
+        self.recent.assert_agrees(store, self.state);
         result
     }
 
