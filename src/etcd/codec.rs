@@ -15,7 +15,7 @@ use tonic_prost::{ProstCodec, ProstDecoder};
 const BUFFER_BYTES: usize = 1024;
 
 /// Messages of a stream are sent together until this many bytes are encoded.
-const YIELD_BYTES: usize = 32 * 1024;
+pub(super) const YIELD_BYTES: usize = 32 * 1024;
 
 /// Encodes `T` and decodes `U`.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(buffer_settings())
+        decoder()
     }
 }
 
@@ -63,6 +63,11 @@ impl<T: Message> Encoder for WireEncoder<T> {
     fn buffer_settings(&self) -> BufferSettings {
         buffer_settings()
     }
+}
+
+/// Decodes the messages of a stream.
+pub(super) fn decoder<U: Message + Default + Send + 'static>() -> ProstDecoder<U> {
+    ProstCodec::<U, U>::raw_decoder(buffer_settings())
 }
 
 fn buffer_settings() -> BufferSettings {

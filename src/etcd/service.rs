@@ -11,13 +11,13 @@ use http_body::{Body, Frame, SizeHint};
 use tower::Service as _;
 
 use super::EtcdContext;
-use super::grpc::{self, Reply, UnaryCalls};
+use super::grpc::{self, DirectBody, DirectCalls};
 use super::http::pages;
 
 /// gRPC services and HTTP pages, to be served with HTTP/1.1 and HTTP/2 on the same listener. Cheap to clone.
 #[derive(Clone)]
 pub struct ClientServices {
-    unary: Arc<UnaryCalls>,
+    direct: Arc<DirectCalls>,
     router: Router,
 }
 
@@ -31,9 +31,9 @@ impl ClientServices {
     /// The services over the member's store.
     pub fn new(context: &EtcdContext) -> Self {
         context.identify();
-        let (unary, services) = grpc::services(context);
+        let (direct, services) = grpc::services(context);
         Self {
-            unary: Arc::new(unary),
+            direct: Arc::new(direct),
             router: pages(context).merge(services),
         }
     }
@@ -43,22 +43,21 @@ impl ClientServices {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
-        match self.unary.answer(request).await {
-            Ok(response) => response.map(ClientBody::Reply),
+        match self.direct.answer(request).await {
+            Ok(response) => response.map(|body| ClientBody(Source::Direct(body))),
             Err(request) => {
                 let Ok(response) = self.router.clone().call(request).await;
-                response.map(ClientBody::Routed)
+                response.map(|body| ClientBody(Source::Routed(body)))
             }
         }
     }
 }
 
 /// A response's body.
-#[derive(Debug)]
-pub enum ClientBody {
-    /// Of a hot call.
-    Reply(Reply),
-    /// Of everything else.
+pub struct ClientBody(Source);
+
+enum Source {
+    Direct(DirectBody),
     Routed(axum::body::Body),
 }
 
@@ -70,25 +69,25 @@ impl Body for ClientBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.get_mut() {
-            Self::Reply(body) => Pin::new(body)
+        match &mut self.get_mut().0 {
+            Source::Direct(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|never| match never {}),
-            Self::Routed(body) => Pin::new(body).poll_frame(context),
+            Source::Routed(body) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Reply(body) => body.is_end_stream(),
-            Self::Routed(body) => body.is_end_stream(),
+        match &self.0 {
+            Source::Direct(body) => body.is_end_stream(),
+            Source::Routed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Reply(body) => body.size_hint(),
-            Self::Routed(body) => body.size_hint(),
+        match &self.0 {
+            Source::Direct(body) => body.size_hint(),
+            Source::Routed(body) => body.size_hint(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::WatchSpec;
 use super::budget::Budget;
 use super::frame::{self, Head, Heads};
 use super::index::Index;
+use super::outbox::Readers;
 use super::port::Port;
 use super::stream::Frame;
 use crate::base::change::{Change, ChangeKind};
@@ -78,11 +79,17 @@ pub(super) struct Member {
 
 impl Member {
     /// Queues one response with `body` if the stream has room. Its pieces stay together.
-    fn offer(&mut self, heads: &mut Heads, body: &Bytes, sharers: usize) -> bool {
+    fn offer(
+        &mut self,
+        heads: &mut Heads,
+        body: &Bytes,
+        sharers: usize,
+        readers: &mut Readers,
+    ) -> bool {
         let mut frames = frames(heads, self.id, self.fragment, body).into_iter();
         let taken = frames
             .next()
-            .is_some_and(|first| self.port.outbox.offer(first, sharers));
+            .is_some_and(|first| self.port.outbox.offer(first, sharers, readers));
         if taken {
             frames.for_each(|rest| self.port.outbox.push(rest, sharers));
             self.active = true;
@@ -146,6 +153,8 @@ pub(super) struct Groups {
     pending_bytes: usize,
     /// Scratch space of a match.
     hits: Vec<usize>,
+    /// Readers to be woken when a flush is over.
+    readers: Readers,
 }
 
 /// What a flush has put into outboxes.
@@ -269,7 +278,7 @@ impl Groups {
             let events = std::mem::take(&mut group.events) as u64;
             let sharers = group.members.len();
             for member in &mut group.members {
-                if member.offer(heads, &body, sharers) {
+                if member.offer(heads, &body, sharers, &mut self.readers) {
                     flushed.events += events;
                     flushed.frames += 1;
                 } else {
@@ -277,6 +286,7 @@ impl Groups {
                 }
             }
         }
+        self.readers.wake();
         flushed
     }
 

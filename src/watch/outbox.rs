@@ -68,6 +68,30 @@ pub(super) struct Outbox {
     queue: Mutex<Queue>,
 }
 
+/// Readers that are woken together, once a round of offers is over.
+///
+/// One task reads the streams of a connection. Woken by the first frame, it would write that frame while
+/// those for its other streams are still being queued, and again and again.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Vec<Waker>);
+
+/// So many are woken although the round goes on, so that the first need not wait for a hundred thousand.
+const WOKEN_TOGETHER: usize = 1024;
+
+impl Readers {
+    fn add(&mut self, reader: Option<Waker>) {
+        self.0.extend(reader);
+        if self.0.len() >= WOKEN_TOGETHER {
+            self.wake();
+        }
+    }
+
+    /// Wakes all that were added.
+    pub(super) fn wake(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
 /// Answers to requests that find room beyond the limit: a client that is slow to read events can still
 /// cancel its watchers.
 const RESERVED: usize = 16;
@@ -90,8 +114,9 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame whose body is shared by `sharers` streams, unless the queue is full.
-    pub(super) fn offer(&self, frame: Frame, sharers: usize) -> bool {
+    /// Queues a frame whose body is shared by `sharers` streams, unless the queue is full. The reader is to
+    /// be woken with `readers`.
+    pub(super) fn offer(&self, frame: Frame, sharers: usize, readers: &mut Readers) -> bool {
         let mut queue = self.queue.lock();
         if self.is_full(&queue) {
             queue.wanted = true;
@@ -99,7 +124,7 @@ impl Outbox {
         }
         let reader = self.put(&mut queue, frame, sharers);
         drop(queue);
-        wake(reader);
+        readers.add(reader);
         true
     }
 
@@ -263,6 +288,10 @@ mod tests {
         }
     }
 
+    fn offer(outbox: &Outbox, size: usize, sharers: usize) -> bool {
+        outbox.offer(frame(size), sharers, &mut Readers::default())
+    }
+
     fn pop(outbox: &Outbox) -> (Poll<Option<Frame>>, bool) {
         outbox.poll_next(&Context::from_waker(Waker::noop()))
     }
@@ -271,9 +300,9 @@ mod tests {
     fn a_full_outbox_refuses_and_rings_when_half_empty() {
         let outbox = outbox(4, 1000, 1 << 20);
         for _ in 0..4 {
-            assert!(outbox.offer(frame(1), 1));
+            assert!(offer(&outbox, 1, 1));
         }
-        assert!(!outbox.offer(frame(1), 1));
+        assert!(!offer(&outbox, 1, 1));
         assert!(!pop(&outbox).1);
         assert!(pop(&outbox).1);
         assert!(!pop(&outbox).1, "it rings once");
@@ -282,7 +311,7 @@ mod tests {
     #[test]
     fn bytes_fill_it_too_and_one_frame_always_fits() {
         let outbox = outbox(100, 10, 1 << 20);
-        assert!(outbox.offer(frame(50), 1));
+        assert!(offer(&outbox, 50, 1));
         assert!(!outbox.has_room());
         assert!(pop(&outbox).1);
         assert!(outbox.has_room());
@@ -291,16 +320,16 @@ mod tests {
     #[test]
     fn a_hub_over_its_budget_leaves_each_stream_one_frame() {
         let outbox = outbox(100, 1000, 150);
-        assert!(outbox.offer(frame(100), 1));
-        assert!(!outbox.offer(frame(1), 1));
+        assert!(offer(&outbox, 100, 1));
+        assert!(!offer(&outbox, 1, 1));
         assert!(pop(&outbox).1);
-        assert!(outbox.offer(frame(100), 1));
+        assert!(offer(&outbox, 100, 1));
     }
 
     #[test]
     fn shared_bodies_are_charged_in_parts() {
         let outbox = outbox(100, 10_000, 1000);
-        assert!(outbox.offer(frame(4000), 10));
+        assert!(offer(&outbox, 4000, 10));
         let charged = outbox.limits.waiting_bytes.load(Ordering::Relaxed);
         assert!((400..600).contains(&charged), "{charged}");
         outbox.desert();
@@ -309,9 +338,41 @@ mod tests {
     }
 
     #[test]
+    fn readers_are_woken_at_the_end_of_a_round() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut readers = Readers::default();
+        let outboxes = [10, 10].map(|frames| outbox(frames, 1000, 1 << 20));
+        for outbox in &outboxes {
+            assert!(
+                outbox
+                    .poll_next(&Context::from_waker(&waker))
+                    .0
+                    .is_pending()
+            );
+            assert!(outbox.offer(frame(1), 1, &mut readers));
+            assert!(outbox.offer(frame(1), 1, &mut readers));
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        readers.wake();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        readers.wake();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
     fn an_ended_stream_can_be_read_to_its_end() {
         let outbox = outbox(10, 1000, 1 << 20);
-        assert!(outbox.offer(frame(1), 1));
+        assert!(offer(&outbox, 1, 1));
         outbox.end();
         outbox.push(frame(2), 1);
         assert_eq!(pop(&outbox).0, Poll::Ready(Some(frame(1))));

@@ -18,7 +18,7 @@ use crate::etcd::{request, response};
 use crate::mvcc::ops::{RangeOp, RangeResult};
 
 /// The unary calls that are served in two ways: by the generated server, and by
-/// [`UnaryCalls`](super::unary::UnaryCalls).
+/// [`DirectCalls`](super::direct::DirectCalls).
 pub(super) struct KvCalls {
     engine: Engine,
     max_txn_ops: usize,

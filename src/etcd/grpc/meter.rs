@@ -14,7 +14,7 @@ use super::methods::Method;
 /// A call that has begun and is counted when it ends. Dropping it before that means that the client went
 /// away.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(in crate::etcd) struct Call {
     method: Arc<Method>,
     open: bool,
 }
@@ -26,6 +26,12 @@ impl Call {
             method: Arc::clone(method),
             open: true,
         }
+    }
+
+    /// Counts messages to the client, and their bytes with all prefixes.
+    pub(super) fn sent(&self, messages: u64, bytes: usize) {
+        self.method.sent_bytes.add(bytes as u64);
+        self.method.calls.sent.add(messages);
     }
 
     /// Counts the end, once.

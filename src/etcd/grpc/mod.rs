@@ -1,6 +1,7 @@
 //! The gRPC services of the client port.
 
 mod cluster;
+mod direct;
 mod gate;
 mod health;
 mod kv;
@@ -11,7 +12,6 @@ mod meter;
 mod methods;
 mod received;
 mod snapshot;
-mod unary;
 mod watch;
 
 use std::convert::Infallible;
@@ -27,10 +27,10 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
+pub(super) use self::direct::{DirectBody, DirectCalls};
 use self::gate::{Gate, HasLeader};
 use self::meter::Metered;
 use self::methods::Methods;
-pub(super) use self::unary::{Reply, UnaryCalls};
 #[cfg(any(test, fuzzing))]
 pub(super) use self::watch::request as watch_request;
 use super::EtcdContext;
@@ -62,7 +62,7 @@ macro_rules! server {
 
 /// The hot calls, and routes to every service. Other services are for the fallback of the router it is
 /// merged into, which answers them with [`unknown`].
-pub(super) fn services(context: &EtcdContext) -> (UnaryCalls, Router) {
+pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let limit = context.settings.max_request_bytes + RECEIVE_OVERHEAD;
     let engine = &context.engine;
     let kv = Arc::new(kv::KvCalls::new(context));
@@ -73,7 +73,13 @@ pub(super) fn services(context: &EtcdContext) -> (UnaryCalls, Router) {
     let leader = engine.clone();
     let has_leader: HasLeader = Arc::new(move || leader.has_leader());
     let methods = Arc::new(Methods::new(&context.metrics));
-    let unary = UnaryCalls::new(Arc::clone(&kv), Arc::clone(&has_leader), &methods, limit);
+    let direct = DirectCalls::new(
+        Arc::clone(&kv),
+        watch.clone(),
+        Arc::clone(&has_leader),
+        &methods,
+        limit,
+    );
     let mut gates = Gates {
         router: Router::new(),
         has_leader,
@@ -85,7 +91,7 @@ pub(super) fn services(context: &EtcdContext) -> (UnaryCalls, Router) {
     gates.add(server!(ClusterServer, cluster, limit));
     gates.add(server!(MaintenanceServer, maintenance, limit));
     gates.add(server!(HealthServer, health::HealthService, limit));
-    (unary, gates.router)
+    (direct, gates.router)
 }
 
 /// Adds services to a router, each behind its gate.

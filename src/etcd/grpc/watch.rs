@@ -4,27 +4,37 @@
 //! as they come. No task is started: the response stream, polled by its connection, drives both, so an
 //! idle stream costs its state and a client that does not read costs itself. Requests go before frames: a
 //! client that is sent more than it can take must be able to cancel.
+//!
+//! Plain streams are answered by [`WatchReply`], whose body is the frames themselves; others by the
+//! generated server, which compresses.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use futures::Stream;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt as _};
+use http::HeaderMap;
+use http_body::Body;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::leader;
+use super::meter::Call;
+use super::received::PREFIX_BYTES;
 use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
 use crate::engine::Engine;
+use crate::etcd::codec::YIELD_BYTES;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::watch_create_request::FilterType;
 use crate::etcd::pb::etcdserverpb::watch_request::RequestUnion;
 use crate::etcd::pb::etcdserverpb::watch_server::Watch;
 use crate::etcd::status;
 use crate::etcd::wire::WatchResponse;
-use crate::watch::{WatchFrames, WatchRequest, WatchRequests, WatchSpec};
+use crate::watch::{Frame, WatchFrames, WatchRequest, WatchRequests, WatchSpec};
 
+#[derive(Clone)]
 pub(super) struct WatchService {
     engine: Engine,
 }
@@ -32,6 +42,28 @@ pub(super) struct WatchService {
 impl WatchService {
     pub(super) const fn new(engine: Engine) -> Self {
         Self { engine }
+    }
+
+    /// Opens a stream. With `leader_required` it ends when the cluster has been without a leader for long.
+    pub(super) fn open(
+        &self,
+        requests: Streaming<pb::WatchRequest>,
+        leader_required: bool,
+    ) -> Result<WatchCall, Status> {
+        let (sender, frames) = self.engine.open_watch()?;
+        let ends: Ends = FuturesUnordered::new();
+        ends.push(Box::pin(hand_on(requests, sender)));
+        if leader_required {
+            let engine = self.engine.clone();
+            ends.push(Box::pin(async move {
+                engine.leader_lost().await;
+                status::no_leader()
+            }));
+        }
+        Ok(WatchCall {
+            ends,
+            frames: Some(frames),
+        })
     }
 }
 
@@ -43,47 +75,125 @@ impl Watch for WatchService {
         &self,
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let leader_lost = leader::lost(&self.engine, &request);
-        let (requests, frames) = self.engine.open_watch()?;
-        let call = WatchCall {
-            leader_lost,
-            asking: Box::pin(hand_on(request.into_inner(), requests)),
-            frames: Some(frames),
-        };
+        let leader_required = leader::is_required(request.metadata().as_ref());
+        let call = self.open(request.into_inner(), leader_required)?;
         Ok(Response::new(call))
     }
 }
 
+/// What may end a stream, with the reason. In a set, so that each is polled only when it was woken itself
+/// and not for every frame.
+type Ends = FuturesUnordered<BoxFuture<'static, Status>>;
+
 /// One watch stream. It ends with an error only: the leader that was asked for is lost, the client's half
 /// breaks, or the member stops. A client that is done sending goes on receiving.
 pub(super) struct WatchCall {
-    leader_lost: BoxFuture<'static, ()>,
-    /// Ends when the client's half breaks.
-    asking: BoxFuture<'static, Status>,
+    ends: Ends,
     /// Gone once the stream has ended.
     frames: Option<WatchFrames>,
+}
+
+impl WatchCall {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        let Some(frames) = &mut self.frames else {
+            return Poll::Ready(None);
+        };
+        let ended = if let Poll::Ready(Some(reason)) = self.ends.poll_next_unpin(cx) {
+            reason
+        } else if let Some(frame) = ready!(frames.poll_next(cx)) {
+            return Poll::Ready(Some(Ok(frame)));
+        } else {
+            status::stopped()
+        };
+        self.frames = None;
+        Poll::Ready(Some(Err(ended)))
+    }
 }
 
 impl Stream for WatchCall {
     type Item = Result<WatchResponse, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let Some(frames) = &mut this.frames else {
-            return Poll::Ready(None);
-        };
-        let ended = if this.leader_lost.as_mut().poll(cx).is_ready() {
-            status::no_leader()
-        } else if let Poll::Ready(broken) = this.asking.as_mut().poll(cx) {
-            broken
-        } else if let Some(frame) = ready!(frames.poll_next(cx)) {
-            return Poll::Ready(Some(Ok(frame.into())));
-        } else {
-            status::stopped()
-        };
-        this.frames = None;
-        Poll::Ready(Some(Err(ended)))
+        let frame = self.get_mut().poll_frame(cx);
+        frame.map(|frame| frame.map(|frame| frame.map(WatchResponse::from)))
     }
+}
+
+/// The body of a plain stream: frames as messages, all that wait together, and the reason in the trailers.
+pub(in crate::etcd) struct WatchReply {
+    watch: WatchCall,
+    call: Call,
+    /// The reason, while there are messages to be sent before it.
+    ended: Option<Status>,
+}
+
+impl WatchReply {
+    pub(super) const fn new(watch: WatchCall, call: Call) -> Self {
+        let ended = None;
+        Self { watch, call, ended }
+    }
+
+    /// The messages that wait, unless there are none yet. Nothing after the end.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Poll<Option<BytesMut>> {
+        let mut messages = BytesMut::new();
+        let mut count = 0;
+        while messages.len() < YIELD_BYTES {
+            match self.watch.poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => put_message(&mut messages, &frame),
+                Poll::Ready(Some(Err(reason))) => {
+                    self.ended = Some(reason);
+                    break;
+                }
+                Poll::Ready(None) => break,
+                Poll::Pending if messages.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+            count += 1;
+        }
+        self.call.sent(count, messages.len());
+        Poll::Ready((count > 0).then_some(messages))
+    }
+}
+
+fn put_message(messages: &mut BytesMut, frame: &Frame) {
+    messages.reserve(PREFIX_BYTES + frame.size());
+    messages.put_u8(0);
+    // The hub's limits on a response are far below the 4 GiB that gRPC can say.
+    messages.put_u32(u32::try_from(frame.size()).unwrap_or(u32::MAX));
+    messages.put_slice(&frame.head);
+    messages.put_slice(&frame.body);
+}
+
+impl Body for WatchReply {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        if this.ended.is_none()
+            && let Some(messages) = ready!(this.poll_messages(cx))
+        {
+            let data = http_body::Frame::data(messages.freeze());
+            return Poll::Ready(Some(Ok(data)));
+        }
+        let trailers = this.ended.take().map(|reason| {
+            this.call.end(reason.code());
+            http_body::Frame::trailers(trailers(&reason))
+        });
+        Poll::Ready(trailers.map(Ok))
+    }
+}
+
+fn trailers(reason: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // Fails only for a message that no header can carry; the words of these are constants.
+    if reason.add_header(&mut trailers).is_err() {
+        trailers.insert(Status::GRPC_STATUS, (reason.code() as i32).into());
+    }
+    trailers
 }
 
 /// Hands what the client asks to the engine, one request after the other. Ends with the reason when

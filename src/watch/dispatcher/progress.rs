@@ -11,6 +11,7 @@ use super::Dispatcher;
 use super::watcher::{Place, Watcher};
 use crate::base::ids::{Revision, WatchId};
 use crate::watch::frame::STREAM_ID;
+use crate::watch::outbox::Readers;
 use crate::watch::port::Port;
 use crate::watch::stream::Frame;
 
@@ -82,7 +83,9 @@ impl Dispatcher {
         if idle && reached {
             let port = member.port.clone();
             // Without room there are events to be read first: they say as much.
-            port.outbox.offer(self.progress_frame(id), 1);
+            let mut reader = Readers::default();
+            port.outbox.offer(self.progress_frame(id), 1, &mut reader);
+            reader.wake();
         }
     }
 

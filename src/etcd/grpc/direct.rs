@@ -2,9 +2,9 @@
 //!
 //! Reading one message, calling the handler and sending one answer costs a generated server more than the
 //! handler itself: streams of messages, boxed futures, buffers, routing by patterns. This way knows one
-//! message in each direction. Whatever is not plain (a compressed or cut message, one that is too large or
-//! does not decode) goes to the generated server with all that was read of it, so that one place words the
-//! refusals.
+//! message in each direction, and the frames of a watch stream. Whatever is not plain (a compressed or cut
+//! message, one that is too large or does not decode) goes to the generated server with all that was read of
+//! it, so that one place words the refusals.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,14 +15,16 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, Version, header};
 use http_body::{Body, Frame};
 use prost::{DecodeError, Message as _};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use super::gate::{API_VERSION, HasLeader};
 use super::kv::KvCalls;
 use super::leader;
-use super::meter::Call;
+use super::meter::{Call, Metered};
 use super::methods::{Method, Methods};
 use super::received::{PREFIX_BYTES, Received};
+use super::watch::{WatchReply, WatchService};
+use crate::etcd::codec;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::status;
 
@@ -33,8 +35,9 @@ const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 const OK: HeaderValue = HeaderValue::from_static("0");
 
 /// The calls served here.
-pub(in crate::etcd) struct UnaryCalls {
+pub(in crate::etcd) struct DirectCalls {
     kv: Arc<KvCalls>,
+    watch: WatchService,
     has_leader: HasLeader,
     methods: Vec<(Hot, &'static str, Arc<Method>)>,
     /// The largest message in bytes.
@@ -47,15 +50,18 @@ enum Hot {
     Put,
     DeleteRange,
     Txn,
+    Watch,
 }
 
-const HOT: [(Hot, &str); 4] = [
+const HOT: [(Hot, &str); 5] = [
     (Hot::Range, "/etcdserverpb.KV/Range"),
     (Hot::Put, "/etcdserverpb.KV/Put"),
     (Hot::DeleteRange, "/etcdserverpb.KV/DeleteRange"),
     (Hot::Txn, "/etcdserverpb.KV/Txn"),
+    (Hot::Watch, "/etcdserverpb.Watch/Watch"),
 ];
 
+/// The one message of a unary call.
 enum Message {
     Range(pb::RangeRequest),
     Put(pb::PutRequest),
@@ -64,19 +70,22 @@ enum Message {
 }
 
 impl Message {
-    fn decode(hot: Hot, bytes: Bytes) -> Result<Self, DecodeError> {
-        Ok(match hot {
+    /// Reads the message of a call that has one.
+    fn decode(hot: Hot, bytes: Bytes) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match hot {
             Hot::Range => Self::Range(pb::RangeRequest::decode(bytes)?),
             Hot::Put => Self::Put(pb::PutRequest::decode(bytes)?),
             Hot::DeleteRange => Self::DeleteRange(pb::DeleteRangeRequest::decode(bytes)?),
             Hot::Txn => Self::Txn(pb::TxnRequest::decode(bytes)?),
-        })
+            Hot::Watch => return Ok(None),
+        }))
     }
 }
 
-impl UnaryCalls {
+impl DirectCalls {
     pub(super) fn new(
         kv: Arc<KvCalls>,
+        watch: WatchService,
         has_leader: HasLeader,
         methods: &Methods,
         limit: usize,
@@ -87,6 +96,7 @@ impl UnaryCalls {
         });
         Self {
             kv,
+            watch,
             has_leader,
             methods: methods.collect(),
             limit,
@@ -100,35 +110,64 @@ impl UnaryCalls {
     pub(in crate::etcd) async fn answer<B>(
         &self,
         request: Request<B>,
-    ) -> Result<Response<Reply>, Request<Received<B>>>
+    ) -> Result<Response<DirectBody>, Request<Received<B>>>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
         let (head, body) = request.into_parts();
         let body = Received::untouched(body);
         let Some((hot, method)) = self.find(&head) else {
             return Err(Request::from_parts(head, body));
         };
+        if hot == Hot::Watch {
+            return Ok(self.watch(method, &head, body));
+        }
         let (bytes, body) = match body.message(self.limit).await {
             Ok(message) => message,
             Err(body) => return Err(Request::from_parts(head, body)),
         };
         let size = bytes.len();
-        let Ok(message) = Message::decode(hot, bytes) else {
+        let Ok(Some(message)) = Message::decode(hot, bytes) else {
             return Err(Request::from_parts(head, body));
         };
-        let call = begin(method, &head, size);
-        if leader::is_required(&head.headers) && !(self.has_leader)() {
+        let call = begin(method, &head);
+        method.received_bytes.add((PREFIX_BYTES + size) as u64);
+        method.calls.received.inc();
+        if self.lacks_leader(&head) {
             return Ok(refuse(status::no_leader(), call));
         }
         Ok(match self.handle(message).await {
             Ok(message) => {
-                method.sent_bytes.add(message.len() as u64);
-                method.calls.sent.inc();
-                accept(message, call)
+                call.sent(1, message.len());
+                accept(DirectBody::Message(Some(message), call))
             }
             Err(status) => refuse(status, call),
         })
+    }
+
+    /// Begins a watch stream. Messages that the client compresses end it: it said that it would not.
+    fn watch<B>(&self, method: &Arc<Method>, head: &Parts, body: B) -> Response<DirectBody>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
+    {
+        let call = begin(method, head);
+        if self.lacks_leader(head) {
+            return refuse(status::no_leader(), call);
+        }
+        let body = Metered::received(body, method);
+        let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
+        match self
+            .watch
+            .open(requests, leader::is_required(&head.headers))
+        {
+            Ok(watch) => accept(DirectBody::Watch(Box::new(WatchReply::new(watch, call)))),
+            Err(status) => refuse(status, call),
+        }
+    }
+
+    /// Whether the call asks for a leader and there is none.
+    fn lacks_leader(&self, head: &Parts) -> bool {
+        leader::is_required(&head.headers) && !(self.has_leader)()
     }
 
     fn find(&self, head: &Parts) -> Option<(Hot, &Arc<Method>)> {
@@ -160,14 +199,10 @@ fn is_plain(head: &Parts) -> bool {
         && encoding.is_none_or(|value| value == "identity")
 }
 
-/// Counts a call whose message of `size` bytes was read.
-fn begin(method: &Arc<Method>, head: &Parts, size: usize) -> Call {
-    let call = Call::begin(method);
+fn begin(method: &Arc<Method>, head: &Parts) -> Call {
     let version = head.headers.get(API_VERSION);
     method.requests.of(version.map(HeaderValue::as_bytes)).inc();
-    method.received_bytes.add((PREFIX_BYTES + size) as u64);
-    method.calls.received.inc();
-    call
+    Call::begin(method)
 }
 
 fn framed(message: &impl prost::Message) -> Bytes {
@@ -180,57 +215,61 @@ fn framed(message: &impl prost::Message) -> Bytes {
     bytes.freeze()
 }
 
-fn accept(message: Bytes, call: Call) -> Response<Reply> {
-    let mut response = Response::new(Reply {
-        message: Some(message),
-        call: Some(call),
-    });
+fn accept(body: DirectBody) -> Response<DirectBody> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
     response
 }
 
 /// An answer that is only headers.
-fn refuse(status: Status, mut call: Call) -> Response<Reply> {
+fn refuse(status: Status, mut call: Call) -> Response<DirectBody> {
     call.end(status.code());
-    status.into_http::<()>().map(|()| Reply {
-        message: None,
-        call: None,
-    })
+    status.into_http::<()>().map(|()| DirectBody::Nothing)
 }
 
-/// The body of an answer: a message, and trailers that say it went well; or nothing.
-#[derive(Debug)]
-pub struct Reply {
-    message: Option<Bytes>,
-    call: Option<Call>,
+/// The body of an answer.
+pub(in crate::etcd) enum DirectBody {
+    /// All was said in the headers, or has been said since.
+    Nothing,
+    /// One message, then trailers that say that the call went well.
+    Message(Option<Bytes>, Call),
+    /// A watch stream.
+    Watch(Box<WatchReply>),
 }
 
-impl Reply {
-    /// The next part, if there is one.
+impl DirectBody {
+    /// The next part of a unary answer.
     fn next(&mut self) -> Option<Frame<Bytes>> {
-        if let Some(message) = self.message.take() {
+        let Self::Message(message, call) = self else {
+            return None;
+        };
+        if let Some(message) = message.take() {
             return Some(Frame::data(message));
         }
-        self.call.take()?.end(Code::Ok);
+        call.end(Code::Ok);
+        *self = Self::Nothing;
         let mut trailers = HeaderMap::with_capacity(1);
-        trailers.insert("grpc-status", OK);
+        trailers.insert(Status::GRPC_STATUS, OK);
         Some(Frame::trailers(trailers))
     }
 }
 
-impl Body for Reply {
+impl Body for DirectBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(self.next().map(Ok))
+        match self.get_mut() {
+            Self::Watch(watch) => Pin::new(watch).poll_frame(cx),
+            unary => Poll::Ready(unary.next().map(Ok)),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.call.is_none() && self.message.is_none()
+        matches!(self, Self::Nothing)
     }
 }
