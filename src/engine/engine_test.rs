@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::poll;
 
 use super::restore::UNFINISHED_RESTORE;
 use super::*;
@@ -371,16 +372,13 @@ async fn a_stalled_apply_thread_holds_up_no_serializable_read() {
     let context = &mut std::task::Context::from_waker(&waker);
     assert!(reached.as_mut().poll(context).is_pending());
 
-    let write = |value: &'static str| {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.put(put("a", value)).await.map(drop) })
-    };
-    let published = write("2");
+    let mut published = Box::pin(engine.put(put("a", "2")));
+    assert!(poll!(&mut published).is_pending());
     let caught = tokio::task::spawn_blocking(move || is_caught.recv());
     caught.await.unwrap().unwrap();
-    let committed = engine.inner.node.status().commit + 1;
-    let unapplied = write("3");
-    while engine.inner.node.status().commit < committed {
+    let mut unapplied = Box::pin(engine.put(put("a", "3")));
+    assert!(poll!(&mut unapplied).is_pending());
+    while engine.inner.node.status().commit <= next {
         tokio::task::yield_now().await;
     }
     let local = Consistency::Serializable;
@@ -392,11 +390,11 @@ async fn a_stalled_apply_thread_holds_up_no_serializable_read() {
         let (_, all) = engine.range(all, local).await.unwrap();
         assert_eq!(all.count, 1);
     }
-    assert!(!published.is_finished() && !unapplied.is_finished());
+    assert!(poll!(&mut published).is_pending() && poll!(&mut unapplied).is_pending());
     assert_eq!(engine.inner.applied.get(), next);
     drop(release);
-    published.await.unwrap().unwrap();
-    unapplied.await.unwrap().unwrap();
+    published.await.unwrap();
+    unapplied.await.unwrap();
     assert_eq!(value(&engine, get("a")).await, Some(bytes("3")));
     drop(reached);
     engine.stop().await;
