@@ -14,4 +14,5 @@ pub mod kv;
 pub mod metrics;
 pub mod range;
 pub mod shutdown;
+pub(crate) mod tray;
 pub mod wire;

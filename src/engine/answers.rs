@@ -6,8 +6,8 @@
 
 use super::apply::Answer;
 use super::command::RequestId;
-use super::tray::Tray;
 use super::waiters::Waiters;
+use crate::base::tray::Tray;
 
 /// What is to be handed out. Bounded by the requests that wait: nobody else is answered.
 #[derive(Debug, Default)]

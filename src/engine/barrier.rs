@@ -7,8 +7,8 @@
 use tokio::sync::oneshot;
 
 use super::error::EngineError;
-use super::tray::Tray;
 use super::{Engine, EngineResult};
+use crate::base::tray::Tray;
 use crate::raft::ReadIndexError;
 
 /// Readers that may wait for the next round: more than there are streams on any healthy set of connections.

@@ -29,7 +29,6 @@ mod report;
 mod restore;
 mod start;
 mod state_dir;
-mod tray;
 mod types;
 mod view;
 mod waiters;

@@ -227,6 +227,7 @@ impl Engine {
         life.task("answers", async move {
             answers.hand_out_always(&waiters).await;
         });
+        life.task("watch-wakes", self.inner.hub.wake_readers());
         life.task("read-rounds", self.clone().confirm_reads());
         life.task("lease-role", self.clone().follow_role());
         life.task("lease-expiry", self.clone().expire_leases());

@@ -153,15 +153,15 @@ pub(super) struct Groups {
     pending_bytes: usize,
     /// Scratch space of a match.
     hits: Vec<usize>,
-    /// Readers to be woken when a flush is over.
-    readers: Readers,
 }
 
 /// What a flush has put into outboxes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Flushed {
     pub frames: u64,
     pub events: u64,
+    /// To be woken now.
+    pub readers: Readers,
 }
 
 impl Groups {
@@ -266,7 +266,7 @@ impl Groups {
     }
 
     /// Offers the pending events to the members. Those without room are listed in `laggards`; they have
-    /// received nothing since the flush before. Gives the number of events delivered.
+    /// received nothing since the flush before. Readers are to be woken by the caller.
     pub(super) fn flush(&mut self, heads: &mut Heads, laggards: &mut Vec<u64>) -> Flushed {
         let mut flushed = Flushed::default();
         self.pending_bytes = 0;
@@ -278,7 +278,7 @@ impl Groups {
             let events = std::mem::take(&mut group.events) as u64;
             let sharers = group.members.len();
             for member in &mut group.members {
-                if member.offer(heads, &body, sharers, &mut self.readers) {
+                if member.offer(heads, &body, sharers, &mut flushed.readers) {
                     flushed.events += events;
                     flushed.frames += 1;
                 } else {
@@ -286,7 +286,6 @@ impl Groups {
                 }
             }
         }
-        self.readers.wake();
         flushed
     }
 

@@ -15,6 +15,7 @@ use super::frame::Stamp;
 use super::outbox::OutboxLimits;
 use super::port::{Mailbox, Port};
 use super::ring::{Ring, RingLimits, RingWriter};
+use super::wakes::Wakes;
 use super::{History, WatchFrames, WatchRequests};
 use crate::base::change::Change;
 use crate::base::ids::Revision;
@@ -29,6 +30,7 @@ pub(super) struct HubState {
     pub limits: Arc<OutboxLimits>,
     /// Of the keys that watchers name.
     pub keys: Budget,
+    pub wakes: Arc<Wakes>,
 }
 
 impl HubState {
@@ -129,6 +131,12 @@ impl Hub {
         Ok((parts.hub, parts.publisher))
     }
 
+    /// Wakes the readers of streams, for as long as it is polled: a task of the runtime does it more cheaply
+    /// than the hub's own threads, which do it otherwise.
+    pub fn wake_readers(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.state.wakes).hand_out()
+    }
+
     pub(super) fn assemble(config: HubConfig, history: Arc<dyn History>, start: Revision) -> Parts {
         let limits = RingLimits {
             segment_slots: config.segment_changes,
@@ -144,6 +152,7 @@ impl Hub {
             state: Arc::new(HubState {
                 limits: Arc::new(outbox_limits(&config)),
                 keys: Budget::new(config.key_bytes),
+                wakes: Arc::default(),
                 config,
                 ring: ring.clone(),
                 history: history.clone(),

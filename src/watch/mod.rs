@@ -24,6 +24,7 @@ mod ring;
 mod stream;
 mod sync;
 mod wake;
+mod wakes;
 
 #[cfg(test)]
 mod ring_test;

@@ -68,27 +68,14 @@ pub(super) struct Outbox {
     queue: Mutex<Queue>,
 }
 
-/// Readers that are woken together, once a round of offers is over.
-///
-/// One task reads the streams of a connection. Woken by the first frame, it would write that frame while
-/// those for its other streams are still being queued, and again and again.
+/// Readers that are to be woken when a round of offers is over.
 #[derive(Debug, Default)]
 pub(super) struct Readers(Vec<Waker>);
 
-/// So many are woken although the round goes on, so that the first need not wait for a hundred thousand.
-const WOKEN_TOGETHER: usize = 1024;
-
 impl Readers {
-    fn add(&mut self, reader: Option<Waker>) {
-        self.0.extend(reader);
-        if self.0.len() >= WOKEN_TOGETHER {
-            self.wake();
-        }
-    }
-
-    /// Wakes all that were added.
-    pub(super) fn wake(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+    /// Takes all that are to be woken.
+    pub(super) fn take(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -124,7 +111,7 @@ impl Outbox {
         }
         let reader = self.put(&mut queue, frame, sharers);
         drop(queue);
-        readers.add(reader);
+        readers.0.extend(reader);
         true
     }
 
@@ -338,35 +325,15 @@ mod tests {
     }
 
     #[test]
-    fn readers_are_woken_at_the_end_of_a_round() {
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(Arc::clone(&woken));
+    fn a_reader_that_waits_is_to_be_woken_once() {
         let mut readers = Readers::default();
-        let outboxes = [10, 10].map(|frames| outbox(frames, 1000, 1 << 20));
-        for outbox in &outboxes {
-            assert!(
-                outbox
-                    .poll_next(&Context::from_waker(&waker))
-                    .0
-                    .is_pending()
-            );
-            assert!(outbox.offer(frame(1), 1, &mut readers));
-            assert!(outbox.offer(frame(1), 1, &mut readers));
-        }
-        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-        readers.wake();
-        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
-        readers.wake();
-        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl std::task::Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
+        let outbox = outbox(10, 1000, 1 << 20);
+        assert!(outbox.offer(frame(1), 1, &mut readers));
+        assert!(readers.take().is_empty());
+        assert!(pop(&outbox).0.is_ready() && pop(&outbox).0.is_pending());
+        assert!(outbox.offer(frame(1), 1, &mut readers));
+        assert!(outbox.offer(frame(1), 1, &mut readers));
+        assert_eq!(readers.take().len(), 1);
     }
 
     #[test]

@@ -234,7 +234,8 @@ impl Dispatcher {
         let next = self.revision.next();
         self.heads.renew(self.hub.stamp(self.walked));
         let mut laggards = std::mem::take(&mut self.laggards);
-        let flushed = self.groups.flush(&mut self.heads, &mut laggards);
+        let mut flushed = self.groups.flush(&mut self.heads, &mut laggards);
+        self.hub.wakes.wake(flushed.readers.take());
         let delivered = &self.hub.counters.delivered;
         delivered.fetch_add(flushed.events, Ordering::Relaxed);
         self.half_taken = self.hub.limits.taken_frames.load(Ordering::Relaxed) + flushed.frames / 2;

@@ -85,7 +85,7 @@ impl Dispatcher {
             // Without room there are events to be read first: they say as much.
             let mut reader = Readers::default();
             port.outbox.offer(self.progress_frame(id), 1, &mut reader);
-            reader.wake();
+            self.hub.wakes.wake(reader.take());
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// A list under a lock that is held for moments only, and a bell for the one who empties it.
 #[derive(Debug)]
-pub(super) struct Tray<T> {
+pub(crate) struct Tray<T> {
     items: Mutex<Vec<T>>,
     bell: Notify,
 }
@@ -24,7 +24,7 @@ impl<T> Default for Tray<T> {
 
 impl<T> Tray<T> {
     /// Leaves an item unless `limit` are there. Gives whether it was left.
-    pub(super) fn leave(&self, item: T, limit: usize) -> bool {
+    pub(crate) fn leave(&self, item: T, limit: usize) -> bool {
         let mut items = self.items.lock();
         let fits = items.len() < limit;
         if fits {
@@ -37,7 +37,7 @@ impl<T> Tray<T> {
     }
 
     /// Leaves items, however many are there.
-    pub(super) fn leave_all(&self, mut more: Vec<T>) {
+    pub(crate) fn leave_all(&self, mut more: Vec<T>) {
         let mut items = self.items.lock();
         let was_empty = items.is_empty();
         if was_empty {
@@ -51,12 +51,12 @@ impl<T> Tray<T> {
     }
 
     /// Takes what is there.
-    pub(super) fn take(&self) -> Vec<T> {
+    pub(crate) fn take(&self) -> Vec<T> {
         std::mem::take(&mut *self.items.lock())
     }
 
     /// Takes what is there, or waits until there is something. For one taker at a time.
-    pub(super) async fn taken(&self) -> Vec<T> {
+    pub(crate) async fn taken(&self) -> Vec<T> {
         loop {
             let items = self.take();
             if !items.is_empty() {
