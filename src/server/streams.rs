@@ -7,10 +7,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use futures::task::AtomicWaker;
 use hyper::rt::Executor;
 use parking_lot::Mutex;
 use tokio::task::coop::unconstrained;
@@ -27,12 +29,31 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
+/// Wakes the connection's task, and remembers that a stream was woken.
+#[derive(Debug, Default)]
+struct Relay {
+    task: AtomicWaker,
+    woken: AtomicBool,
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.task.wake();
+    }
+}
+
 /// A connection together with its streams. Ends with the connection; streams left then are dropped, as
 /// nobody hears them any more.
 pub(super) struct Connection<C> {
     connection: Pin<Box<C>>,
     begun: Streams,
     running: FuturesUnordered<Stream>,
+    relay: Arc<Relay>,
 }
 
 impl<C: Future> Connection<C> {
@@ -42,6 +63,7 @@ impl<C: Future> Connection<C> {
             connection: Box::pin(connection),
             begun: streams,
             running: FuturesUnordered::new(),
+            relay: Arc::default(),
         }
     }
 
@@ -50,18 +72,30 @@ impl<C: Future> Connection<C> {
         self.connection.as_mut()
     }
 
-    /// Polls the streams that were woken.
+    /// Polls the streams that were woken, until none is or each had its turn.
+    ///
+    /// The set of streams stops as soon as two of them were woken while they were polled, which sending does to
+    /// them: the library tells a stream at once of the room that it was just given. What they said would be
+    /// written two by two. So the set is polled again while anything is woken.
     ///
     /// Without tokio's budget for a task: it is shared by all streams here, and once it is used up every
-    /// further one is polled in vain. The set of streams has a bound of its own and then yields. The
-    /// connection, which a client could keep busy for ever, stays within the budget.
-    fn poll_streams(&mut self, context: &mut Context<'_>) {
-        loop {
-            let next = std::pin::pin!(unconstrained(self.running.next()));
-            if !matches!(next.poll(context), Poll::Ready(Some(()))) {
+    /// further one is polled in vain. The connection, which a client could keep busy for ever, stays within
+    /// the budget.
+    fn poll_streams(&mut self, context: &Context<'_>) {
+        self.relay.task.register(context.waker());
+        let waker = Waker::from(Arc::clone(&self.relay));
+        let context = &mut Context::from_waker(&waker);
+        for _ in 0..=self.running.len() {
+            self.relay.woken.store(false, Ordering::SeqCst);
+            while let Poll::Ready(Some(())) = self.poll_next(context) {}
+            if !self.relay.woken.load(Ordering::SeqCst) {
                 return;
             }
         }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
+        std::pin::pin!(unconstrained(self.running.next())).poll(context)
     }
 
     /// Takes over the streams begun since; tells whether there were any.
@@ -134,6 +168,38 @@ mod tests {
         };
         let (ended, ()) = futures::future::join(Connection::new(connection, streams), ends).await;
         assert_eq!(ended, "ended");
+    }
+
+    /// A stream that is woken while it is polled and then waits for another reason.
+    struct Restless(bool, Arc<AtomicUsize>);
+
+    impl Future for Restless {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+            if !std::mem::replace(&mut self.0, true) {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                context.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn every_stream_has_its_turn_before_the_connection_writes() {
+        let (streams, polled) = (Streams::default(), Arc::new(AtomicUsize::new(0)));
+        let (begin, seen) = (streams.clone(), Arc::clone(&polled));
+        let mut begun = false;
+        let connection = poll_fn(move |_| {
+            if !std::mem::replace(&mut begun, true) {
+                for _ in 0..100 {
+                    begin.execute(Restless(false, Arc::clone(&seen)));
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(seen.load(Ordering::Relaxed))
+        });
+        assert_eq!(Connection::new(connection, streams).await, 100);
     }
 
     #[tokio::test]
