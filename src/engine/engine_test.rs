@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::poll;
 
 use super::restore::UNFINISHED_RESTORE;
 use super::*;
@@ -339,6 +340,63 @@ async fn a_restore_that_is_cut_short_shows_no_state() {
     assert_eq!(made, ["state"]);
     let engine = start(&new);
     assert!(value(&engine, get("k49")).await.is_some());
+    engine.stop().await;
+}
+
+/// Stops whichever thread wakes it until it is let go.
+struct Ambush {
+    caught: crossbeam::channel::Sender<()>,
+    let_go: crossbeam::channel::Receiver<()>,
+}
+
+impl std::task::Wake for Ambush {
+    fn wake(self: Arc<Self>) {
+        self.caught.send(()).unwrap();
+        self.let_go.recv().unwrap_err();
+    }
+}
+
+/// Does not end if a serializable read waits for anything that the apply thread has yet to do (I9). What it
+/// sees is what was applied before (I3).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_apply_thread_holds_up_no_serializable_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path());
+    engine.published().await;
+    engine.put(put("a", "1")).await.unwrap();
+    let (caught, is_caught) = crossbeam::channel::bounded(1);
+    let (release, let_go) = crossbeam::channel::bounded::<()>(0);
+    let waker = std::task::Waker::from(Arc::new(Ambush { caught, let_go }));
+    let next = engine.inner.applied.get() + 1;
+    let mut reached = Box::pin(engine.inner.applied.reach(next));
+    let context = &mut std::task::Context::from_waker(&waker);
+    assert!(reached.as_mut().poll(context).is_pending());
+
+    let mut published = Box::pin(engine.put(put("a", "2")));
+    assert!(poll!(&mut published).is_pending());
+    let caught = tokio::task::spawn_blocking(move || is_caught.recv());
+    caught.await.unwrap().unwrap();
+    let mut unapplied = Box::pin(engine.put(put("a", "3")));
+    assert!(poll!(&mut unapplied).is_pending());
+    while engine.inner.node.status().commit <= next {
+        tokio::task::yield_now().await;
+    }
+    let local = Consistency::Serializable;
+    for _ in 0..100 {
+        let (header, found) = engine.range(get("a"), local).await.unwrap();
+        let found = found.kvs.first().unwrap().view().unwrap().value;
+        assert_eq!((header.revision, found), (Revision(3), &b"2"[..]));
+        let all = RangeOp::new(KeyRange::all());
+        let (_, all) = engine.range(all, local).await.unwrap();
+        assert_eq!(all.count, 1);
+    }
+    assert!(poll!(&mut published).is_pending() && poll!(&mut unapplied).is_pending());
+    assert_eq!(engine.inner.applied.get(), next);
+    drop(release);
+    published.await.unwrap();
+    unapplied.await.unwrap();
+    assert_eq!(value(&engine, get("a")).await, Some(bytes("3")));
+    drop(reached);
     engine.stop().await;
 }
 
