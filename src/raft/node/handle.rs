@@ -233,7 +233,8 @@ impl NodeHandle {
             return Err(ReceiveError::SnapshotMismatch);
         }
         let incoming = Incoming { message, snapshot };
-        let pushed = self.shared.inboxes.messages.push(incoming, bytes.len());
+        let messages = &self.shared.inboxes.messages;
+        let pushed = messages.push(from, incoming, bytes.len());
         pushed.map_err(|_| ReceiveError::Overloaded)?;
         self.shared.bell.ring();
         Ok(())
