@@ -358,10 +358,13 @@ impl Core {
         self.settle();
     }
 
-    /// Starts to hand leadership over; abandoned after an election timeout.
+    /// Starts to hand leadership over; abandoned after an election timeout. Does nothing if this member has
+    /// lost it since it was asked to: raft-rs would pass the request on to the new leader, who was not asked.
     pub(crate) fn transfer_leader(&mut self, to: MemberId) {
-        self.raw.transfer_leader(to.0);
-        self.settle();
+        if self.raw.raft.state == StateRole::Leader {
+            self.raw.transfer_leader(to.0);
+            self.settle();
+        }
     }
 
     /// The voter that is best prepared to lead in this leader's place, if there is one.

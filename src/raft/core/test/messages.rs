@@ -30,6 +30,22 @@ fn a_follower_far_behind_is_sent_messages_of_bounded_size() {
     assert!((400 << 10..=settings::MAX_APPEND as usize).contains(&largest));
 }
 
+#[test]
+fn a_transfer_asked_of_a_leader_that_was_deposed_troubles_nobody() {
+    let mut cluster = Cluster::new();
+    cluster.member(1).core.transfer_leader(MemberId(2));
+    cluster.act(1);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(1).core.status().role, Role::Follower);
+    // As if it had been asked while it led.
+    cluster.member(1).core.transfer_leader(MemberId(3));
+    assert_eq!(cluster.member(1).act(), []);
+    cluster.member(2).core.transfer_leader(MemberId(3));
+    cluster.act(2);
+    cluster.deliver_all();
+    assert_eq!(cluster.member(3).core.status().role, Role::Leader);
+}
+
 /// Any message of the kind that peers send, with numbers from around those of a small cluster.
 fn any_message(rng: &mut StdRng, to: u64) -> Message {
     let kinds = [
