@@ -84,7 +84,8 @@ pub trait Transport: Send + Sync {
     fn send(&self, to: MemberId, messages: Vec<Bytes>);
 
     /// Streams a snapshot's files and then its raft message. The outcome is reported with
-    /// [`NodeHandle::snapshot_sent`](super::NodeHandle::snapshot_sent).
+    /// [`NodeHandle::snapshot_sent`](super::NodeHandle::snapshot_sent). While a snapshot is on its way to the
+    /// member another does not set out; the outcome of the first is then that of both.
     fn send_snapshot(&self, to: MemberId, message: Bytes, snapshot: Arc<Snapshot>);
 }
 

@@ -247,8 +247,9 @@ impl NodeHandle {
         self.shared.bell.ring();
     }
 
-    /// Tells how sending a snapshot ended. Must be called once for each
-    /// [`Transport::send_snapshot`](crate::raft::Transport): the peer is sent nothing else before.
+    /// Tells how sending a snapshot ended. Must be called after each
+    /// [`Transport::send_snapshot`](crate::raft::Transport), since the peer is sent nothing else before; one
+    /// call answers all that came before it for the same peer.
     pub fn snapshot_sent(&self, to: MemberId, ok: bool) {
         self.shared.sent.lock().insert(to, ok);
         self.shared.bell.ring();

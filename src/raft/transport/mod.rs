@@ -275,9 +275,9 @@ impl Transport for PeerNetwork {
         self.ctx.spawn("peer snapshot out", async move {
             let delivered = match peer {
                 Some(peer) => snapshot::send(&ctx, &peer, message, &snapshot).await,
-                None => false,
+                None => Some(false),
             };
-            if let Some(inbox) = ctx.inbox.get() {
+            if let (Some(inbox), Some(delivered)) = (ctx.inbox.get(), delivered) {
                 inbox.snapshot_sent(to, delivered);
             }
         });

@@ -23,17 +23,21 @@ use crate::raft::Snapshot;
 
 /// Sends a snapshot and says whether it is on the peer's disk. One at a time for each peer: consensus asks
 /// again when a transfer fails.
+///
+/// `None` while another is on its way to the peer: a leader that was deposed and elected again does not know
+/// of it any more. The outcome of that one is the answer to both. To fail at once would have consensus ask
+/// again with every heartbeat until then.
 pub(in super::super) async fn send(
     ctx: &Context,
     peer: &Peer,
     message: Bytes,
     snapshot: &Snapshot,
-) -> bool {
+) -> Option<bool> {
     let counters = &peer.counters.metrics.snapshots_sent;
     let started = clock::now();
     let Ok(_turn) = peer.snapshot_turn.try_acquire() else {
-        tracing::warn!(peer = %peer.id, "a snapshot is on its way to the peer already");
-        return false;
+        tracing::debug!(peer = %peer.id, "a snapshot is on its way to the peer already");
+        return None;
     };
     let _in_flight = Raised::new(&counters.in_flight);
     let outcome = tokio::select! {
@@ -52,7 +56,8 @@ pub(in super::super) async fn send(
             tracing::warn!(peer = %peer.id, index = snapshot.state.index, %error, "snapshot was not sent");
         }
     }
-    outcome.is_ok()
+    // The turn ends with this call and thus before the outcome is told, so nobody is left without an answer.
+    Some(outcome.is_ok())
 }
 
 async fn transfer(

@@ -357,16 +357,26 @@ async fn a_receiver_that_falls_silent_costs_only_its_transfer() {
 }
 
 #[tokio::test]
-async fn one_snapshot_at_a_time_goes_to_a_peer() {
-    let (mut one, proxy, _two) = proxied_pair().await;
+async fn one_snapshot_at_a_time_goes_to_a_peer_and_its_outcome_is_for_all() {
+    let (mut one, proxy, mut two) = proxied_pair().await;
     let sent = snapshot(&one.dir.path().join("snapshot"), &FILES);
     proxy.set(Mode::Stall);
     send(&one, &sent);
     one.until(2, |s| s.metrics.snapshots_sent.in_flight.get() == 1)
         .await;
+    // As a leader does that was deposed and elected again meanwhile.
+    for _ in 0..3 {
+        send(&one, &sent);
+    }
+    proxy.set(Mode::Forward);
+    assert!(outcome(&mut one).await);
+    assert_eq!(arrived(&mut two).await.1.state, sent.state);
+    let metrics = one.stats(2).metrics.snapshots_sent;
+    assert_eq!((metrics.successes.get(), metrics.failures.get()), (1, 0));
+    // What comes next is the outcome of the next one.
+    fs::create_dir(sent.dir.join("nested")).unwrap();
     send(&one, &sent);
     assert!(!outcome(&mut one).await);
-    assert_eq!(one.stats(2).metrics.snapshots_sent.in_flight.get(), 1);
 }
 
 #[tokio::test]
