@@ -6,6 +6,12 @@ use tonic::Code;
 use crate::harness::*;
 
 const WRITES: i64 = 600;
+/// Writes that make the log outgrow what is kept. Holdfast gives up segments of 64 MiB, and only below what a
+/// flush covers, of which there is one for every 64 MiB of commands: the second lets the first segment go.
+const FILLERS: usize = 160;
+const FILLER_BYTES: usize = 1 << 20;
+/// Fillers under way at a time.
+const TOGETHER: usize = 8;
 
 fn short_log() -> Settings {
     Settings::default()
@@ -22,6 +28,7 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     client.lease_grant(grant(600, 1)).await.unwrap();
     client.put(put("before", "1")).await.unwrap();
     cluster[lagging].kill();
+    outgrow_the_log(&client).await;
     let start_revision = client.revision().await + 1;
     for n in 0..WRITES {
         let mut request = put(format!("key/{:03}", n % 100), n.to_string());
@@ -32,11 +39,29 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     client.compact(compact(compacted)).await.unwrap();
     cluster[lagging].restart().await;
     cluster.converge().await;
+    assert!(snapshots_received(&cluster[lagging]).await >= 1.0);
     the_data_is_there(&cluster.client(lagging)).await;
     history_is_there(&cluster.client(lagging), compacted).await;
     all_members_hash_alike(&cluster).await;
     let client = cluster.client(lagging);
     client.put(put("after", "1")).await.unwrap();
+}
+
+async fn outgrow_the_log(client: &Client) {
+    let value = vec![b'v'; FILLER_BYTES];
+    for _ in 0..FILLERS / TOGETHER {
+        let fillers = (0..TOGETHER).map(|n| client.put(put(format!("filler/{n}"), &value)));
+        futures::future::try_join_all(fillers).await.unwrap();
+    }
+}
+
+/// Snapshots that a member has received since it was started.
+async fn snapshots_received(member: &Server) -> f64 {
+    const NAME: &str = "etcd_network_snapshot_receive_success{";
+    let page = member.http("/metrics").await;
+    let samples = page.text().lines().filter(|line| line.starts_with(NAME));
+    let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum()
 }
 
 async fn the_data_is_there(client: &Client) {
