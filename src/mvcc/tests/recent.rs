@@ -59,6 +59,25 @@ fn another_revision_has_other_records() {
 }
 
 #[test]
+fn a_session_that_began_elsewhere_brings_only_its_own_records() {
+    let mut fixture = Fixture::with_limits(MANY);
+    fixture.put("a", "1");
+    let mut past = Session::begin(fixture.store(), fixture.state);
+    past.put(&put("a", "2")).unwrap();
+    let applied = past.finish();
+    fixture.state = applied.state;
+    fixture.store().write(applied.batch).unwrap();
+    let mut plain = Session::begin(fixture.store(), fixture.state);
+    plain.put(&put("b", "1")).unwrap();
+    let applied = plain.finish();
+    fixture.state = applied.state;
+    let store = fixture.store.as_ref().unwrap();
+    fixture.recent.write(store, applied).unwrap();
+    fixture.recent.assert_agrees(store, fixture.state);
+    assert_eq!(fixture.recent.len(), 1);
+}
+
+#[test]
 fn a_write_that_fails_leaves_nothing() {
     let mut fixture = Fixture::with_limits(MANY);
     fixture.put("a", "1");
