@@ -151,6 +151,20 @@ fn bytes_are_bounded_and_a_heavy_record_hides_no_light_one() {
 }
 
 #[test]
+fn a_heavy_record_hides_no_light_one_of_the_old_generation() {
+    let mut fixture = Fixture::with_limits(Limits {
+        records: 2,
+        record_bytes: 100,
+        ..MANY
+    });
+    fixture.put("a", "light");
+    fixture.put("b", "light");
+    assert!(fixture.recent.get(b"a").is_some());
+    fixture.put("a", &"heavy".repeat(100));
+    assert!(fixture.recent.get(b"a").is_none());
+}
+
+#[test]
 fn a_key_that_leaves_the_store_leaves_the_writer() {
     let mut fixture = Fixture::with_limits(FEW);
     fixture.put("a", "1");
