@@ -9,6 +9,7 @@ pub mod codec;
 pub mod fs;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub(crate) mod handover;
 pub mod ids;
 pub mod kv;
 pub mod metrics;

@@ -10,10 +10,10 @@
 //! that does not decode, stops the member: going on would let it drift from the others.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::Sender;
 
 use super::answers::Answers;
 use super::command::{Command, Envelope, RequestId};
@@ -22,13 +22,15 @@ use super::lessor::Lessor;
 use super::members::Members;
 use super::meta;
 use super::state_dir::StateDir;
+use super::stopwatch::Stopwatch;
 use super::types::Member;
 use super::view::{View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
 use crate::base::codec::CodecError;
+use crate::base::handover::Receiver;
 use crate::base::ids::{LeaseId, Revision};
-use crate::base::metrics::{Metrics, OperationDurations, Raised};
+use crate::base::metrics::{Metrics, Raised};
 use crate::base::shutdown::Lifecycle;
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Recent, Session};
@@ -90,14 +92,8 @@ pub(crate) struct Applier {
     pub(crate) recent: Recent,
     /// The learners of the configuration that is applied.
     pub(crate) learners: Vec<u64>,
-    pub(crate) durations: OperationDurations,
+    pub(super) stopwatch: Stopwatch,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-/// How a command went, for the metrics.
-struct Ran {
-    operation: usize,
-    success: bool,
 }
 
 /// What a run does outside the store, once the store has it.
@@ -173,11 +169,9 @@ impl Applier {
         // Whatever fails below leaves an empty one behind.
         let mut recent = std::mem::take(&mut self.recent);
         let mut session = Session::begin_with(&mut recent, &view.store, view.state);
-        let mut commanded = began;
         for entry in entries {
             for command in &entry.commands {
-                let ran = self.evaluate(&mut session, command, entry.index, &mut effects)?;
-                commanded = self.count(&ran, commanded);
+                self.evaluate(&mut session, command, entry.index, &mut effects)?;
             }
             if let Some(configuration) = &entry.configuration {
                 self.count_promotions(configuration);
@@ -185,6 +179,7 @@ impl Applier {
                     .map_err(|error| command_error(entry.index, error))?;
             }
         }
+        self.stopwatch.stop();
         meta::put_applied(&mut session, last.index, last.term)
             .map_err(|error| command_error(last.index, error))?;
         if let Some(members) = &effects.members {
@@ -220,39 +215,27 @@ impl Applier {
 
     /// Evaluates one command; a refusal is an answer, not an error.
     fn evaluate(
-        &self,
+        &mut self,
         session: &mut Session<'_>,
         command: &Bytes,
         index: u64,
         effects: &mut Effects,
-    ) -> Result<Ran, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let Envelope { request, command } =
             Envelope::decode(command).map_err(|error| command_error(index, error))?;
-        let operation = command.operation();
+        self.stopwatch.begin(&command);
         let outcome = self.execute(session, command, effects);
         let reply = match outcome {
             Ok(reply) => Ok(reply),
             Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
             Err(error) => Err(error.into()),
         };
-        let ran = Ran {
-            operation,
-            success: reply.is_ok(),
-        };
+        self.stopwatch.end(reply.is_ok());
         if self.waiters.owns(request) {
             let revision = session.state().revision;
             effects.answers.push((request, Answer { revision, reply }));
         }
-        Ok(ran)
-    }
-
-    /// Counts the time of a command that began at `began`, and gives the time at which it ended.
-    fn count(&self, ran: &Ran, began: Instant) -> Instant {
-        let now = clock::now();
-        if let Some(durations) = self.durations.of(ran.operation, ran.success) {
-            durations.took(now.saturating_duration_since(began));
-        }
-        now
+        Ok(())
     }
 
     /// Counts the learners that became voters, if this member led the cluster through it.
@@ -372,12 +355,12 @@ fn take_waiting(entries: &mut Vec<Committed>, tasks: &Receiver<Task>) -> Option<
     let mut commands: usize = entries.iter().map(|entry| entry.commands.len()).sum();
     while commands < MAX_RUN_COMMANDS {
         match tasks.try_recv() {
-            Ok(Task::Entries(more)) => {
+            Some(Task::Entries(more)) => {
                 commands += more.iter().map(|entry| entry.commands.len()).sum::<usize>();
                 entries.extend(more);
             }
-            Ok(task) => return Some(task),
-            Err(_) => break,
+            Some(task) => return Some(task),
+            None => break,
         }
     }
     None

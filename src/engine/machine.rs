@@ -12,6 +12,7 @@ use super::apply::Task;
 use super::meta;
 use super::view::Views;
 use crate::base::clock;
+use crate::base::handover;
 use crate::base::ids::MemberId;
 use crate::base::metrics::{Histogram, Metrics};
 use crate::raft::{AppliedState, Committed, NodeHandle, Snapshot, StateMachine, Status};
@@ -19,7 +20,7 @@ use crate::storage::Store;
 
 /// The engine as the consensus layer sees it.
 pub(super) struct Machine {
-    pub(super) tasks: Sender<Task>,
+    pub(super) tasks: handover::Sender<Task>,
     pub(super) snapshots: Sender<u64>,
     /// Counts the log bytes handed over, for the flusher.
     pub(super) log_bytes: Arc<AtomicU64>,

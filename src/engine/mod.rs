@@ -29,6 +29,7 @@ mod report;
 mod restore;
 mod start;
 mod state_dir;
+mod stopwatch;
 mod types;
 mod view;
 mod waiters;

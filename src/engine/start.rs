@@ -21,11 +21,13 @@ use super::machine::{Machine, SnapshotMaker};
 use super::members::Members;
 use super::peers::{PeerCalls, PeerInbox};
 use super::state_dir::{StateDir, StateDirError};
+use super::stopwatch::Stopwatch;
 use super::types::Member;
 use super::view::{StoreHistory, View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use super::{Engine, EngineResult, Inner, meta};
 use crate::base::clock;
+use crate::base::handover;
 use crate::base::ids::{MemberId, Revision};
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
@@ -88,7 +90,7 @@ impl Engine {
         let state = mvcc::load_state(&store).map_err(unreadable)?;
         let leases = mvcc::lease::list(&store).map_err(unreadable)?;
 
-        let (tasks, task_queue) = bounded(APPLY_QUEUE);
+        let (tasks, task_queue) = handover::bounded(APPLY_QUEUE);
         let (snapshots, snapshot_queue) = bounded(1);
         let (compactions, compaction_queue) = bounded(COMPACTION_QUEUE);
         let log_bytes = Arc::new(AtomicU64::new(0));
@@ -174,7 +176,7 @@ impl Engine {
             marks,
             recent: mvcc::Recent::default(),
             learners,
-            durations: metrics.server.applies(&Command::OPERATIONS),
+            stopwatch: Stopwatch::new(metrics.server.applies(&Command::OPERATIONS)),
             metrics: Arc::clone(metrics),
         };
         let maker = SnapshotMaker {

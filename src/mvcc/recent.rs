@@ -83,6 +83,7 @@ impl Recent {
     /// # Errors
     /// As [`Store::write`]; then nothing is kept any more.
     pub fn write(&mut self, store: &Store, applied: Applied) -> Result<Vec<Change>, StoreError> {
+        self.begin(applied.begun);
         for (key, record) in applied.batch.writes_to(Family::Current) {
             match record {
                 Some(record) => self.keep(key, record),
@@ -138,11 +139,13 @@ impl Recent {
 
 impl Generation {
     fn insert(&mut self, key: &Bytes, record: &Bytes) {
-        let before = self.records.insert(key.clone(), record.clone());
         self.bytes += record.len();
-        match before {
-            Some(before) => self.bytes -= before.len(),
-            None => self.bytes += key.len() + ENTRY_BYTES,
+        if let Some(known) = self.records.get_mut(key) {
+            self.bytes -= known.len();
+            *known = record.clone();
+        } else {
+            self.bytes += key.len() + ENTRY_BYTES;
+            self.records.insert(key.clone(), record.clone());
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// The state after the run.
     pub state: State,
+    /// The revision before it.
+    pub(super) begun: Revision,
 }
 
 impl<'a> Session<'a> {
@@ -53,8 +55,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// As [`Self::begin`], for a writer that keeps what it has written lately. What the session leaves behind
-    /// is to be given to [`Recent::write`], or to nobody.
+    /// As [`Self::begin`], for a writer that keeps what it has written lately: [`Recent::write`] takes what the
+    /// session leaves behind.
     pub fn begin_with(recent: &'a mut Recent, store: &'a Store, state: State) -> Self {
         recent.begin(state.revision);
         Self {
@@ -150,6 +152,7 @@ impl<'a> Session<'a> {
             batch,
             changes,
             state: self.state,
+            begun: self.begun.revision,
         }
     }
 

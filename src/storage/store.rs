@@ -86,9 +86,14 @@ impl Store {
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         // Each write has a tag, a family and two lengths before its bytes.
         let mut raw = WriteBatch::with_capacity_bytes(batch.weight() + 16 * batch.len() + 16);
+        // Writes to one family follow each other.
+        let mut known = (Family::Meta, self.family(Family::Meta));
         for write in batch.writes {
             self.raise_floor(&write)?;
-            let family = self.family(write.family);
+            if known.0 != write.family {
+                known = (write.family, self.family(write.family));
+            }
+            let family = known.1;
             match write.value {
                 Some(value) => raw.put_cf(family, &write.key, &value),
                 None => raw.delete_cf(family, &write.key),

@@ -38,10 +38,15 @@ impl Histogram {
 
     /// Counts a value.
     pub fn observe(&self, value: f64) {
+        self.observe_times(value, 1);
+    }
+
+    fn observe_times(&self, value: f64, times: u32) {
         let bucket = self.0.below.iter().find(|(bound, _)| value <= *bound);
         let count = bucket.map_or(&self.0.above, |(_, count)| count);
-        count.fetch_add(1, Relaxed);
-        let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
+        count.fetch_add(times.into(), Relaxed);
+        let more = value * f64::from(times);
+        let add = |bits| Some((f64::from_bits(bits) + more).to_bits());
         // Never refuses.
         let _ = self.0.sum.fetch_update(Relaxed, Relaxed, add);
     }
@@ -49,6 +54,11 @@ impl Histogram {
     /// Counts a duration, in seconds.
     pub fn took(&self, time: Duration) {
         self.observe(time.as_secs_f64());
+    }
+
+    /// Counts a duration, in seconds, as often as it was taken.
+    pub fn took_each(&self, time: Duration, times: u32) {
+        self.observe_times(time.as_secs_f64(), times);
     }
 
     /// Counts the time from `began` to now, in seconds.

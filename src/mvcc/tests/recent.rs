@@ -59,6 +59,25 @@ fn another_revision_has_other_records() {
 }
 
 #[test]
+fn a_session_that_began_elsewhere_brings_only_its_own_records() {
+    let mut fixture = Fixture::with_limits(MANY);
+    fixture.put("a", "1");
+    let mut past = Session::begin(fixture.store(), fixture.state);
+    past.put(&put("a", "2")).unwrap();
+    let applied = past.finish();
+    fixture.state = applied.state;
+    fixture.store().write(applied.batch).unwrap();
+    let mut plain = Session::begin(fixture.store(), fixture.state);
+    plain.put(&put("b", "1")).unwrap();
+    let applied = plain.finish();
+    fixture.state = applied.state;
+    let store = fixture.store.as_ref().unwrap();
+    fixture.recent.write(store, applied).unwrap();
+    fixture.recent.assert_agrees(store, fixture.state);
+    assert_eq!(fixture.recent.len(), 1);
+}
+
+#[test]
 fn a_write_that_fails_leaves_nothing() {
     let mut fixture = Fixture::with_limits(MANY);
     fixture.put("a", "1");
@@ -129,6 +148,20 @@ fn bytes_are_bounded_and_a_heavy_record_hides_no_light_one() {
         fixture.put(&format!("k{index}"), &"x".repeat(300));
         assert!(fixture.recent.len() <= 16);
     }
+}
+
+#[test]
+fn a_heavy_record_hides_no_light_one_of_the_old_generation() {
+    let mut fixture = Fixture::with_limits(Limits {
+        records: 2,
+        record_bytes: 100,
+        ..MANY
+    });
+    fixture.put("a", "light");
+    fixture.put("b", "light");
+    assert!(fixture.recent.get(b"a").is_some());
+    fixture.put("a", &"heavy".repeat(100));
+    assert!(fixture.recent.get(b"a").is_none());
 }
 
 #[test]

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
-
 use super::config::NodeConfig;
 use super::inbox::Bell;
 use crate::base::clock;
+use crate::base::handover::{Receiver, Sender, bounded};
 use crate::base::metrics::RaftMetrics;
 use crate::base::shutdown::Lifecycle;
 use crate::raft::error::RaftError;
@@ -135,7 +134,7 @@ impl Worker {
             let mut number = first.number;
             let mut bytes = first.bytes;
             let mut batches = first.batches;
-            for next in self.jobs.try_iter() {
+            while let Some(next) = self.jobs.try_recv() {
                 number = next.number.or(number);
                 bytes += next.bytes;
                 batches.extend(next.batches);
