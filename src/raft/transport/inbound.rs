@@ -30,6 +30,7 @@ pub(super) async fn attend(
     lane: Lane,
     io: impl AsyncRead + AsyncWrite,
 ) {
+    peer.came.notify_waiters();
     let (replaced, _running) = peer.inbound(lane).take().await;
     let _active = Active::new(&peer.counters);
     let (read, write) = tokio::io::split(io);

@@ -45,7 +45,13 @@ pub(super) async fn keep_up(ctx: Arc<Context>, peer: Arc<Peer>, lane: Lane) {
             }
         };
         report(&ctx, &peer, lane, &error);
-        tokio::time::sleep(backoff.next(&error)).await;
+        let pause = backoff.next(&error);
+        // A member that starts dials all others: without the second arm it would hear of their news only after
+        // their pauses.
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = peer.came.notified() => {}
+        }
     }
 }
 

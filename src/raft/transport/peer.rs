@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Calls;
@@ -49,6 +49,8 @@ pub(super) struct Peer {
     bulk: Outbox,
     pub(super) calls: Calls,
     pub(super) counters: Counters,
+    /// Rung when the peer opens a stream: it is there, so dialling it is worth a try now.
+    pub(super) came: Notify,
     /// Ends everything that has to do with this peer.
     pub(super) stop: CancellationToken,
     /// Held by the one snapshot on its way to the peer.
@@ -79,6 +81,7 @@ impl Peer {
             bulk: Outbox::new(BULK_LIMIT),
             calls: Calls::default(),
             counters: Counters::new(metrics),
+            came: Notify::new(),
             stop: CancellationToken::new(),
             snapshot_turn: Arc::new(Semaphore::new(1)),
             call_room: Arc::new(Semaphore::new(CALL_ROOM)),

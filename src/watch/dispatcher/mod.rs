@@ -69,9 +69,9 @@ pub(super) struct Dispatcher {
     /// What has been read from the ring; above `revision` while events are pending.
     walked: Revision,
     flushed_at: Option<Instant>,
-    /// The count of taken frames at which about half of the last flush has been taken. Readers that do not read
+    /// The count of taken frames at which most of the last flush has been taken. Readers that do not read
     /// at all are made up for by those of other streams.
-    half_taken: u64,
+    mostly_taken: u64,
     streams: HashMap<u64, Stream>,
     watchers: HashMap<u64, Watcher>,
     /// The last key given to a watcher.
@@ -98,7 +98,7 @@ impl Dispatcher {
             revision,
             walked: revision,
             flushed_at: None,
-            half_taken: 0,
+            mostly_taken: 0,
             streams: HashMap::new(),
             watchers: HashMap::new(),
             last_key: 0,
@@ -178,7 +178,7 @@ impl Dispatcher {
         }
         let since = now.saturating_duration_since(self.flushed_at?);
         let config = &self.hub.config;
-        let crowded = self.hub.limits.taken_frames.load(Ordering::Relaxed) < self.half_taken;
+        let crowded = self.hub.limits.taken_frames.load(Ordering::Relaxed) < self.mostly_taken;
         let window = match crowded {
             true => config.coalesce_crowded,
             false => config.coalesce,
@@ -238,7 +238,8 @@ impl Dispatcher {
         self.hub.wakes.wake(flushed.readers.take());
         let delivered = &self.hub.counters.delivered;
         delivered.fetch_add(flushed.events, Ordering::Relaxed);
-        self.half_taken = self.hub.limits.taken_frames.load(Ordering::Relaxed) + flushed.frames / 2;
+        self.mostly_taken =
+            self.hub.limits.taken_frames.load(Ordering::Relaxed) + most(flushed.frames);
         for key in laggards.drain(..) {
             self.fall_behind(key, next);
         }
@@ -275,6 +276,12 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// So many of a flush's frames are most of them: half of a few, and of many nearly all. Not quite all, since a
+/// few readers may never read.
+fn most(frames: u64) -> u64 {
+    frames - (frames / 2).min(8 + frames / 8)
 }
 
 impl Drop for Dispatcher {

@@ -99,6 +99,23 @@ async fn a_lost_connection_is_reported() {
 }
 
 #[tokio::test]
+async fn a_peer_that_comes_is_dialled_at_once() {
+    let two = Setup::new(2).await;
+    let proxy = Proxy::to(&two.url).await;
+    proxy.set(Mode::Cut);
+    let mut one = Setup::new(1).await.knows(2, &proxy.url);
+    // Dials again after half an hour.
+    one.config.heartbeat = Duration::from_secs(3600);
+    let mut one = one.start();
+    for _ in Lane::ALL {
+        assert_eq!(one.next().await, Event::Unreachable(MemberId(2)));
+    }
+    proxy.set(Mode::Forward);
+    let two = two.knows(1, &one.url).start();
+    two.connected(1).await;
+}
+
+#[tokio::test]
 async fn a_full_queue_drops_and_reports() {
     // Takes connections and never answers, so nothing leaves the queue.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
