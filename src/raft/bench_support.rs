@@ -186,6 +186,7 @@ fn settings(id: u64) -> Settings {
         seed: 1,
         boot_epoch: 1,
         catchup_entries: 100,
+        catchup_bytes: 1 << 20,
         max_log_bytes: 1 << 30,
     }
 }

@@ -60,6 +60,7 @@ impl Member {
             seed: 1,
             boot_epoch: 1,
             catchup_entries: 2,
+            catchup_bytes: 1 << 20,
             max_log_bytes: 1 << 20,
         };
         let restored = AppliedState {

@@ -71,7 +71,11 @@ impl Core {
         if self.log().disk_bytes() > self.settings.max_log_bytes {
             return self.flushed;
         }
+        let in_bytes = self
+            .log()
+            .reach_back(self.flushed, self.settings.catchup_bytes);
         let usual = self.flushed.saturating_sub(self.settings.catchup_entries);
+        let usual = usual.max(in_bytes);
         let progress = self.progress();
         let slowest = progress
             .iter()

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) boot_epoch: u64,
     /// Entries below the flushed index that are kept for followers that lag a little.
     pub(crate) catchup_entries: u64,
+    /// Bytes that these may have at most: a start reads all of the log.
+    pub(crate) catchup_bytes: u64,
     /// Bytes of log that a follower that lags far may hold back from being cut.
     pub(crate) max_log_bytes: u64,
 }
@@ -83,6 +85,7 @@ mod tests {
             seed: 42,
             boot_epoch: 0,
             catchup_entries: 0,
+            catchup_bytes: 0,
             max_log_bytes: 0,
         };
         let mut seen = std::collections::BTreeSet::new();

@@ -62,6 +62,17 @@ impl Index {
         self.slot(index).map(|slot| slot.term)
     }
 
+    /// The lowest index, not below the base, after which the entries up to `index` have at most `bytes` bytes.
+    pub(super) fn reach_back(&self, index: u64, bytes: u64) -> u64 {
+        let (mut at, mut left) = (index, bytes);
+        while let Some(slot) = self.slot(at)
+            && let Some(rest) = left.checked_sub(slot.len.into())
+        {
+            (at, left) = (at - 1, rest);
+        }
+        at
+    }
+
     /// Adds the entry after the last.
     pub(super) fn push(&mut self, slot: Slot) {
         self.slots.push_back(slot);
@@ -112,6 +123,26 @@ mod tests {
         );
         assert!(index.slot(10).is_none());
         assert_eq!(index.last(), Position { index: 14, term: 3 });
+    }
+
+    #[test]
+    fn reaching_back_ends_with_the_bytes_or_at_the_base() {
+        let mut index = Index::after(Position { index: 10, term: 1 });
+        for len in [5, 0, 3, 4] {
+            let place = Place {
+                segment: 1,
+                offset: 0,
+            };
+            index.push(Slot {
+                place,
+                len,
+                term: 1,
+            });
+        }
+        let reached = [0, 3, 4, 6, 7, 11, 12, 100].map(|bytes| index.reach_back(14, bytes));
+        assert_eq!(reached, [14, 14, 13, 13, 11, 11, 10, 10]);
+        assert_eq!(index.reach_back(13, 3), 11);
+        assert_eq!((index.reach_back(10, 9), index.reach_back(20, 9)), (10, 20));
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Log {
         self.hard
     }
 
+    /// The index after which the entries up to `index` have at most `bytes` bytes.
+    pub(crate) fn reach_back(&self, index: u64, bytes: u64) -> u64 {
+        self.index.reach_back(index, bytes)
+    }
+
     /// Bytes that the log takes on the disk.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.len).sum()

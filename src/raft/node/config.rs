@@ -32,6 +32,9 @@ pub struct NodeConfig {
     pub fsync: bool,
     /// Entries kept below what the state machine has flushed, for followers that lag a little.
     pub snapshot_catchup_entries: u64,
+    /// Bytes that these may have at most. A start reads all of the log, and an entry may carry thousands of
+    /// commands.
+    pub snapshot_catchup_bytes: u64,
     /// Size of a log segment: 4 KiB to 1 GiB.
     pub segment_bytes: u64,
     /// Bytes of entries kept in memory.
@@ -66,6 +69,7 @@ impl NodeConfig {
             boot_epoch: clock::unix_time().as_nanos() as u64,
             fsync: true,
             snapshot_catchup_entries: 5000,
+            snapshot_catchup_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             cache_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
@@ -102,6 +106,7 @@ impl NodeConfig {
             seed: self.seed,
             boot_epoch: self.boot_epoch,
             catchup_entries: self.snapshot_catchup_entries,
+            catchup_bytes: self.snapshot_catchup_bytes,
             max_log_bytes: self.max_log_bytes,
         }
     }

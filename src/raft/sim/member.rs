@@ -65,6 +65,7 @@ impl Member {
             seed,
             boot_epoch: self.life,
             catchup_entries: 5,
+            catchup_bytes: 2 * 1024,
             max_log_bytes: 16 * 1024,
         };
         let restored = &self.machine.flushed.applied;

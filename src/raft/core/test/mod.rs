@@ -36,15 +36,20 @@ struct Member {
 
 impl Member {
     fn new(id: u64, voters: &[u64]) -> Self {
-        let disk: Arc<FaultyDisk> = Arc::new(FaultyDisk::new());
         let settings = Settings {
             id,
             election_ticks: 10,
             seed: 1,
             boot_epoch: 1,
             catchup_entries: 2,
+            catchup_bytes: 1 << 20,
             max_log_bytes: 1 << 20,
         };
+        Self::with(settings, voters)
+    }
+
+    fn with(settings: Settings, voters: &[u64]) -> Self {
+        let disk: Arc<FaultyDisk> = Arc::new(FaultyDisk::new());
         let restored = AppliedState {
             configuration: Configuration {
                 voters: voters.to_vec(),
@@ -517,6 +522,41 @@ fn a_rejection_of_an_older_term_still_tells_what_is_committed() {
     cluster.member(2).step(rejection);
     assert_eq!(cluster.member(2).core.committed(), entry.index);
     assert_eq!(cluster.member(2).commands(), ["a"]);
+}
+
+/// A command has about 70 bytes: 1,000 bytes are no more than 14 of them, besides what shares their segment.
+#[test]
+fn the_log_is_kept_for_followers_by_entries_and_by_bytes() {
+    for (catchup_entries, catchup_bytes, kept) in [
+        (1000, 1 << 20, 100..=101),
+        (1000, 1000, 10..=70),
+        (40, 1 << 20, 40..=97),
+    ] {
+        let settings = Settings {
+            id: 1,
+            election_ticks: 10,
+            seed: 1,
+            boot_epoch: 1,
+            catchup_entries,
+            catchup_bytes,
+            max_log_bytes: 1 << 20,
+        };
+        let mut member = Member::with(settings, &[1]);
+        member.tick(20);
+        for _ in 0..100 {
+            let command = b"a command long enough that a few of them fill a segment of the log";
+            member.core.propose(Bytes::from_static(command));
+            member.act();
+        }
+        let last = member.core.log().last().index;
+        member.core.flushed(last);
+        member.tick(1);
+        let left = last - member.core.log().base().index;
+        assert!(
+            kept.contains(&left),
+            "{left} of {catchup_entries}, {catchup_bytes}"
+        );
+    }
 }
 
 /// Released raft-rs follows an old rejection below what the peer has acknowledged, finds the log cut
