@@ -131,31 +131,29 @@ mod tests {
         assert_eq!(follower.see(0), None);
     }
 
-    /// The policy of every thread, as the system tells it (field 41 of `proc_pid_stat(5)`).
-    fn policies() -> Vec<libc::c_int> {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let policy = |stat: String| {
-            let fields = stat.rsplit_once(") ").unwrap().1;
-            fields.split(' ').nth(38).unwrap().parse().unwrap()
-        };
-        tasks
-            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok())
-            .map(policy)
-            .collect()
+    /// The policy of the thread that asks, as the system tells it (field 41 of `proc_pid_stat(5)`).
+    fn policy() -> libc::c_int {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1;
+        fields.split(' ').nth(38).unwrap().parse().unwrap()
     }
 
     #[test]
     fn all_threads_change_and_change_back() {
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let other = std::thread::spawn(move || ended.recv());
+        let (ask, asked) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            while asked.recv().is_ok() {
+                tell.send(policy()).unwrap();
+            }
+        });
         for aim in [Aim::Throughput, Aim::Latency] {
             set_for_all_threads(aim).unwrap();
-            let policies = policies();
-            assert!(policies.len() > 1);
-            assert!(policies.iter().all(|policy| *policy == aim.policy()));
+            ask.send(()).unwrap();
+            assert_eq!([policy(), told.recv().unwrap()], [aim.policy(); 2]);
         }
-        drop(end);
-        other.join().unwrap().unwrap_err();
+        drop(ask);
+        other.join().unwrap();
     }
 
     #[test]
