@@ -216,8 +216,22 @@ impl Server {
         status
     }
 
+    /// Stops the process where it is. Returns once every thread has stopped: on a busy machine the others run
+    /// on until the one that takes the signal has had its turn.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        while !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
+        std::fs::read_dir(tasks).unwrap().all(|task| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // The state follows the name, which is in parentheses; a thread that has ended has none.
+            stat.is_ok_and(|stat| stat.rsplit_once(") ").unwrap().1.starts_with('T'))
+        })
     }
 
     pub fn resume(&self) {
