@@ -10,19 +10,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, Version, header};
 use http_body::{Body, Frame};
 use prost::{DecodeError, Message as _};
 use tonic::{Code, Status, Streaming};
 
-use super::gate::{API_VERSION, HasLeader};
+use super::gate::{self, HasLeader};
 use super::kv::KvCalls;
 use super::leader;
 use super::meter::{Call, Metered};
 use super::methods::{Method, Methods};
-use super::received::{PREFIX_BYTES, Received};
+use super::received::{self, PREFIX_BYTES, Received};
 use super::watch::{WatchReply, WatchService};
 use crate::etcd::codec;
 use crate::etcd::pb::etcdserverpb as pb;
@@ -130,7 +130,7 @@ impl DirectCalls {
         let Ok(Some(message)) = Message::decode(hot, bytes) else {
             return Err(Request::from_parts(head, body));
         };
-        let call = begin(method, &head);
+        let call = gate::begin(method, &head.headers);
         method.received_bytes.add((PREFIX_BYTES + size) as u64);
         method.calls.received.inc();
         if self.lacks_leader(&head) {
@@ -150,7 +150,7 @@ impl DirectCalls {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
-        let call = begin(method, head);
+        let call = gate::begin(method, &head.headers);
         if self.lacks_leader(head) {
             return refuse(status::no_leader(), call);
         }
@@ -199,18 +199,10 @@ fn is_plain(head: &Parts) -> bool {
         && encoding.is_none_or(|value| value == "identity")
 }
 
-fn begin(method: &Arc<Method>, head: &Parts) -> Call {
-    let version = head.headers.get(API_VERSION);
-    method.requests.of(version.map(HeaderValue::as_bytes)).inc();
-    Call::begin(method)
-}
-
 fn framed(message: &impl prost::Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
-    bytes.put_u8(0);
-    // No answer comes near the 4 GiB that gRPC can say: reads end far below.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    received::put_prefix(&mut bytes, length);
     message.encode_raw(&mut bytes);
     bytes.freeze()
 }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body as Incoming;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
 use super::leader;
 use super::meter::{self, Call, Metered};
-use super::methods::{self, Methods};
+use super::methods::{self, Method, Methods};
 use crate::etcd::status;
 
 /// Where etcd's clients name the version of the API that they speak.
-pub(super) const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
+const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
 
 /// Tells whether a leader is known now.
 pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -63,9 +63,7 @@ where
         let Some(method) = self.methods.get(request.uri().path()) else {
             return Passage::refused(unknown(request.uri().path()).into_http());
         };
-        let mut call = Call::begin(method);
-        let version = request.headers().get(API_VERSION);
-        method.requests.of(version.map(HeaderValue::as_bytes)).inc();
+        let mut call = begin(method, request.headers());
         if leader::is_required(request.headers()) && !(self.has_leader)() {
             let status = status::no_leader();
             call.end(status.code());
@@ -79,6 +77,13 @@ where
             call: Some(call),
         }
     }
+}
+
+/// Counts a call that begins.
+pub(super) fn begin(method: &Arc<Method>, headers: &HeaderMap) -> Call {
+    let version = headers.get(API_VERSION);
+    method.requests.of(version.map(HeaderValue::as_bytes)).inc();
+    Call::begin(method)
 }
 
 /// The way of one call through the gate.

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::Code;
 
 use super::methods::Method;
+use super::received::PREFIX_BYTES;
 
 /// A call that has begun and is counted when it ends. Dropping it before that means that the client went
 /// away.
@@ -135,14 +136,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B> {
     }
 }
 
-/// Bytes before a message: a flag and the length in big endian.
-const PREFIX_BYTES: u8 = 5;
-
 /// Finds messages in a stream of bytes that is cut anywhere.
 #[derive(Debug, Default)]
 struct Messages {
     /// Bytes of the current prefix that were seen.
-    prefix: u8,
+    prefix: usize,
     /// Bytes of the current message that are still to come, or the part of its length seen so far.
     left: u32,
 }

@@ -3,13 +3,20 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use smallvec::SmallVec;
 
 /// Bytes before a message: whether it is compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
 pub(super) const PREFIX_BYTES: usize = 5;
+
+/// Puts what goes before a message of `length` bytes that is not compressed.
+pub(super) fn put_prefix(bytes: &mut BytesMut, length: usize) {
+    bytes.put_u8(0);
+    // No answer comes near the 4 GiB that gRPC can say: reads and watch responses end far below.
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+}
 
 /// A body of which the beginning may have been read already; it begins there all the same.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::leader;
 use super::meter::Call;
-use super::received::PREFIX_BYTES;
+use super::received::{PREFIX_BYTES, put_prefix};
 use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
 use crate::engine::Engine;
@@ -157,9 +157,7 @@ impl WatchReply {
 
 fn put_message(messages: &mut BytesMut, frame: &Frame) {
     messages.reserve(PREFIX_BYTES + frame.size());
-    messages.put_u8(0);
-    // The hub's limits on a response are far below the 4 GiB that gRPC can say.
-    messages.put_u32(u32::try_from(frame.size()).unwrap_or(u32::MAX));
+    put_prefix(messages, frame.size());
     messages.put_slice(&frame.head);
     messages.put_slice(&frame.body);
 }

@@ -54,15 +54,7 @@ struct Member {
 impl Member {
     fn new(dir: &Path) -> Self {
         let disk = Arc::new(FileDisk::open(dir, false).expect("scratch space is writable"));
-        let settings = Settings {
-            id: ME,
-            election_ticks: 10,
-            seed: 1,
-            boot_epoch: 1,
-            catchup_entries: 2,
-            catchup_bytes: 1 << 20,
-            max_log_bytes: 1 << 20,
-        };
+        let settings = Settings::small(ME);
         let restored = AppliedState {
             configuration: Configuration {
                 voters: vec![1, 2, 3],

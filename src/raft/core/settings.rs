@@ -34,6 +34,20 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// For a member under test: little is kept of its log.
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn small(id: u64) -> Self {
+        Self {
+            id,
+            election_ticks: 10,
+            seed: 1,
+            boot_epoch: 1,
+            catchup_entries: 2,
+            catchup_bytes: 1 << 20,
+            max_log_bytes: 1 << 20,
+        }
+    }
+
     pub(super) fn to_raft(&self, applied: u64) -> Config {
         Config {
             id: self.id,

@@ -97,20 +97,21 @@ impl Index {
 mod tests {
     use super::*;
 
-    fn filled() -> Index {
+    /// Entries after index 10, by length and term.
+    fn index_of(entries: [(u32, u64); 4]) -> Index {
         let mut index = Index::after(Position { index: 10, term: 1 });
-        for term in [1, 1, 2, 3] {
+        for (len, term) in entries {
             let place = Place {
                 segment: 1,
                 offset: 0,
             };
-            index.push(Slot {
-                place,
-                len: 0,
-                term,
-            });
+            index.push(Slot { place, len, term });
         }
         index
+    }
+
+    fn filled() -> Index {
+        index_of([(0, 1), (0, 1), (0, 2), (0, 3)])
     }
 
     #[test]
@@ -127,18 +128,7 @@ mod tests {
 
     #[test]
     fn reaching_back_ends_with_the_bytes_or_at_the_base() {
-        let mut index = Index::after(Position { index: 10, term: 1 });
-        for len in [5, 0, 3, 4] {
-            let place = Place {
-                segment: 1,
-                offset: 0,
-            };
-            index.push(Slot {
-                place,
-                len,
-                term: 1,
-            });
-        }
+        let index = index_of([(5, 1), (0, 1), (3, 1), (4, 1)]);
         let reached = [0, 3, 4, 6, 7, 11, 12, 100].map(|bytes| index.reach_back(14, bytes));
         assert_eq!(reached, [14, 14, 13, 13, 11, 11, 10, 10]);
         assert_eq!(index.reach_back(13, 3), 11);

@@ -36,16 +36,7 @@ struct Member {
 
 impl Member {
     fn new(id: u64, voters: &[u64]) -> Self {
-        let settings = Settings {
-            id,
-            election_ticks: 10,
-            seed: 1,
-            boot_epoch: 1,
-            catchup_entries: 2,
-            catchup_bytes: 1 << 20,
-            max_log_bytes: 1 << 20,
-        };
-        Self::with(settings, voters)
+        Self::with(Settings::small(id), voters)
     }
 
     fn with(settings: Settings, voters: &[u64]) -> Self {
@@ -533,13 +524,9 @@ fn the_log_is_kept_for_followers_by_entries_and_by_bytes() {
         (40, 1 << 20, 40..=97),
     ] {
         let settings = Settings {
-            id: 1,
-            election_ticks: 10,
-            seed: 1,
-            boot_epoch: 1,
             catchup_entries,
             catchup_bytes,
-            max_log_bytes: 1 << 20,
+            ..Settings::small(1)
         };
         let mut member = Member::with(settings, &[1]);
         member.tick(20);
