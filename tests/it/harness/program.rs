@@ -3,6 +3,19 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// Areas of etcd's API that Holdfast has yet to serve, by the names that their cases give to
+/// [`Program::serves`].
+const LATER: &[&str] = &[
+    "alarms",
+    "downgrades",
+    "elections",
+    "locks",
+    "membership",
+    "quota",
+    "the JSON gateway",
+    "users and roles",
+];
+
 /// The command that starts a server, without flags.
 #[derive(Debug)]
 pub struct Program {
@@ -54,7 +67,7 @@ impl Program {
     /// Whether the program serves an area that Holdfast has yet to. Says so if not: the caller then
     /// skips its cases, and `later` checks that the area is refused as a whole.
     pub fn serves(&self, area: &str) -> bool {
-        if !self.own {
+        if !self.own || !LATER.contains(&area) {
             return true;
         }
         eprintln!("{area}: skipped, Holdfast does not serve it yet");
