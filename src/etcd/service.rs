@@ -38,14 +38,15 @@ impl ClientServices {
         }
     }
 
-    /// Answers a request. Dropping the future gives the request up.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<ClientBody>
+    /// Answers a request. Dropping the future gives the request up. `pending` is dropped when it is this member
+    /// no longer that the request waits for: its answer begins, or the client has yet to ask something.
+    pub async fn answer<B, P>(&self, request: Request<B>, pending: P) -> Response<ClientBody>
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
-        match self.direct.answer(request).await {
+        match self.direct.answer(request, pending).await {
             Ok(response) => response.map(|body| ClientBody(Source::Direct(body))),
-            Err(request) => {
+            Err((request, _pending)) => {
                 let Ok(response) = self.router.clone().call(request).await;
                 response.map(|body| ClientBody(Source::Routed(body)))
             }

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service as _;
 
 use super::gather::Gather;
@@ -44,10 +45,12 @@ pub(super) trait Respond: Clone + Send + Sync + 'static {
     /// A response's body.
     type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static;
 
-    /// The response to one request. Dropped when the client gives the request up.
+    /// The response to one request. Dropped when the client gives the request up. `pending` is dropped when
+    /// it is this member no longer that the request waits for.
     fn respond(
         &self,
         request: Request<Incoming>,
+        pending: TaskTrackerToken,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
@@ -57,10 +60,12 @@ impl Respond for Router {
     fn respond(
         &self,
         request: Request<Incoming>,
+        pending: TaskTrackerToken,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         let answer = self.clone().call(request);
-        async {
+        async move {
             let Ok(response) = answer.await;
+            drop(pending);
             response
         }
     }
@@ -72,9 +77,10 @@ impl Respond for ClientServices {
     fn respond(
         &self,
         request: Request<Incoming>,
+        pending: TaskTrackerToken,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         let services = self.clone();
-        async move { services.answer(request).await }
+        async move { services.answer(request, pending).await }
     }
 }
 
@@ -84,7 +90,7 @@ pub(super) struct Serving {
     limits: LimitConfig,
     keepalive: KeepaliveConfig,
     connections: TaskTracker,
-    /// Requests whose answer has not begun. A stream's answer begins when it is opened.
+    /// Requests whose answer has not begun. Watch streams do not count: they may wait for their client for ever.
     unanswered: TaskTracker,
     closing: CancellationToken,
     abort: CancellationToken,
@@ -182,13 +188,8 @@ pub(super) async fn serve(
     let asked = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
-        let unanswered = serving.unanswered.token();
-        let answer = respond.respond(request);
-        async move {
-            let answer = answer.await;
-            drop(unanswered);
-            Ok::<_, Infallible>(answer)
-        }
+        let answer = respond.respond(request, serving.unanswered.token());
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let streams = Streams::default();
     let http = protocol(&serving, streams.clone());

@@ -103,32 +103,34 @@ impl DirectCalls {
         }
     }
 
-    /// Answers a call.
+    /// Answers a call. `pending` is dropped with the answer, or once it waits for a client that may never speak.
     ///
     /// # Errors
     /// Gives back every request that is not a plain one of these calls, to be answered elsewhere.
-    pub(in crate::etcd) async fn answer<B>(
+    pub(in crate::etcd) async fn answer<B, P>(
         &self,
         request: Request<B>,
-    ) -> Result<Response<DirectBody>, Request<Received<B>>>
+        pending: P,
+    ) -> Result<Response<DirectBody>, (Request<Received<B>>, P)>
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
         let (head, body) = request.into_parts();
         let body = Received::untouched(body);
         let Some((hot, method)) = self.find(&head) else {
-            return Err(Request::from_parts(head, body));
+            return Err((Request::from_parts(head, body), pending));
         };
         if hot == Hot::Watch {
-            return Ok(self.watch(method, &head, body));
+            drop(pending);
+            return Ok(self.watch(method, &head, body).await);
         }
         let (bytes, body) = match body.message(self.limit).await {
             Ok(message) => message,
-            Err(body) => return Err(Request::from_parts(head, body)),
+            Err(body) => return Err((Request::from_parts(head, body), pending)),
         };
         let size = bytes.len();
         let Ok(Some(message)) = Message::decode(hot, bytes) else {
-            return Err(Request::from_parts(head, body));
+            return Err((Request::from_parts(head, body), pending));
         };
         let call = gate::begin(method, &head.headers);
         method.received_bytes.add((PREFIX_BYTES + size) as u64);
@@ -146,7 +148,7 @@ impl DirectCalls {
     }
 
     /// Begins a watch stream. Messages that the client compresses end it: it said that it would not.
-    fn watch<B>(&self, method: &Arc<Method>, head: &Parts, body: B) -> Response<DirectBody>
+    async fn watch<B>(&self, method: &Arc<Method>, head: &Parts, body: B) -> Response<DirectBody>
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
@@ -156,10 +158,14 @@ impl DirectCalls {
         }
         let body = Metered::received(body, method);
         let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
-        match self
+        let opened = self
             .watch
-            .open(requests, leader::is_required(&head.headers))
-        {
+            .open(requests, leader::is_required(&head.headers));
+        let begun = match opened {
+            Ok(watch) => watch.begun().await,
+            Err(status) => Err(status),
+        };
+        match begun {
             Ok(watch) => accept(DirectBody::Watch(Box::new(WatchReply::new(watch, call)))),
             Err(status) => refuse(status, call),
         }

@@ -3,11 +3,12 @@
 //! The engine makes the responses; here requests are handed to it in their order and frames are passed on
 //! as they come. No task is started: the response stream, polled by its connection, drives both, so an
 //! idle stream costs its state and a client that does not read costs itself. Requests go before frames: a
-//! client that is sent more than it can take must be able to cancel.
+//! client that is sent more than it can take must be able to cancel. The headers go with the first response.
 //!
 //! Plain streams are answered by [`WatchReply`], whose body is the frames themselves; others by the
 //! generated server, which compresses.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -63,6 +64,7 @@ impl WatchService {
         Ok(WatchCall {
             ends,
             frames: Some(frames),
+            first: None,
         })
     }
 }
@@ -77,7 +79,7 @@ impl Watch for WatchService {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let leader_required = leader::is_required(request.metadata().as_ref());
         let call = self.open(request.into_inner(), leader_required)?;
-        Ok(Response::new(call))
+        Ok(Response::new(call.begun().await?))
     }
 }
 
@@ -91,10 +93,27 @@ pub(super) struct WatchCall {
     ends: Ends,
     /// Gone once the stream has ended.
     frames: Option<WatchFrames>,
+    /// The response that the headers waited for, until it is sent.
+    first: Option<Frame>,
 }
 
 impl WatchCall {
+    /// Waits for the first response, with which the headers are sent, or gives why there is none.
+    ///
+    /// Headers that come at once would be wrong: etcd's come with the first response, so there are clients that
+    /// take them for the answer to their first creation, and write what they expect to be told of.
+    pub(super) async fn begun(mut self) -> Result<Self, Status> {
+        self.first = match poll_fn(|cx| self.poll_frame(cx)).await {
+            Some(first) => Some(first?),
+            None => return Err(status::stopped()),
+        };
+        Ok(self)
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Status>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         let Some(frames) = &mut self.frames else {
             return Poll::Ready(None);
         };

@@ -1,7 +1,13 @@
 //! What the answer to a creation says, for every kind of request.
 
-use holdfast::etcd::pb::etcdserverpb::WatchCreateRequest;
+use std::pin::pin;
+
+use holdfast::etcd::pb::etcdserverpb::watch_request::RequestUnion;
+use holdfast::etcd::pb::etcdserverpb::{WatchCreateRequest, WatchRequest};
 use holdfast::etcd::wire::WatchFields;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::harness::*;
 
@@ -35,6 +41,7 @@ async fn creation() {
         a_request_without_a_member_is_ignored,
         the_answer_precedes_history,
         the_answer_names_cluster_and_member,
+        the_headers_come_with_the_answer,
     ];
     Suite::new("watch_create", cases).run(shared().await).await;
 }
@@ -328,4 +335,23 @@ async fn the_answer_names_cluster_and_member(c: Case) {
         (watched.cluster_id, watched.member_id, watched.raft_term),
         (ranged.cluster_id, ranged.member_id, ranged.raft_term)
     );
+}
+
+/// Some clients take the headers for the answer (the `etcd-client` crate does), and write at once.
+async fn the_headers_come_with_the_answer(c: Case) {
+    let (requests, outbound) = mpsc::channel(1);
+    let mut stub = c.client.watch();
+    let mut opening = pin!(stub.watch(ReceiverStream::new(outbound)));
+    let early = timeout(QUIET, &mut opening).await;
+    assert!(early.is_err(), "headers came before anything was asked");
+    let create = RequestUnion::CreateRequest(watch_key(c.key("a")));
+    let create = WatchRequest {
+        request_union: Some(create),
+    };
+    requests.send(create).await.unwrap();
+    let mut responses = opening.await.unwrap().into_inner();
+    c.put("a", "1").await;
+    assert!(responses.message().await.unwrap().unwrap().fields.created);
+    let told_of = responses.message().await.unwrap().unwrap().fields.events;
+    assert_eq!(told(&told_of), "PUT a=1");
 }
