@@ -180,6 +180,11 @@ impl Applier {
             }
         }
         self.stopwatch.stop();
+        let commands: usize = entries.iter().map(|entry| entry.commands.len()).sum();
+        if commands > 0 {
+            let sizes = &self.metrics.holdfast.apply_commands;
+            sizes.observe(commands as f64);
+        }
         meta::put_applied(&mut session, last.index, last.term)
             .map_err(|error| command_error(last.index, error))?;
         if let Some(members) = &effects.members {

@@ -52,6 +52,8 @@ impl Engine {
     pub(super) async fn confirm_reads(self) {
         loop {
             let mut readers = self.inner.readers.next().await;
+            let batches = &self.inner.metrics.holdfast.read_index_readers;
+            batches.observe(readers.len() as f64);
             let index = tokio::select! {
                 index = self.inner.node.read_index() => index.map_err(refused),
                 () = all_gone(&mut readers) => continue,

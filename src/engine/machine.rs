@@ -40,7 +40,11 @@ impl StateMachine for Machine {
         self.log_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let rounds = entries.iter().map(|entry| entry.commands.len());
         self.largest_round
-            .fetch_max(rounds.max().unwrap_or(0), Ordering::Relaxed);
+            .fetch_max(rounds.clone().max().unwrap_or(0), Ordering::Relaxed);
+        let sizes = &self.metrics.holdfast.entry_commands;
+        rounds
+            .filter(|&commands| commands > 0)
+            .for_each(|commands| sizes.observe(commands as f64));
         // The consensus layer hands over no more than its own bound of unapplied entries, which is below
         // this queue's: sending does not block. It fails only when the member stops.
         let _ = self.tasks.send(Task::Entries(entries));

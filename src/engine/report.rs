@@ -46,6 +46,14 @@ impl Engine {
         set(&metrics.slow_watchers, stats.behind as u64);
         set(&metrics.pending_events, stats.pending_responses as u64);
         metrics.events.raise(stats.delivered_events);
+        let own = &self.inner.metrics.holdfast;
+        let count = |watchers| i64::try_from(watchers).unwrap_or(i64::MAX);
+        own.set_watchers(count(stats.synced), count(stats.behind));
+        set(&own.waiting_bytes, stats.pending_bytes as u64);
+        set(&own.ring_changes, stats.ring.changes);
+        set(&own.ring_bytes, stats.ring.bytes as u64);
+        set(&own.ring_lag, stats.ring.lag);
+        own.ring_laps.raise(stats.ring.laps);
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) struct Counters {
     pub watchers: AtomicUsize,
     pub behind: AtomicUsize,
     pub delivered: AtomicU64,
+    pub laps: AtomicU64,
 }
 
 /// What a hub is doing, for metrics. The numbers are read one after the other while it works on.
@@ -71,6 +72,21 @@ pub struct HubStats {
     pub pending_responses: usize,
     /// Memory of those responses.
     pub pending_bytes: usize,
+    /// The ring.
+    pub ring: RingStats,
+}
+
+/// What the ring keeps, and how its dispatchers follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RingStats {
+    /// Changes kept.
+    pub changes: u64,
+    /// Bytes of the changes in closed segments.
+    pub bytes: usize,
+    /// Revisions that the slowest dispatcher that has watchers has yet to offer.
+    pub lag: u64,
+    /// Times that a dispatcher was lapped, since the start.
+    pub laps: u64,
 }
 
 /// Why a stream cannot be opened.
@@ -210,6 +226,25 @@ impl Hub {
             delivered_events: counters.delivered.load(Ordering::Relaxed),
             pending_responses: self.state.limits.waiting_frames.load(Ordering::Relaxed),
             pending_bytes: self.state.limits.waiting_bytes.load(Ordering::Relaxed),
+            ring: self.ring_stats(),
+        }
+    }
+
+    fn ring_stats(&self) -> RingStats {
+        // Before the head: a dispatcher is never ahead of that.
+        let following = self
+            .mailboxes
+            .iter()
+            .filter_map(|mailbox| mailbox.follows());
+        let slowest = following.min();
+        let (_, head) = self.state.ring.head();
+        let lag = slowest.map_or(0, |reached| head.get() - reached.get());
+        let (changes, bytes) = self.state.ring.kept();
+        RingStats {
+            changes,
+            bytes,
+            lag: u64::try_from(lag).unwrap_or_default(),
+            laps: self.state.counters.laps.load(Ordering::Relaxed),
         }
     }
 }

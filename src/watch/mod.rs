@@ -34,7 +34,7 @@ mod testing;
 mod tests;
 
 pub use config::HubConfig;
-pub use hub::{Hub, HubStats, OpenError, Publisher};
+pub use hub::{Hub, HubStats, OpenError, Publisher, RingStats};
 pub use stream::{Frame, StreamClosed, WatchFrames, WatchRequest, WatchRequests};
 
 use crate::base::change::Change;

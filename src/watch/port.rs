@@ -31,6 +31,8 @@ pub(super) struct Mailbox {
     /// What the dispatcher has delivered: how far a catch-up may read.
     revision: AtomicI64,
     closed: AtomicBool,
+    /// Whether the dispatcher has watchers; without, it follows the ring only when it has mail.
+    watched: AtomicBool,
     pub(super) wake: Wake,
 }
 
@@ -41,6 +43,7 @@ impl Mailbox {
             pages: SegQueue::new(),
             revision: AtomicI64::new(revision.get()),
             closed: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             wake: Wake::new(),
         }
     }
@@ -71,6 +74,17 @@ impl Mailbox {
 
     pub(super) fn set_revision(&self, revision: Revision) {
         self.revision.store(revision.get(), Ordering::Release);
+    }
+
+    /// The dispatcher has watchers now, or none any more.
+    pub(super) fn set_watched(&self, watched: bool) {
+        self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    /// What a dispatcher that follows the ring has delivered.
+    pub(super) fn follows(&self) -> Option<Revision> {
+        let watched = self.watched.load(Ordering::Relaxed);
+        watched.then(|| self.revision())
     }
 
     /// The dispatcher is leaving: gives the ports that it has not looked at.

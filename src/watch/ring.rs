@@ -145,6 +145,8 @@ impl Segment {
 #[derive(Debug)]
 struct Directory {
     segments: Vec<Arc<Segment>>,
+    /// Bytes of the changes in all of them but the last, which is still being written.
+    closed_bytes: usize,
 }
 
 /// The readers' side.
@@ -195,6 +197,14 @@ impl Ring {
             }
         }
         Some(Cursor { segment, sequence })
+    }
+
+    /// How many changes can be read now, and the bytes of those in closed segments.
+    pub(crate) fn kept(&self) -> (u64, usize) {
+        let directory = self.directory.load_full();
+        let published = self.published().0;
+        let oldest = directory.segments.first().map_or(0, |segment| segment.base);
+        (published.saturating_sub(oldest), directory.closed_bytes)
     }
 
     /// The kept segment that holds or will hold `sequence`.
@@ -285,7 +295,10 @@ impl RingWriter {
         let segments = vec![first.clone()];
         let ring = Arc::new(Ring {
             published: AtomicU64::new(1),
-            directory: Shared::new(Arc::new(Directory { segments })),
+            directory: Shared::new(Arc::new(Directory {
+                segments,
+                closed_bytes: 0,
+            })),
         });
         let writer = Self {
             ring: ring.clone(),
@@ -365,6 +378,9 @@ impl RingWriter {
     fn list(&self) {
         let kept = self.kept.iter().chain(std::iter::once(&self.tail));
         let segments = kept.map(|kept| kept.segment.clone()).collect();
-        self.ring.directory.store(Arc::new(Directory { segments }));
+        self.ring.directory.store(Arc::new(Directory {
+            segments,
+            closed_bytes: self.kept_weight,
+        }));
     }
 }

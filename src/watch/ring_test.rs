@@ -152,3 +152,18 @@ proptest! {
         prop_assert!(reached, "the revision after the last is always served");
     }
 }
+
+#[test]
+fn what_is_kept_is_told() {
+    let (mut writer, ring) = RingWriter::new(limits(2, 3), Revision(1));
+    assert_eq!(ring.kept(), (1, 0));
+    writer.publish([change(2, 0, 100)]);
+    assert_eq!(ring.kept(), (2, 0), "nothing is closed yet");
+    for revision in 3..=20 {
+        writer.publish([change(revision, 0, 100)]);
+    }
+    let (changes, bytes) = ring.kept();
+    assert!((4..=6).contains(&changes), "{changes}");
+    let closed = 2 * 2 * change(2, 0, 100).weight();
+    assert_eq!(bytes, closed);
+}

@@ -129,6 +129,35 @@ group! {
     }
 }
 
+/// Buckets for how many things travelled together: 1 to 32,768.
+fn crowd() -> Histogram {
+    Histogram::doubling(1.0, 16)
+}
+
+group! {
+    /// What etcd has no name for: how well things that arrive together travel together, and the watch ring.
+    HoldfastMetrics {
+        entry_commands: Histogram = crowd(), "holdfast_log_entry_commands", "Commands that one log entry carried";
+        apply_commands: Histogram = crowd(), "holdfast_apply_batch_commands", "Commands that one write of the state carried";
+        read_index_readers: Histogram = crowd(), "holdfast_read_index_batch_readers", "Linearizable reads that one confirmation of leadership served";
+        ring_changes: Gauge = Gauge::default(), "holdfast_watch_ring_changes", "Changes that the watch ring keeps";
+        ring_bytes: Gauge = Gauge::default(), "holdfast_watch_ring_bytes", "Bytes of the watch ring's closed segments";
+        ring_lag: Gauge = Gauge::default(), "holdfast_watch_ring_lag_revisions", "Revisions that the slowest dispatcher with watchers has yet to offer";
+        ring_laps: Count = Count::default(), "holdfast_watch_ring_laps_total", "Times that the ring left a dispatcher behind";
+        watchers: FamilyBy<Gauge, 1> = Family::new_with_constructor(Gauge::default), "holdfast_watch_watchers", "Watchers by state: synced ones follow the ring, others read history";
+        waiting_bytes: Gauge = Gauge::default(), "holdfast_watch_waiting_bytes", "Bytes of responses that wait for the readers of watch streams";
+    }
+}
+
+impl HoldfastMetrics {
+    /// Sets the number of watchers that follow the ring, and of those that are behind.
+    pub fn set_watchers(&self, synced: i64, behind: i64) {
+        for (state, count) in [("synced", synced), ("behind", behind)] {
+            self.watchers.get_or_create(&[("state", state)]).set(count);
+        }
+    }
+}
+
 group! {
     /// Leases.
     LeaseMetrics {

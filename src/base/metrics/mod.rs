@@ -17,8 +17,8 @@ mod series;
 mod types;
 
 pub use groups::{
-    DiskMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics, ServerMetrics,
-    WatchMetrics,
+    DiskMetrics, HoldfastMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics,
+    ServerMetrics, WatchMetrics,
 };
 pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub mvcc: MvccMetrics,
     /// Watch streams.
     pub watch: WatchMetrics,
+    /// What etcd has no name for.
+    pub holdfast: HoldfastMetrics,
     /// Leases.
     pub lease: LeaseMetrics,
     /// The consensus log, and the leader's punctuality.
@@ -78,6 +80,7 @@ impl Metrics {
             server: ServerMetrics::register(&mut registry),
             mvcc: MvccMetrics::register(&mut registry),
             watch: WatchMetrics::register(&mut registry),
+            holdfast: HoldfastMetrics::register(&mut registry),
             lease: LeaseMetrics::register(&mut registry),
             raft: RaftMetrics::register(&mut registry),
             disk: DiskMetrics::register(&mut registry),

@@ -218,6 +218,7 @@ impl Dispatcher {
                 Next::Lapped => {
                     // What is pending may end inside a revision. Nobody has received any of it.
                     self.groups.discard();
+                    self.hub.counters.laps.fetch_add(1, Ordering::Relaxed);
                     let (cursor, revision) = hub.ring.head();
                     self.cursor = cursor;
                     self.jump(revision);

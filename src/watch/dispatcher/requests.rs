@@ -126,6 +126,7 @@ impl Dispatcher {
             fragment: spec.fragment,
         };
         self.watchers.insert(key, watcher);
+        self.mailbox.set_watched(true);
         self.hub.counters.watchers.fetch_add(1, Ordering::Relaxed);
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.watchers.insert(id, key);

@@ -202,6 +202,7 @@ impl Dispatcher {
         let Some(watcher) = self.watchers.remove(&key) else {
             return;
         };
+        self.mailbox.set_watched(!self.watchers.is_empty());
         self.groups.release(watcher.group, &self.hub.keys);
         if let Some(stream) = self.streams.get_mut(&watcher.stream) {
             stream.watchers.remove(&watcher.id);
