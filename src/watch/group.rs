@@ -151,6 +151,8 @@ pub(super) struct Groups {
     /// Groups that have events.
     pending: Vec<usize>,
     pending_bytes: usize,
+    /// Members of these groups.
+    audience: usize,
     /// Scratch space of a match.
     hits: Vec<usize>,
 }
@@ -158,7 +160,7 @@ pub(super) struct Groups {
 /// What a flush has put into outboxes.
 #[derive(Debug, Default)]
 pub(super) struct Flushed {
-    pub frames: u64,
+    pub frames: usize,
     pub events: u64,
     /// To be woken now.
     pub readers: Readers,
@@ -254,6 +256,7 @@ impl Groups {
             }
             if group.events == 0 {
                 self.pending.push(id);
+                self.audience += group.members.len();
             }
             group.events += 1;
             self.pending_bytes += group.body.len() - before;
@@ -265,11 +268,17 @@ impl Groups {
         self.pending_bytes
     }
 
+    /// Watchers that the next flush has something for.
+    pub(super) const fn audience(&self) -> usize {
+        self.audience
+    }
+
     /// Offers the pending events to the members. Those without room are listed in `laggards`; they have
     /// received nothing since the flush before. Readers are to be woken by the caller.
     pub(super) fn flush(&mut self, heads: &mut Heads, laggards: &mut Vec<u64>) -> Flushed {
         let mut flushed = Flushed::default();
         self.pending_bytes = 0;
+        self.audience = 0;
         for id in self.pending.drain(..) {
             let Some(group) = self.slots.get_mut(id) else {
                 continue;
@@ -292,6 +301,7 @@ impl Groups {
     /// Forgets the pending events.
     pub(super) fn discard(&mut self) {
         self.pending_bytes = 0;
+        self.audience = 0;
         for id in self.pending.drain(..) {
             if let Some(group) = self.slots.get_mut(id) {
                 group.body = Vec::new();

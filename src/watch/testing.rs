@@ -236,6 +236,7 @@ pub(super) fn config() -> HubConfig {
     HubConfig {
         dispatchers: 1,
         coalesce: Duration::ZERO,
+        coalesce_per_response: Duration::ZERO,
         coalesce_crowded: Duration::ZERO,
         ..HubConfig::new(ClusterId(11), MemberId(22), Arc::new(AtomicU64::new(33)))
     }

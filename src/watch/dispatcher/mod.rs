@@ -6,9 +6,9 @@
 //! watcher has been offered everything. That is what makes `created` and progress responses true: their
 //! header has that revision, and nothing at or below it can follow.
 //!
-//! A flush stops at a revision boundary. It comes at once after a pause, and at most every
-//! [`HubConfig::coalesce`](super::HubConfig) while changes keep coming, or a little longer while most readers
-//! have not taken the last one's responses yet, unless [`COALESCE_BYTES`] are pending or there is mail.
+//! A flush stops at a revision boundary. It comes at once after a pause. While changes keep coming, the time to the
+//! next one grows with the number of responses that it takes, and is longer while most readers have not taken
+//! the last one's yet ([`HubConfig`](super::HubConfig)), unless [`COALESCE_BYTES`] are pending or there is mail.
 //!
 //! A watcher whose stream has no room in a flush, or that starts in the past, or that was synced when
 //! the ring jumped or lapped its dispatcher, is *behind*: it keeps the next revision it needs and
@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Sender;
 
 use super::catch_up::ReadJob;
+use super::config::HubConfig;
 use super::frame::Heads;
 use super::group::Groups;
 use super::hub::HubState;
@@ -69,6 +70,8 @@ pub(super) struct Dispatcher {
     /// What has been read from the ring; above `revision` while events are pending.
     walked: Revision,
     flushed_at: Option<Instant>,
+    /// Responses of the last flush.
+    flushed: usize,
     /// The count of taken frames at which most of the last flush has been taken. Readers that do not read
     /// at all are made up for by those of other streams.
     mostly_taken: u64,
@@ -98,6 +101,7 @@ impl Dispatcher {
             revision,
             walked: revision,
             flushed_at: None,
+            flushed: 0,
             mostly_taken: 0,
             streams: HashMap::new(),
             watchers: HashMap::new(),
@@ -117,10 +121,21 @@ impl Dispatcher {
         let mut context = Context::from_waker(&bell);
         while stopped.as_mut().poll(&mut context).is_pending() {
             match self.step(clock::now()) {
-                Rest::Nap(pause) => std::thread::park_timeout(pause),
+                Rest::Nap(pause) => self.nap(life, pause),
                 Rest::Until(deadline) => self.sleep(life, deadline),
             }
         }
+    }
+
+    /// Lets events gather; what is published does not wake, mail does.
+    fn nap(&self, life: &Lifecycle, pause: Duration) {
+        let wake = &self.mailbox.wake;
+        wake.arm(true);
+        if self.mailbox.has_mail() || life.is_stopping() {
+            wake.disarm();
+            return;
+        }
+        wake.sleep(Some(pause));
     }
 
     fn sleep(&self, life: &Lifecycle, deadline: Option<Instant>) {
@@ -179,13 +194,17 @@ impl Dispatcher {
         let since = now.saturating_duration_since(self.flushed_at?);
         let config = &self.hub.config;
         let crowded = self.hub.limits.taken_frames.load(Ordering::Relaxed) < self.mostly_taken;
-        let window = match crowded {
-            true => config.coalesce_crowded,
-            false => config.coalesce,
+        // What is for a few waits for nobody, and what is for many not because of a few.
+        let audience = self.groups.audience().min(self.flushed);
+        let pause = match window(config, audience).checked_sub(since) {
+            Some(pause) => pause,
+            // Readers that are done sooner are noticed after a short nap.
+            None if crowded => config
+                .coalesce_crowded
+                .checked_sub(since)?
+                .min(config.coalesce),
+            None => return None,
         };
-        let pause = window.checked_sub(since)?;
-        // Readers that are done sooner are noticed after a short nap.
-        let pause = pause.min(config.coalesce);
         (!pause.is_zero()).then_some(pause)
     }
 
@@ -235,12 +254,14 @@ impl Dispatcher {
         let next = self.revision.next();
         self.heads.renew(self.hub.stamp(self.walked));
         let mut laggards = std::mem::take(&mut self.laggards);
+        // Before there is anything to take: readers are quick.
+        let taken = self.hub.limits.taken_frames.load(Ordering::Relaxed);
         let mut flushed = self.groups.flush(&mut self.heads, &mut laggards);
+        self.mostly_taken = taken + most(flushed.frames);
+        self.flushed = flushed.frames;
         self.hub.wakes.wake(flushed.readers.take());
         let delivered = &self.hub.counters.delivered;
         delivered.fetch_add(flushed.events, Ordering::Relaxed);
-        self.mostly_taken =
-            self.hub.limits.taken_frames.load(Ordering::Relaxed) + most(flushed.frames);
         for key in laggards.drain(..) {
             self.fall_behind(key, next);
         }
@@ -279,10 +300,17 @@ impl Dispatcher {
     }
 }
 
+/// The time between flushes to an audience of this size.
+fn window(config: &HubConfig, audience: usize) -> Duration {
+    let responses = u32::try_from(audience).unwrap_or(u32::MAX);
+    let window = config.coalesce_per_response.saturating_mul(responses);
+    window.min(config.coalesce_crowded).max(config.coalesce)
+}
+
 /// So many of a flush's frames are most of them: half of a few, and of many nearly all. Not quite all, since a
 /// few readers may never read.
-fn most(frames: u64) -> u64 {
-    frames - (frames / 2).min(8 + frames / 8)
+fn most(frames: usize) -> u64 {
+    (frames - (frames / 2).min(8 + frames / 8)) as u64
 }
 
 impl Drop for Dispatcher {

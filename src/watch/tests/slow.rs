@@ -304,3 +304,36 @@ fn changes_wait_for_each_other_while_most_readers_have_not_read() {
     rig.step(0);
     assert_eq!(shapes(clients[0].drain()), [1]);
 }
+
+#[test]
+fn the_larger_the_audience_the_longer_changes_wait_for_each_other() {
+    const EACH: Duration = Duration::from_micros(100);
+    let mut rig = Rig::new(HubConfig {
+        coalesce: EACH,
+        coalesce_per_response: EACH,
+        coalesce_crowded: Duration::from_millis(20),
+        ..config()
+    });
+    let mut crowd: Vec<_> = (0..50).map(|_| rig.client()).collect();
+    for client in &mut crowd {
+        rig.create(client, spec(prefix("k/")));
+    }
+    let mut single = rig.client();
+    rig.create(&mut single, spec(prefix("other/")));
+    let mut told = |rig: &mut Rig| -> usize {
+        rig.step(0);
+        crowd.iter_mut().map(|client| client.drain().len()).sum()
+    };
+    rig.put("k/a");
+    assert_eq!(told(&mut rig), 50, "the first change waits for nothing");
+    rig.put("k/b");
+    rig.now += EACH * 49;
+    assert_eq!(told(&mut rig), 0);
+    rig.now += EACH;
+    assert_eq!(told(&mut rig), 50);
+    // What is for one waits for nobody.
+    rig.put("other/a");
+    rig.now += EACH;
+    rig.step(0);
+    assert_eq!(single.drain().len(), 1);
+}
