@@ -350,37 +350,3 @@ fn what_is_allowed_is_not_reported() {
         assert_eq!(violations(file, source), [] as [&str; 0], "{file}");
     }
 }
-
-/// Every line of the form `` | `file`: `test` | ... `` or `` | `file` | ... `` in the page on invariants.
-#[test]
-fn the_invariants_name_tests_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/invariants.md")).expect("the page exists");
-    let mut checked = 0;
-    for row in page.lines().filter(|line| line.starts_with("| `")) {
-        let mut quoted = row
-            .split('|')
-            .nth(1)
-            .unwrap_or_default()
-            .split('`')
-            .skip(1)
-            .step_by(2);
-        let file = quoted.next().unwrap_or_default();
-        let source = fs::read_to_string(root.join(file)).unwrap_or_default();
-        let test = quoted
-            .next()
-            .map_or_else(String::new, |name| format!("fn {name}("));
-        assert!(
-            !source.is_empty() && source.contains(&test),
-            "no such test: {row}"
-        );
-        checked += 1;
-    }
-    assert!(checked >= 10, "only {checked} tests are named");
-    for number in 1..=10 {
-        assert!(
-            page.contains(&format!("## I{number} ")),
-            "I{number} is missing"
-        );
-    }
-}
