@@ -31,6 +31,8 @@ pub struct MemberConfig {
     pub wait_cluster_ready: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// What the log is told of as slow.
+    pub slow: SlowConfig,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.
@@ -120,6 +122,8 @@ pub struct KeepaliveConfig {
 /// Who may use the HTTP pages. `*` in a list is everyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
+    /// Whether the API is served as JSON too.
+    pub gateway: bool,
     /// Origins that browsers may call from.
     pub cors: Vec<String>,
     /// Host names that requests may be addressed to.
@@ -137,15 +141,39 @@ pub enum AutoCompaction {
     Revisions(i64),
 }
 
-/// What is logged, where and how.
+/// What the log is told of as slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowConfig {
+    /// Applying commands and reading longer than this.
+    pub apply: Duration,
+    /// Requests longer than this.
+    pub request: Duration,
+}
+
+/// What is logged, where and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// Least severity.
     pub level: LogLevel,
     /// The shape of a line; `None` is text on a terminal and JSON elsewhere.
     pub format: Option<LogFormat>,
-    /// Which stream.
-    pub output: LogOutput,
+    /// Where to; at least one.
+    pub outputs: Vec<LogOutput>,
+    /// When the file among the outputs is put aside for a new one.
+    pub rotation: Option<LogRotation>,
+}
+
+/// When a log file is put aside, and what becomes of those that were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRotation {
+    /// Bytes that a file may have.
+    pub max_bytes: u64,
+    /// Days after which a file is removed.
+    pub max_age_days: Option<u64>,
+    /// Files that are kept.
+    pub max_backups: Option<usize>,
+    /// Whether they are compressed.
+    pub compress: bool,
 }
 
 /// Severities that can be asked for.
@@ -171,12 +199,14 @@ pub enum LogFormat {
 }
 
 /// Where logs go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogOutput {
     /// Standard error.
     Stderr,
     /// Standard output.
     Stdout,
+    /// A file, which is added to.
+    File(PathBuf),
 }
 
 /// Something of the command line or environment that the log has to mention.
@@ -191,6 +221,13 @@ pub enum Note {
     },
     /// An `ETCD_*` variable that stands for no flag.
     UnknownVariable(String),
+    /// The configuration is a file's.
+    ConfigFile {
+        /// The file.
+        path: String,
+        /// Flags and variables that count for nothing because of it.
+        ignored: Vec<String>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -198,6 +235,14 @@ impl fmt::Display for Note {
         match self {
             Self::NoEffect { flag, reason } => write!(f, "--{flag} has no effect: {reason}"),
             Self::UnknownVariable(name) => write!(f, "unrecognized environment variable {name}"),
+            Self::ConfigFile { path, ignored } if ignored.is_empty() => {
+                write!(f, "configuration read from {path}")
+            }
+            Self::ConfigFile { path, ignored } => write!(
+                f,
+                "configuration read from {path}; other flags and variables are ignored: {}",
+                ignored.join(", ")
+            ),
         }
     }
 }

@@ -12,11 +12,13 @@ mod cluster;
 #[cfg(test)]
 mod config_test;
 mod error;
+mod file;
 mod flag;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gates;
 mod help;
+mod log;
 mod member;
 mod parse;
 mod table;
@@ -25,11 +27,12 @@ mod value;
 
 pub use cluster::{Bootstrap, BootstrapMember};
 pub use error::ConfigError;
+pub use file::ConfigFile;
 pub use help::usage;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
-    RaftConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, LogRotation,
+    MemberConfig, Note, RaftConfig, SlowConfig,
 };
 pub use url::Url;
 
@@ -42,6 +45,8 @@ use std::ffi::OsString;
 pub enum Request {
     /// A member with this configuration.
     Start(Box<MemberConfig>),
+    /// A member whose configuration is in a file, which is the caller's to read.
+    File(ConfigFile),
     /// The list of flags.
     Help,
     /// The version.
@@ -60,6 +65,7 @@ pub fn from_command_line(
     Ok(match parse::read(args, env)? {
         parse::Line::Help => Request::Help,
         parse::Line::Version => Request::Version,
+        parse::Line::File(file) => Request::File(file),
         parse::Line::Values(given) => Request::Start(Box::new(build::member(&given)?)),
     })
 }

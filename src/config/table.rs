@@ -52,7 +52,6 @@ const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by byte
      not by entries";
 const CHECKS: &str = "the contents of members are not compared at these times";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
-const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
 
 const fn flag(
     name: &'static str,
@@ -115,6 +114,12 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 const MEMBER: &[Flag] = &[
+    served(
+        "config-file",
+        Text,
+        "",
+        "YAML file with all flags; other flags and variables are then ignored.",
+    ),
     served(
         "name",
         Text,
@@ -235,11 +240,11 @@ const MEMBER: &[Flag] = &[
         "false",
         "Listen on an address that is in TIME_WAIT; always on, as in Go.",
     ),
-    noted(
+    served(
         "enable-grpc-gateway",
         Bool,
         "true",
-        "the JSON gateway is not served yet; paths below /v3/ answer 404",
+        "Serve the API as JSON too, below /v3/.",
     ),
     noted(
         "raft-read-timeout",
@@ -294,11 +299,11 @@ const CLUSTERING: &[Flag] = &[
     ),
     refused("discovery", Text, "", DISCOVERY),
     refused("discovery-proxy", Text, "", DISCOVERY),
-    refused(
+    noted(
         "discovery-fallback",
         Choice(&["proxy", "exit"]),
         "exit",
-        DISCOVERY,
+        "it has a meaning with --discovery only",
     ),
     refused("discovery-srv", Text, "", DISCOVERY),
     refused("discovery-srv-name", Text, "", DISCOVERY),
@@ -418,9 +423,9 @@ const MONITORING: &[Flag] = &[
     ),
     served(
         "log-outputs",
-        Choice(&["default", "stderr", "stdout"]),
+        Text,
         "default",
-        "Where logs go; default is stderr.",
+        "Where logs go, comma-separated: stderr, stdout, files; default is stderr.",
     ),
     served(
         "log-level",
@@ -434,25 +439,30 @@ const MONITORING: &[Flag] = &[
         "json",
         "Lines of JSON or text; when not set, text on a terminal and JSON elsewhere.",
     ),
-    refused(
+    served(
         "enable-log-rotation",
         Bool,
         "false",
-        "logs go to a stream; rotate where it ends",
+        "Put the file of --log-outputs aside when it has grown.",
     ),
-    refused(
+    served(
         "log-rotation-config-json",
         Text,
         r#"{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}"#,
-        "logs go to a stream; rotate where it ends",
+        "Size in MiB, and age in days and number of files put aside that are kept; 0 is no limit.",
     ),
-    noted(
+    served(
         "warning-unary-request-duration",
         Duration,
         "300ms",
-        SLOW_LOG,
+        "Writes that take longer are logged, with what their time went to.",
     ),
-    noted("warning-apply-duration", Duration, "100ms", SLOW_LOG),
+    served(
+        "warning-apply-duration",
+        Duration,
+        "100ms",
+        "Reads, and runs of commands applied, that take longer are logged.",
+    ),
     refused("enable-distributed-tracing", Bool, "false", TRACING),
     refused(
         "distributed-tracing-address",
@@ -551,12 +561,6 @@ const UNSAFE: &[Flag] = &[
         Bool,
         "false",
         "a write is acknowledged once it is on disk, always",
-    ),
-    refused(
-        "config-file",
-        Text,
-        "",
-        "configuration files are not read yet; use flags or ETCD_* variables",
     ),
     refused("enable-v2", Bool, "false", V2),
     refused("experimental-enable-v2v3", Text, "", V2),
