@@ -16,6 +16,7 @@ pub use crate::etcd::fuzzing::{json, request};
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
 pub use crate::storage::fuzzing::records;
+pub use crate::tls::fuzzing::certificate;
 
 #[cfg(test)]
 mod tests {
@@ -68,5 +69,6 @@ mod tests {
         replay("json", json);
         replay("command_line", command_line);
         replay("config_file", config_file);
+        replay("certificate", certificate);
     }
 }

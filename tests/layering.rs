@@ -12,9 +12,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("config", &["base"]),
     ("storage", &["base"]),
+    ("tls", &["base"]),
     ("watch", &["base"]),
     ("mvcc", &["base", "storage"]),
-    ("raft", &["base"]),
+    ("raft", &["base", "tls"]),
     ("engine", &["base", "storage", "watch", "mvcc", "raft"]),
     // The vocabulary of the facade: operations, their validation, and what a watch stream carries.
     (
@@ -22,17 +23,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["base", "engine", "mvcc::ops", "mvcc::validate", "watch"],
     ),
     // A client: of the server it shares the messages and nothing else.
-    ("bench", &["base", "etcd::pb"]),
+    ("bench", &["base", "tls", "etcd::pb"]),
     (
         "server",
         &[
-            "base", "config", "storage", "watch", "mvcc", "raft", "engine", "etcd", "bench",
+            "base", "config", "storage", "tls", "watch", "mvcc", "raft", "engine", "etcd", "bench",
         ],
     ),
     // Names the checks that the modules have for it.
     (
         "fuzzing",
-        &["config", "engine", "etcd", "mvcc", "raft", "storage"],
+        &["config", "engine", "etcd", "mvcc", "raft", "storage", "tls"],
     ),
     ("main", &["server"]),
 ];
@@ -51,6 +52,10 @@ const RESERVED: &[Reserved] = &[
     reserved("hyper::", &["raft/transport/", "server/", "bench/"]),
     reserved("h2::", &["bench/"]),
     reserved("prost_reflect::", &["etcd/gateway/"]),
+    reserved("rustls::", &["tls/"]),
+    reserved("tokio_rustls::", &["tls/"]),
+    reserved("x509_parser::", &["tls/"]),
+    reserved("rcgen::", &["tls/"]),
     reserved("unsafe", &["watch/ring.rs", "server/scheduling.rs"]),
     reserved("Instant::now()", &["base/clock.rs"]),
     reserved("SystemTime::now()", &["base/clock.rs"]),

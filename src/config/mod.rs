@@ -21,7 +21,12 @@ mod help;
 mod log;
 mod member;
 mod parse;
+mod suites;
 mod table;
+mod tls;
+mod tls_flags;
+#[cfg(test)]
+mod tls_flags_test;
 mod url;
 mod value;
 
@@ -34,9 +39,12 @@ pub use member::{
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, LogRotation,
     MemberConfig, Note, RaftConfig, SlowConfig,
 };
+pub use tls::{KeyPair, NamedFile, OwnCertificate, PortTls, TlsConfig, TlsProtocol, TlsVersion};
 pub use url::Url;
 
 pub(crate) use parse::STOP_WITH_STDIN;
+#[cfg(test)]
+pub(crate) use suites::served as served_suites;
 
 use std::ffi::OsString;
 

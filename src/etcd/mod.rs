@@ -12,6 +12,7 @@ pub(crate) mod fuzzing;
 mod gateway;
 mod grpc;
 mod http;
+mod identity;
 pub mod pb;
 mod request;
 mod response;
@@ -20,6 +21,7 @@ mod status;
 mod version;
 pub mod wire;
 
+pub use identity::CertifiedName;
 pub use service::{ClientBody, ClientServices};
 pub use version::SERVER as ETCD_VERSION;
 

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tower::Service as _;
 
 use super::grpc::{self, DirectBody, DirectCalls};
-use super::http::pages;
+use super::http::{Transport, pages};
 use super::{EtcdContext, gateway};
 
 /// gRPC services and HTTP pages, to be served with HTTP/1.1 and HTTP/2 on the same listener. Cheap to clone.
@@ -19,6 +19,8 @@ use super::{EtcdContext, gateway};
 pub struct ClientServices {
     direct: Arc<DirectCalls>,
     router: Router,
+    /// The same for connections over TLS.
+    over_tls: Router,
 }
 
 impl std::fmt::Debug for ClientServices {
@@ -34,9 +36,11 @@ impl ClientServices {
         let (direct, services) = grpc::services(context);
         let direct = Arc::new(direct);
         let gateway = if context.settings.gateway {
+            let router = services.clone().fallback(unknown);
             let calls = Self {
                 direct: Arc::clone(&direct),
-                router: services.clone().fallback(unknown),
+                over_tls: router.clone(),
+                router,
             };
             let limit = context.settings.max_request_bytes + grpc::RECEIVE_OVERHEAD;
             gateway::routes(calls, limit)
@@ -45,7 +49,17 @@ impl ClientServices {
         };
         Self {
             direct,
-            router: pages(context, gateway).merge(services),
+            over_tls: pages(context, gateway.clone(), Transport::Tls).merge(services.clone()),
+            router: pages(context, gateway, Transport::Plain).merge(services),
+        }
+    }
+
+    /// The same services for connections over TLS.
+    #[must_use]
+    pub fn over_tls(&self) -> Self {
+        Self {
+            router: self.over_tls.clone(),
+            ..self.clone()
         }
     }
 

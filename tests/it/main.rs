@@ -30,6 +30,7 @@ mod maintenance;
 mod operator;
 mod services;
 mod three;
+mod tls;
 mod txn;
 mod watch;
 mod wire;
