@@ -17,7 +17,7 @@ mod series;
 mod types;
 
 pub use groups::{
-    DiskMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics, ServerMetrics,
+    AuthMetrics, DiskMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics, ServerMetrics,
     WatchMetrics,
 };
 pub use histogram::Histogram;
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub mvcc: MvccMetrics,
     /// Watch streams.
     pub watch: WatchMetrics,
+    /// Users and roles.
+    pub auth: AuthMetrics,
     /// Leases.
     pub lease: LeaseMetrics,
     /// The consensus log, and the leader's punctuality.
@@ -78,6 +80,7 @@ impl Metrics {
             server: ServerMetrics::register(&mut registry),
             mvcc: MvccMetrics::register(&mut registry),
             watch: WatchMetrics::register(&mut registry),
+            auth: AuthMetrics::register(&mut registry),
             lease: LeaseMetrics::register(&mut registry),
             raft: RaftMetrics::register(&mut registry),
             disk: DiskMetrics::register(&mut registry),
