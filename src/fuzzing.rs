@@ -8,7 +8,7 @@
 //! lists the targets.
 
 pub use crate::config::fuzzing::{command_line, config_file};
-pub use crate::engine::fuzzing::{CommandCheck, backup};
+pub use crate::engine::fuzzing::{CommandCheck, backup, token};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
@@ -67,6 +67,7 @@ mod tests {
     fn seeds_of_bytes_from_clients_and_operators_pass() {
         replay("request", request);
         replay("json", json);
+        replay("token", token);
         replay("command_line", command_line);
         replay("config_file", config_file);
         replay("certificate", certificate);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth;
 use super::error::ConfigError;
 use super::member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
@@ -47,6 +48,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         cluster,
         limits: limits(given)?,
         keepalive: keepalive(given)?,
+        auth: auth::auth(given)?,
         http: HttpConfig {
             gateway: boolean(given, "enable-grpc-gateway")?,
             cors: words(given, "cors"),

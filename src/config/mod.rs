@@ -7,6 +7,7 @@
 //!
 //! Called by `main` and by `server`. Nothing here opens a file, a socket or a clock.
 
+mod auth;
 mod build;
 mod cluster;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tls_flags_test;
 mod url;
 mod value;
 
+pub use auth::{AuthConfig, JwtConfig, TokenKind};
 pub use cluster::{Bootstrap, BootstrapMember};
 pub use error::ConfigError;
 pub use file::ConfigFile;

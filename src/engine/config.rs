@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::slow::SlowLimits;
+use super::auth::AuthConfig;
 use super::types::{AutoCompaction, Member};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::base::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct EngineConfig {
     pub slow: SlowLimits,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// Tokens and passwords.
+    pub auth: AuthConfig,
     /// Storage settings.
     pub store: StoreOptions,
 }

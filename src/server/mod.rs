@@ -6,6 +6,7 @@
 //! streams, close. Called by the commands in [`command`]; no rule of the business lives here.
 
 mod accept;
+mod auth;
 pub mod command;
 mod config_file;
 mod connection;
@@ -91,6 +92,7 @@ impl Server {
     /// # Errors
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
+        let auth = auth::auth_config(&config.auth)?;
         let dir = DataDir::open(&config.data_dir)?;
         let secured = Secured::read(config, dir.path())?;
         let listeners = Listeners::bind(&config.listen)?;
@@ -101,8 +103,9 @@ impl Server {
         }
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
+        let engine = parts::engine_config(config, auth, &dir, &origin);
         let peers = (listeners.peer, &secured);
-        let engine = parts::start_engine(config, &dir, &origin, peers, &metrics, &life)?;
+        let engine = parts::start_engine(config, &engine, &dir, &origin, peers, &metrics, &life)?;
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,

@@ -16,7 +16,7 @@ use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::{self, BootstrapMember, MemberConfig, Url};
 use crate::engine::{
-    AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member, SlowLimits,
+    AuthConfig, AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member, SlowLimits,
 };
 use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
@@ -40,6 +40,7 @@ pub(super) struct Routers {
 /// [`StartError::Store`] when the state does not open.
 pub(super) fn start_engine(
     config: &MemberConfig,
+    engine: &EngineConfig,
     dir: &DataDir,
     origin: &Origin,
     peers: (Vec<Socket>, &Secured),
@@ -50,7 +51,6 @@ pub(super) fn start_engine(
         dir: dir.path().to_owned(),
         reason,
     };
-    let engine = engine_config(config, dir, origin);
     let (peers, secured) = peers;
     let network = PeerConfig {
         calls: secured.calls.clone(),
@@ -58,7 +58,7 @@ pub(super) fn start_engine(
     };
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
-    let engine = Engine::start(&engine, &network, metrics, life)
+    let engine = Engine::start(engine, &network, metrics, life)
         .map_err(|error| failed(error.to_string()))?;
     for Socket { listener, https } in peers {
         let network = Arc::clone(&network);
@@ -70,7 +70,13 @@ pub(super) fn start_engine(
     Ok(engine)
 }
 
-fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> EngineConfig {
+/// What the engine is told.
+pub(super) fn engine_config(
+    config: &MemberConfig,
+    auth: AuthConfig,
+    dir: &DataDir,
+    origin: &Origin,
+) -> EngineConfig {
     let identity = origin.identity();
     let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
     EngineConfig {
@@ -95,6 +101,7 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
             config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
             config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
         },
+        auth,
         store: StoreOptions::default(),
     }
 }

@@ -12,7 +12,6 @@ const LATER: &[&str] = &[
     "locks",
     "membership",
     "quota",
-    "users and roles",
 ];
 
 /// The command that starts a server, without flags.
