@@ -39,6 +39,15 @@ impl KeyRange {
         Self { start: key, end }
     }
 
+    /// The second of the pair that [`Self::from_wire`] takes.
+    pub fn wire_end(&self) -> Bytes {
+        match &self.end {
+            RangeEnd::Point => Bytes::new(),
+            RangeEnd::Before(end) => end.clone(),
+            RangeEnd::Unbounded => Bytes::from_static(b"\0"),
+        }
+    }
+
     /// Exactly one key.
     pub const fn point(key: Bytes) -> Self {
         Self {
@@ -140,6 +149,9 @@ mod tests {
         assert!(range(b"c", b"a").is_empty());
         assert!(!range(b"c", b"a").contains(b"b"));
         assert!(range(b"\0", b"\0").contains(b"\0"));
+        for end in [&b""[..], b"\0", b"b"] {
+            assert_eq!(range(b"a", end).wire_end(), end);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth;
 use super::cluster;
 use super::error::ConfigError;
 use super::member::{
@@ -42,6 +43,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         cluster: clustering(given, &name)?,
         limits: limits(given)?,
         keepalive: keepalive(given)?,
+        auth: auth::auth(given)?,
         http: HttpConfig {
             cors: words(given, "cors"),
             host_whitelist: words(given, "host-whitelist"),

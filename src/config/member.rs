@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::AuthConfig;
 use super::url::Url;
 
 /// Everything a member is told at its start.
@@ -23,6 +24,8 @@ pub struct MemberConfig {
     pub limits: LimitConfig,
     /// How client connections are probed.
     pub keepalive: KeepaliveConfig,
+    /// How users are known.
+    pub auth: AuthConfig,
     /// Who may use the HTTP pages.
     pub http: HttpConfig,
     /// Idle time before a watcher that asked for it is told of progress.

@@ -7,6 +7,7 @@
 //!
 //! Called by `main` and by `server`. Nothing here opens a file, a socket or a clock.
 
+mod auth;
 mod build;
 mod cluster;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod table;
 mod url;
 mod value;
 
+pub use auth::{AuthConfig, JwtConfig, TokenKind};
 pub use cluster::{Bootstrap, BootstrapMember};
 pub use error::ConfigError;
 pub use help::usage;

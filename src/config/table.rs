@@ -41,7 +41,6 @@ pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
 }
 
 const TLS: &str = "TLS is not served yet";
-const AUTH: &str = "users and roles are not served yet";
 const DISCOVERY: &str = "list the members in --initial-cluster";
 const TRACING: &str = "tracing is not exported yet";
 const V2: &str = "the v2 API and its proxy are gone from etcd too";
@@ -386,9 +385,24 @@ const SECURITY: &[Flag] = &[
 ];
 
 const AUTHENTICATION: &[Flag] = &[
-    refused("auth-token", Text, "simple", AUTH),
-    refused("auth-token-ttl", Uint, "300", AUTH),
-    refused("bcrypt-cost", Uint, "10", AUTH),
+    served(
+        "auth-token",
+        Text,
+        "simple",
+        "What users get for a password: simple, or jwt,sign-method=..,pub-key=..,priv-key=..,ttl=...",
+    ),
+    served(
+        "auth-token-ttl",
+        Uint,
+        "300",
+        "Time in seconds from the last use of a simple token to its end.",
+    ),
+    served(
+        "bcrypt-cost",
+        Uint,
+        "10",
+        "Work of a password's hash: each step doubles it; 4 to 31.",
+    ),
 ];
 
 const MONITORING: &[Flag] = &[

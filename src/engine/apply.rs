@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crossbeam::channel::Sender;
 
 use super::answers::Answers;
+use super::auth::{Auth, authorize};
 use super::command::{Command, Envelope, RequestId};
 use super::error::EngineError;
 use super::lessor::Lessor;
@@ -32,6 +33,7 @@ use crate::base::handover::Receiver;
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::metrics::{Metrics, Raised};
 use crate::base::shutdown::Lifecycle;
+use crate::mvcc::auth::{Actor, AuthState, TokenChange};
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Recent, Session};
 use crate::raft::{Committed, Configuration, NodeHandle, Role, Snapshot};
@@ -73,11 +75,14 @@ pub(crate) enum Reply {
     Delete(DeleteResult),
     /// Of a transaction.
     Txn(TxnResult),
+    /// Of a sign-in, if tokens are remembered.
+    Token(String),
 }
 
 /// Everything the apply thread works on.
 pub(crate) struct Applier {
     pub(crate) views: Arc<Views>,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) applied: Arc<AppliedIndex>,
@@ -104,6 +109,7 @@ struct Effects {
     revoked: Vec<LeaseId>,
     members: Option<Vec<Member>>,
     compacted: Option<Revision>,
+    tokens: Vec<TokenChange>,
 }
 
 /// Why the member cannot go on.
@@ -166,12 +172,13 @@ impl Applier {
         let began = clock::now();
         let view = View::clone(&self.views.load());
         let mut effects = Effects::default();
+        let mut auth = Arc::clone(&view.auth);
         // Whatever fails below leaves an empty one behind.
         let mut recent = std::mem::take(&mut self.recent);
         let mut session = Session::begin_with(&mut recent, &view.store, view.state);
         for entry in entries {
             for command in &entry.commands {
-                self.evaluate(&mut session, command, entry.index, &mut effects)?;
+                self.evaluate(&mut session, &mut auth, command, entry.index, &mut effects)?;
             }
             if let Some(configuration) = &entry.configuration {
                 self.count_promotions(configuration);
@@ -204,9 +211,13 @@ impl Applier {
         self.recent = recent;
         let commits = &self.metrics.disk.backend_commit;
         commits.since(writing);
+        // Before the view and the index: whoever sees these must find the token that came with them.
+        self.take_tokens(std::mem::take(&mut effects.tokens));
+        self.metrics.auth.revision.set(auth.revision().cast_signed());
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state,
+            auth,
         });
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
@@ -222,14 +233,18 @@ impl Applier {
     fn evaluate(
         &mut self,
         session: &mut Session<'_>,
+        auth: &mut Arc<AuthState>,
         command: &Bytes,
         index: u64,
         effects: &mut Effects,
     ) -> Result<(), ApplyError> {
-        let Envelope { request, command } =
-            Envelope::decode(command).map_err(|error| command_error(index, error))?;
+        let Envelope {
+            request,
+            actor,
+            command,
+        } = Envelope::decode(command).map_err(|error| command_error(index, error))?;
         self.stopwatch.begin(&command);
-        let outcome = self.execute(session, command, effects);
+        let outcome = self.authorized(session, auth, &actor, command, index, effects);
         let reply = match outcome {
             Ok(reply) => Ok(reply),
             Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
@@ -249,6 +264,31 @@ impl Applier {
         if self.node.status().role == Role::Leader {
             let counts = &self.metrics.server.learner_promotions;
             counts.add(promotions(&learners, configuration));
+        }
+    }
+
+    /// Executes a command if its caller may have it.
+    fn authorized(
+        &self,
+        session: &mut Session<'_>,
+        auth: &mut Arc<AuthState>,
+        actor: &Actor,
+        command: Command,
+        index: u64,
+        effects: &mut Effects,
+    ) -> Result<Reply, MvccError> {
+        authorize(auth, actor, &command, session)?;
+        match command {
+            Command::Auth(command) => {
+                let changes = session.change_auth(auth, &command, index)?;
+                let token = changes.iter().find_map(|change| match change {
+                    TokenChange::Given { token, .. } => Some(Reply::Token(token.clone())),
+                    _ => None,
+                });
+                effects.tokens.extend(changes);
+                Ok(token.unwrap_or(Reply::Done))
+            }
+            command => self.execute(session, command, effects),
         }
     }
 
@@ -296,7 +336,16 @@ impl Applier {
                 effects.members = Some(publish_member(known, member));
                 Ok(Reply::Done)
             }
-            Command::Barrier => Ok(Reply::Done),
+            // Users and roles are changed by now.
+            Command::Barrier | Command::Auth(_) => Ok(Reply::Done),
+        }
+    }
+
+    fn take_tokens(&self, changes: Vec<TokenChange>) {
+        if !changes.is_empty()
+            && let Some(tokens) = self.auth.tokens.simple()
+        {
+            tokens.follow(changes, clock::now());
         }
     }
 
@@ -334,12 +383,18 @@ impl Applier {
         let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
         let members = meta::members(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
+        let auth = mvcc::auth::load(&store).map_err(|error| error.to_string())?;
+        if let Some(tokens) = self.auth.tokens.simple() {
+            tokens.forget_all();
+        }
+        self.metrics.auth.revision.set(auth.revision().cast_signed());
         self.members.replace(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
         self.views.publish(View {
             store: Arc::new(store),
             state,
+            auth: Arc::new(auth),
         });
         self.publisher.reset(state.revision);
         self.applied.advance(index, &mut self.marks);

@@ -10,10 +10,13 @@ use super::types::Member;
 use crate::base::codec::{self, CodecError};
 use crate::base::ids::LeaseId;
 use crate::base::range::{KeyRange, RangeEnd};
+use crate::mvcc::auth::{Actor, AuthCommand};
 use crate::mvcc::ops::{Compare, CompareTarget, DeleteOp, Op, PutOp, Txn};
 
-/// The version byte of encoded envelopes.
-const ENVELOPE_VERSION: u8 = 1;
+/// The version byte of envelopes whose caller nobody knows.
+const ANONYMOUS_VERSION: u8 = 1;
+/// The version byte of envelopes with a caller.
+const ENVELOPE_VERSION: u8 = 2;
 
 /// A replicated command. The order of variants is the wire format: append only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,8 @@ pub(crate) enum Command {
     PublishMember(Member),
     /// Change nothing: what must merely be ordered after everything before it.
     Barrier,
+    /// Change users and roles.
+    Auth(AuthCommand),
 }
 
 /// Names one request of one run of one member, so that its answer finds the waiting client and a
@@ -59,11 +64,13 @@ pub(crate) struct RequestId {
     pub(crate) sequence: u64,
 }
 
-/// A command with the request it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A command with the request it belongs to, and who is behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
     /// Whose answer it is.
     pub(crate) request: RequestId,
+    /// Who asks.
+    pub(crate) actor: Actor,
     /// What to do.
     pub(crate) command: Command,
 }
@@ -71,18 +78,38 @@ pub(crate) struct Envelope {
 impl Envelope {
     /// The bytes for the log.
     pub(crate) fn encode(&self) -> Result<Bytes, CodecError> {
-        codec::encode(ENVELOPE_VERSION, self).map(Bytes::from)
+        let bytes = if self.actor == Actor::Nobody {
+            codec::encode(ANONYMOUS_VERSION, &(self.request, &self.command))
+        } else {
+            let Self {
+                request,
+                actor,
+                command,
+            } = self;
+            codec::encode(ENVELOPE_VERSION, &(request, actor, command))
+        };
+        bytes.map(Bytes::from)
     }
 
     /// Reads the log's bytes back.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(ENVELOPE_VERSION, bytes)
+        let (request, actor, command) = if bytes.first() == Some(&ANONYMOUS_VERSION) {
+            let (request, command) = codec::decode(ANONYMOUS_VERSION, bytes)?;
+            (request, Actor::Nobody, command)
+        } else {
+            codec::decode(ENVELOPE_VERSION, bytes)?
+        };
+        Ok(Self {
+            request,
+            actor,
+            command,
+        })
     }
 }
 
 impl Command {
     /// etcd's names for the commands, in the order of the variants.
-    pub(crate) const OPERATIONS: [&str; 8] = [
+    pub(crate) const OPERATIONS: [&str; 20] = [
         "Put",
         "DeleteRange",
         "Txn",
@@ -92,6 +119,18 @@ impl Command {
         "ClusterMemberAttrSet",
         // What a barrier stands for: alarms that are listed.
         "Alarm",
+        "AuthEnable",
+        "AuthDisable",
+        "Authenticate",
+        "AuthUserAdd",
+        "AuthUserDelete",
+        "AuthUserChangePassword",
+        "AuthUserGrantRole",
+        "AuthUserRevokeRole",
+        "AuthRoleAdd",
+        "AuthRoleDelete",
+        "AuthRoleGrantPermission",
+        "AuthRoleRevokePermission",
     ];
 
     /// The place of the command's name in [`Self::OPERATIONS`].
@@ -105,6 +144,7 @@ impl Command {
             Self::LeaseRevoke { .. } => 5,
             Self::PublishMember(_) => 6,
             Self::Barrier => 7,
+            Self::Auth(command) => 8 + command.operation(),
         }
     }
 
@@ -121,6 +161,7 @@ impl Command {
             | Self::LeaseGrant { .. }
             | Self::LeaseRevoke { .. }
             | Self::Barrier => 12,
+            Self::Auth(command) => 12 + command.size(),
             Self::PublishMember(member) => {
                 member.name.len() + member.client_urls.iter().map(String::len).sum::<usize>()
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::auth::AuthConfig;
 use super::types::{AutoCompaction, Member};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::base::metrics::Metrics;
@@ -41,6 +42,8 @@ pub struct EngineConfig {
     pub progress_interval: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// Tokens and passwords.
+    pub auth: AuthConfig,
     /// Storage settings.
     pub store: StoreOptions,
 }

@@ -37,6 +37,7 @@ fn config(dir: &Path) -> EngineConfig {
         fsync: true,
         progress_interval: Duration::from_secs(600),
         auto_compaction: AutoCompaction::Off,
+        auth: AuthConfig::default(),
         store: StoreOptions::default(),
     }
 }

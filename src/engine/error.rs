@@ -1,6 +1,7 @@
 //! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
 
 use crate::mvcc::MvccError;
+use crate::mvcc::auth::AuthError;
 use crate::watch::OpenError;
 
 /// Why the engine refused or could not finish a request. Nothing has changed unless a variant says that
@@ -53,6 +54,9 @@ pub enum EngineError {
     /// No leader was known from the request's arrival to its deadline.
     #[error("context deadline exceeded")]
     DeadlineExceeded,
+    /// The caller may not, or users and roles forbid it.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// A leader transfer to a member that cannot lead.
     #[error("bad leader transferee")]
     BadTransferee,
@@ -84,6 +88,7 @@ impl From<MvccError> for EngineError {
             MvccError::KeyNotFound => Self::KeyNotFound,
             MvccError::LeaseNotFound => Self::LeaseNotFound,
             MvccError::LeaseExists => Self::LeaseExists,
+            MvccError::Auth(error) => Self::Auth(error),
             other => Self::Internal(other.to_string()),
         }
     }

@@ -56,6 +56,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoLeader`], [`EngineError::Timeout`].
     pub async fn lease_keep_alive(&self, id: LeaseId) -> EngineResult<(Header, i64)> {
+        self.check_renewal(id).await?;
         let ttl = match self.ask_leader(LeaseCall::Renew(id.0)).await? {
             Some(found) => found.granted,
             None => 0,
@@ -87,18 +88,42 @@ impl Engine {
                 tokio::time::timeout(self.inner.request_timeout, reach)
                     .await
                     .map_err(|_| EngineError::Timeout)?;
-                let read = move |_: &Self, view: &View| mvcc::lease::keys(&view.store, id);
+                let read = move |engine: &Self, view: &View| {
+                    let access = engine.access(view)?;
+                    let keys = mvcc::lease::keys(&view.store, id)?;
+                    keys.iter().try_for_each(|key| access.read_key(key))?;
+                    Ok(keys)
+                };
                 info.keys = self.read(false, None, read).await?.1;
             }
         }
         Ok((self.header(), info))
     }
 
-    /// Every lease this member knows, by expiry.
+    /// Refuses to renew a lease with a key that the caller may not write.
+    async fn check_renewal(&self, id: LeaseId) -> EngineResult<()> {
+        if self.access(&self.inner.views.load())?.is_root() {
+            return Ok(());
+        }
+        let check = move |engine: &Self, view: &View| {
+            let access = engine.access(view)?;
+            Ok(access.write_keys(mvcc::lease::keys(&view.store, id)?)?)
+        };
+        self.read(false, None, check).await.map(|_| ())
+    }
+
+    /// Every lease this member knows, by expiry. Whoever lists them may read all keys that are attached to any.
     ///
     /// # Errors
-    /// None today; the signature leaves room for a store that must be asked.
+    /// [`AuthError`](crate::mvcc::auth::AuthError), [`EngineError::Internal`] when storage fails.
     pub async fn leases(&self) -> EngineResult<(Header, Vec<LeaseId>)> {
+        if !self.access(&self.inner.views.load())?.is_root() {
+            let check = |engine: &Self, view: &View| {
+                let access = engine.access(view)?;
+                mvcc::lease::visit_attached(&view.store, |key| Ok(access.read_key(key)?))
+            };
+            self.read(false, None, check).await?;
+        }
         Ok((self.header(), self.inner.lessor.list()))
     }
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod apply;
+mod auth;
 mod auto_compaction;
 mod background;
 mod backup;
@@ -34,6 +35,10 @@ mod types;
 mod view;
 mod waiters;
 
+pub use auth::{
+    Acting, AuthConfig, Caller, Credentials, Demand, Jwt, JwtError, JwtSettings, NewPassword,
+    TokenConfig,
+};
 pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
@@ -41,6 +46,8 @@ pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_s
 pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;
+
+pub use crate::mvcc::auth::{AuthError, Permission, PermissionKind};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::answers::Answers;
 use self::apply::Reply;
+use self::auth::Auth;
 use self::barrier::Readers;
 use self::command::Command;
 use self::lessor::Lessor;
@@ -77,6 +85,8 @@ use crate::watch::{Hub, WatchFrames, WatchRequests};
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    /// On whose behalf: of the member itself, unless [`Self::for_clients`] or [`Self::acting`] says otherwise.
+    caller: Caller,
 }
 
 struct Inner {
@@ -88,6 +98,7 @@ struct Inner {
     max_request_bytes: usize,
     views: Arc<Views>,
     counts: mvcc::CountCache,
+    auth: Arc<Auth>,
     waiters: Arc<Waiters>,
     answers: Arc<Answers>,
     readers: Readers,

@@ -4,6 +4,7 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 
+use super::auth::Caller;
 use super::machine::check_received;
 use super::{Engine, Inner};
 use crate::base::ids::MemberId;
@@ -59,7 +60,10 @@ pub(super) struct PeerCalls(pub(super) Weak<Inner>);
 
 impl CallHandler for PeerCalls {
     fn handle(&self, _from: MemberId, kind: u16, request: Bytes) -> CallAnswer {
-        let engine = self.0.upgrade().map(|inner| Engine { inner });
+        let engine = self.0.upgrade().map(|inner| Engine {
+            inner,
+            caller: Caller::MEMBER,
+        });
         Box::pin(async move {
             let engine = engine.ok_or("stopping")?;
             let answer = engine.answer_peer_call(kind, request).await;

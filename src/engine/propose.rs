@@ -9,15 +9,37 @@ use super::types::Header;
 use super::{Engine, EngineResult};
 use crate::base::clock;
 use crate::base::ids::MemberId;
+use crate::mvcc::auth::{Actor, AuthError};
 use crate::raft::ProposeError;
 
 /// What etcd waits for a proposal besides two election timeouts.
 pub(super) const REQUEST_BASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a command is proposed while users and roles keep changing.
+const AUTHORIZATIONS: usize = 16;
 
 impl Engine {
     /// Replicates a command and gives its outcome with the header of its revision.
+    ///
+    /// A caller that was made out before the last change of users and roles is made out again.
     pub(super) async fn propose(&self, command: Command) -> EngineResult<(Header, Reply)> {
-        let Answer { revision, reply } = self.replicate(command).await?;
+        let Some(mut caller) = self.caller.renewable().map(|_| self.caller.clone()) else {
+            return self.propose_as(self.caller.proposing(), command).await;
+        };
+        for _ in 1..AUTHORIZATIONS {
+            let done = self.propose_as(caller.proposing(), command.clone()).await;
+            if done != Err(EngineError::Auth(AuthError::OldRevision)) {
+                return done;
+            }
+            match self.renewed(&caller).await? {
+                Some(renewed) => caller = renewed,
+                None => return done,
+            }
+        }
+        self.propose_as(caller.proposing(), command).await
+    }
+
+    async fn propose_as(&self, actor: &Actor, command: Command) -> EngineResult<(Header, Reply)> {
+        let Answer { revision, reply } = self.replicate(actor, command).await?;
         let header = Header {
             revision,
             ..self.header()
@@ -25,15 +47,15 @@ impl Engine {
         reply.map(|reply| (header, reply))
     }
 
-    async fn replicate(&self, command: Command) -> EngineResult<Answer> {
-        let answer = self.try_replicate(command).await;
+    async fn replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
+        let answer = self.try_replicate(actor, command).await;
         if answer.is_err() {
             self.inner.metrics.server.proposals_failed.inc();
         }
         answer
     }
 
-    async fn try_replicate(&self, command: Command) -> EngineResult<Answer> {
+    async fn try_replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
         if command.request_size() > self.inner.max_request_bytes {
             return Err(EngineError::RequestTooLarge);
         }
@@ -45,7 +67,12 @@ impl Engine {
             .await
             .map_err(|_| EngineError::DeadlineExceeded)??;
         let (request, mut waiting) = self.inner.waiters.enter();
-        let command = Envelope { request, command }
+        let envelope = Envelope {
+            request,
+            actor: actor.clone(),
+            command,
+        };
+        let command = envelope
             .encode()
             .map_err(|_| EngineError::RequestTooLarge)?;
         self.inner.node.propose(command).map_err(refused)?;

@@ -54,6 +54,7 @@ impl Engine {
         let inline = is_small(&op);
         let at = op.revision;
         self.read(inline, at, move |engine, view| {
+            engine.access(view)?.read(&op.range)?;
             mvcc::read::range_with_counts(&view.store, view.state, &op, &engine.inner.counts)
         })
         .await
@@ -74,7 +75,8 @@ impl Engine {
                 Op::Range(op) => op.revision,
                 _ => None,
             });
-        self.read(inline, at, move |_, view| {
+        self.read(inline, at, move |engine, view| {
+            engine.access(view)?.txn(&txn)?;
             mvcc::read::txn(&view.store, view.state, &txn)
         })
         .await
@@ -120,8 +122,9 @@ impl Engine {
         if op.revision.is_some_and(|at| at > header.revision) {
             return Err(EngineError::FutureRevision);
         }
+        self.check_read(&op.range)?;
         let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let engine = self.clone();
+        let engine = self.as_caller(self.caller.admitted());
         self.inner.life.task("range-stream", async move {
             if let Err(error) = engine.send_chunks(op, header, &chunks).await {
                 // The client may be gone; then nobody wants the error.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
+use super::auth::{Auth, Caller};
 use super::background::{Compactor, Flusher};
 use super::backup::backup_permits;
 use super::barrier::Readers;
@@ -89,6 +90,9 @@ impl Engine {
         }
         let state = mvcc::load_state(&store).map_err(unreadable)?;
         let leases = mvcc::lease::list(&store).map_err(unreadable)?;
+        let users = Arc::new(mvcc::auth::load(&store).map_err(unreadable)?);
+        metrics.auth.revision.set(users.revision().cast_signed());
+        let auth = Auth::new(&config.auth);
 
         let (tasks, task_queue) = handover::bounded(APPLY_QUEUE);
         let (snapshots, snapshot_queue) = bounded(1);
@@ -119,6 +123,7 @@ impl Engine {
         let first = View {
             store: Arc::new(store),
             state,
+            auth: users,
         };
         let views = Arc::new(Views::new(first, metrics.mvcc.open_reads.clone()));
         let (hub, publisher) = Hub::start(
@@ -140,6 +145,7 @@ impl Engine {
             max_request_bytes: config.max_request_bytes,
             views: Arc::clone(&views),
             counts: mvcc::CountCache::new(),
+            auth: Arc::clone(&auth),
             waiters: Arc::new(Waiters::new(config.member_id.0, boot)),
             answers: Arc::default(),
             readers: Readers::default(),
@@ -164,6 +170,7 @@ impl Engine {
 
         let applier = Applier {
             views: Arc::clone(&views),
+            auth,
             waiters: Arc::clone(&inner.waiters),
             answers: Arc::clone(&inner.answers),
             applied: Arc::clone(&applied),
@@ -209,7 +216,10 @@ impl Engine {
             life.thread("compactor", move || compactor.run(&compaction_queue))?,
             life.thread("flusher", move || flusher.run())?,
         ]);
-        let engine = Self { inner };
+        let engine = Self {
+            inner,
+            caller: Caller::MEMBER,
+        };
         network.update_peers(&engine.peer_urls(), &[]);
         network.set_handler(Arc::new(PeerCalls(Arc::downgrade(&engine.inner))));
         network.attach(Arc::new(PeerInbox {
@@ -231,6 +241,7 @@ impl Engine {
         });
         life.task("watch-wakes", self.inner.hub.wake_readers());
         life.task("read-rounds", self.clone().confirm_reads());
+        life.task("token-expiry", self.clone().sweep_tokens());
         life.task("lease-role", self.clone().follow_role());
         life.task("lease-expiry", self.clone().expire_leases());
         let me = Member {

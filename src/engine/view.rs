@@ -1,6 +1,7 @@
 //! What readers see: a store, the logical state published for it, and how to read history from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -8,6 +9,7 @@ use super::error::EngineError;
 use crate::base::ids::Revision;
 use crate::base::metrics::{Gauge, Raised};
 use crate::base::range::KeyRange;
+use crate::mvcc::auth::AuthState;
 use crate::mvcc::{self, MvccError};
 use crate::storage::Store;
 use crate::watch::{History, HistoryError, HistoryPage};
@@ -20,12 +22,16 @@ pub(crate) struct View {
     pub(crate) store: Arc<Store>,
     /// Revision and compacted revision.
     pub(crate) state: mvcc::State,
+    /// Users and roles: who may see what is here.
+    pub(crate) auth: Arc<AuthState>,
 }
 
 /// The view that is current, swapped by the apply thread and loaded by readers without a lock.
 #[derive(Debug)]
 pub(crate) struct Views {
     current: ArcSwap<View>,
+    /// Whether the current view's users and roles count: for those who need to know no more.
+    guarded: AtomicBool,
     /// Counts the reads under way.
     reads: Gauge,
 }
@@ -34,6 +40,7 @@ impl Views {
     /// Begins with what the store holds on disk.
     pub(crate) fn new(view: View, reads: Gauge) -> Self {
         Self {
+            guarded: AtomicBool::new(view.auth.is_enabled()),
             current: ArcSwap::from_pointee(view),
             reads,
         }
@@ -44,6 +51,12 @@ impl Views {
         self.current.load()
     }
 
+    /// Whether requests are checked. A request that finds they are not, and meets a newer view, is judged by
+    /// that all the same: as one of nobody.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guarded.load(Ordering::Acquire)
+    }
+
     /// Counts a read as under way for as long as the answer lives.
     pub(crate) fn reading(&self) -> Raised<'_> {
         Raised::new(&self.reads)
@@ -51,6 +64,7 @@ impl Views {
 
     /// Publishes a newer view. Called by the apply thread alone.
     pub(crate) fn publish(&self, view: View) {
+        self.guarded.store(view.auth.is_enabled(), Ordering::Release);
         self.current.store(Arc::new(view));
     }
 

@@ -5,7 +5,7 @@
 
 use tonic::{Code, Status};
 
-use crate::engine::EngineError;
+use crate::engine::{AuthError, EngineError};
 use crate::mvcc::validate::Invalid;
 
 /// Why a request is refused before the engine sees it.
@@ -71,6 +71,7 @@ impl From<EngineError> for Status {
                 "etcdserver: request timed out, possibly due to connection lost",
             ),
             EngineError::DeadlineExceeded => (Code::DeadlineExceeded, "context deadline exceeded"),
+            EngineError::Auth(error) => return error.into(),
             EngineError::BadTransferee => (
                 Code::FailedPrecondition,
                 "etcdserver: bad leader transferee",
@@ -83,6 +84,37 @@ impl From<EngineError> for Status {
             EngineError::Internal(text) => return Self::unknown(text),
         };
         Self::new(code, text)
+    }
+}
+
+impl From<AuthError> for Status {
+    fn from(error: AuthError) -> Self {
+        let code = match error {
+            AuthError::RootUserMissing
+            | AuthError::RootRoleMissing
+            | AuthError::UserExists
+            | AuthError::UserNotFound
+            | AuthError::RoleExists
+            | AuthError::RoleNotFound
+            | AuthError::RoleNotGranted
+            | AuthError::PermissionNotGranted
+            | AuthError::NotEnabled => Code::FailedPrecondition,
+            AuthError::UserEmpty
+            | AuthError::RoleEmpty
+            | AuthError::AuthenticationFailed
+            | AuthError::PermissionNotGiven
+            | AuthError::InvalidManagement
+            | AuthError::OldRevision => Code::InvalidArgument,
+            AuthError::PermissionDenied => Code::PermissionDenied,
+            AuthError::InvalidToken => Code::Unauthenticated,
+            AuthError::TooLarge => Code::ResourceExhausted,
+            // etcd has no code for these, and words of their own.
+            AuthError::NoPassword | AuthError::VerifyOnly => {
+                return Self::unknown(format!("auth: {error}"));
+            }
+            AuthError::PasswordTooLong => return Self::unknown(format!("bcrypt: {error}")),
+        };
+        Self::new(code, format!("etcdserver: {error}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a request cannot be answered.
 
+use super::auth::AuthError;
 use crate::storage::StoreError;
 use crate::storage::records::RecordError;
 
@@ -21,6 +22,9 @@ pub enum MvccError {
     /// The lease id is taken.
     #[error("lease already exists")]
     LeaseExists,
+    /// The caller may not, or users and roles forbid it.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StoreError),

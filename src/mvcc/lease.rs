@@ -6,7 +6,7 @@ use super::error::MvccError;
 use crate::base::ids::LeaseId;
 use crate::base::range::prefix_end;
 use crate::storage::keys::{
-    attachment_prefix, lease_bounds, lease_key, parse_attachment_key, parse_lease_key,
+    attachment_bounds, attachment_prefix, lease_bounds, lease_key, parse_attachment_key, parse_lease_key,
 };
 use crate::storage::records::{RecordError, parse_lease};
 use crate::storage::{Family, Store};
@@ -42,6 +42,24 @@ pub fn keys(store: &Store, id: LeaseId) -> Result<Vec<Bytes>, MvccError> {
         rows.advance();
     }
     Ok(keys)
+}
+
+/// Shows every key that is attached to any lease, until one is refused.
+///
+/// # Errors
+/// What `visit` refuses with, or a fatal one.
+pub fn visit_attached(
+    store: &Store,
+    mut visit: impl FnMut(&[u8]) -> Result<(), MvccError>,
+) -> Result<(), MvccError> {
+    let (first, end) = attachment_bounds();
+    let mut rows = store.scan(Family::Lease, &first, Some(&end));
+    while let Some((key, _)) = rows.row()? {
+        let (_, key) = parse_attachment_key(key).ok_or(RecordError::Key)?;
+        visit(key)?;
+        rows.advance();
+    }
+    Ok(())
 }
 
 /// The seconds granted to a lease, if it exists.

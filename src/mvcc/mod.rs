@@ -12,6 +12,7 @@
 //! Every decision depends on the replicated [`State`] and the logical content only, never on what was
 //! physically removed (invariant I7).
 
+pub mod auth;
 mod compare;
 mod count;
 mod error;

@@ -1,7 +1,11 @@
 //! The write side: a run of commands applied to an overlay above the store.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::auth::{AuthCommand, AuthState, TokenChange};
 use super::error::MvccError;
 use super::ops::{DeleteOp, DeleteResult, PutOp, PutResult};
 use super::pending::Pending;
@@ -11,7 +15,7 @@ use super::writer::Writer;
 use crate::base::change::Change;
 use crate::base::ids::{LeaseId, Revision};
 use crate::storage::records::LeaseRecord;
-use crate::storage::{Batch, MetaKey, Store};
+use crate::storage::{Batch, Family, MetaKey, Store};
 
 /// Applies a run of commands in order, each seeing those before it, and gives one batch for all.
 ///
@@ -26,6 +30,8 @@ pub struct Session<'a> {
     recent: Option<&'a Recent>,
     begun: State,
     metas: Vec<(MetaKey, Vec<u8>)>,
+    /// Rows of users and roles; no value means that one goes.
+    auth: Vec<(Bytes, Option<Bytes>)>,
 }
 
 /// What a session leaves behind.
@@ -52,6 +58,7 @@ impl<'a> Session<'a> {
             recent: None,
             begun: state,
             metas: Vec::new(),
+            auth: Vec::new(),
         }
     }
 
@@ -134,6 +141,29 @@ impl<'a> Session<'a> {
         Ok(keys)
     }
 
+    /// The keys attached to a lease after the commands so far; none if there is no such lease.
+    ///
+    /// # Errors
+    /// Only fatal ones.
+    pub fn lease_keys(&mut self, id: LeaseId) -> Result<BTreeSet<Bytes>, MvccError> {
+        self.writer().attached(id)
+    }
+
+    /// Changes users and roles; `index` is that of the command's log entry. Gives what becomes of tokens.
+    ///
+    /// # Errors
+    /// [`MvccError::Auth`].
+    pub fn change_auth(
+        &mut self,
+        state: &mut Arc<AuthState>,
+        command: &AuthCommand,
+        index: u64,
+    ) -> Result<Vec<TokenChange>, MvccError> {
+        let changed = state.apply(command, index)?;
+        self.auth.extend(changed.rows);
+        Ok(changed.tokens)
+    }
+
     /// Sets a named record in the same batch. A later value for the same key wins.
     pub fn put_meta(&mut self, key: MetaKey, value: Vec<u8>) {
         self.metas.push((key, value));
@@ -147,6 +177,12 @@ impl<'a> Session<'a> {
         }
         for (key, value) in self.metas {
             batch.put_meta(key, value);
+        }
+        for (key, value) in self.auth {
+            match value {
+                Some(value) => batch.put(Family::Auth, key, value),
+                None => batch.delete(Family::Auth, key),
+            }
         }
         Applied {
             batch,

@@ -161,7 +161,8 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn attached(&self, id: LeaseId) -> Result<BTreeSet<Bytes>, MvccError> {
+    /// The keys attached to a lease.
+    pub(super) fn attached(&self, id: LeaseId) -> Result<BTreeSet<Bytes>, MvccError> {
         let mut keys: BTreeSet<Bytes> = super::lease::keys(self.store, id)?.into_iter().collect();
         let changed = self.pending.attachments.range((id, Bytes::new())..);
         for ((_, key), attached) in changed.take_while(|((lease, _), _)| *lease == id) {

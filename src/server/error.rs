@@ -39,6 +39,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Tokens cannot be signed or checked with the keys that are given.
+    #[error("--auth-token: {0}")]
+    AuthToken(String),
     /// The store does not open.
     #[error("cannot open the store in {dir}: {reason}")]
     Store {

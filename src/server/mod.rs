@@ -6,6 +6,7 @@
 //! streams, close. Called by the commands in [`command`]; no rule of the business lives here.
 
 mod accept;
+mod auth;
 pub mod command;
 mod connection;
 mod data_dir;

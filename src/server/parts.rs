@@ -7,6 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
+use super::auth::auth_config;
 use super::connection::Serving;
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
@@ -34,7 +35,7 @@ pub(super) struct Routers {
 /// have to be found.
 ///
 /// # Errors
-/// [`StartError::Store`] when the state does not open.
+/// [`StartError::Store`] when the state does not open, [`StartError::AuthToken`] for keys that cannot be used.
 pub(super) fn start_engine(
     config: &MemberConfig,
     dir: &DataDir,
@@ -47,7 +48,7 @@ pub(super) fn start_engine(
         dir: dir.path().to_owned(),
         reason,
     };
-    let engine = engine_config(config, dir, origin);
+    let engine = engine_config(config, dir, origin)?;
     let network = peer_config(config, dir, origin);
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
@@ -60,10 +61,14 @@ pub(super) fn start_engine(
     Ok(engine)
 }
 
-fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> EngineConfig {
+fn engine_config(
+    config: &MemberConfig,
+    dir: &DataDir,
+    origin: &Origin,
+) -> Result<EngineConfig, StartError> {
     let identity = origin.identity();
     let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
-    EngineConfig {
+    Ok(EngineConfig {
         data_dir: dir.path().to_owned(),
         cluster_id: identity.cluster_id,
         member_id: identity.member_id,
@@ -81,8 +86,9 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
             config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
             config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
         },
+        auth: auth_config(&config.auth)?,
         store: StoreOptions::default(),
-    }
+    })
 }
 
 /// The members that a new cluster begins with. Their names are published by themselves once they run.

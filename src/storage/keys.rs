@@ -93,6 +93,11 @@ pub(crate) const fn lease_bounds() -> ([u8; 1], [u8; 1]) {
     ([LEASE], [LEASE + 1])
 }
 
+/// Where the attachments of all leases begin and end.
+pub(crate) const fn attachment_bounds() -> ([u8; 1], [u8; 1]) {
+    ([ATTACHMENT], [ATTACHMENT + 1])
+}
+
 /// The key in `lease` that says that `key` is attached to lease `id`.
 pub fn attachment_key(id: LeaseId, key: &[u8]) -> Bytes {
     let mut bytes = Vec::with_capacity(ATTACHMENT_PREFIX_LEN + key.len());

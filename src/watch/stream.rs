@@ -34,6 +34,8 @@ pub enum WatchRequest {
     Create(WatchSpec),
     /// Cancel one; unknown ids are ignored.
     Cancel(WatchId),
+    /// Answer a request to create one with a refusal and this reason: whoever asks may not.
+    Refuse(&'static str),
     /// Ask for a progress response (watch id -1) once every watcher of the stream is synced; dropped if
     /// they are not.
     Progress,

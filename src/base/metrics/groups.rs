@@ -159,6 +159,13 @@ impl HoldfastMetrics {
 }
 
 group! {
+    /// Users and roles.
+    AuthMetrics {
+        revision: Gauge = Gauge::default(), "etcd_debugging_auth_revision", "Revision of users and roles";
+    }
+}
+
+group! {
     /// Leases.
     LeaseMetrics {
         granted: Count = Count::default(), "etcd_debugging_lease_granted_total", "Leases granted";

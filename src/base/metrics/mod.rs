@@ -17,8 +17,8 @@ mod series;
 mod types;
 
 pub use groups::{
-    DiskMetrics, HoldfastMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics,
-    ServerMetrics, WatchMetrics,
+    AuthMetrics, DiskMetrics, HoldfastMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics,
+    RaftMetrics, ServerMetrics, WatchMetrics,
 };
 pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};
@@ -51,6 +51,8 @@ pub struct Metrics {
     pub watch: WatchMetrics,
     /// What etcd has no name for.
     pub holdfast: HoldfastMetrics,
+    /// Users and roles.
+    pub auth: AuthMetrics,
     /// Leases.
     pub lease: LeaseMetrics,
     /// The consensus log, and the leader's punctuality.
@@ -81,6 +83,7 @@ impl Metrics {
             mvcc: MvccMetrics::register(&mut registry),
             watch: WatchMetrics::register(&mut registry),
             holdfast: HoldfastMetrics::register(&mut registry),
+            auth: AuthMetrics::register(&mut registry),
             lease: LeaseMetrics::register(&mut registry),
             raft: RaftMetrics::register(&mut registry),
             disk: DiskMetrics::register(&mut registry),

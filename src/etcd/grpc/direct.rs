@@ -17,6 +17,7 @@ use http_body::{Body, Frame};
 use prost::{DecodeError, Message as _};
 use tonic::{Code, Status, Streaming};
 
+use super::access::Doorkeeper;
 use super::gate::{self, HasLeader};
 use super::kv::KvCalls;
 use super::leader;
@@ -24,7 +25,9 @@ use super::meter::{Call, Metered};
 use super::methods::{Method, Methods};
 use super::received::{self, PREFIX_BYTES, Received};
 use super::watch::{WatchReply, WatchService};
+use crate::engine::Caller;
 use crate::etcd::codec;
+use crate::etcd::identity;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::status;
 
@@ -39,6 +42,7 @@ pub(in crate::etcd) struct DirectCalls {
     kv: Arc<KvCalls>,
     watch: WatchService,
     has_leader: HasLeader,
+    doorkeeper: Arc<dyn Doorkeeper>,
     methods: Vec<(Hot, &'static str, Arc<Method>)>,
     /// The largest message in bytes.
     limit: usize,
@@ -87,6 +91,7 @@ impl DirectCalls {
         kv: Arc<KvCalls>,
         watch: WatchService,
         has_leader: HasLeader,
+        doorkeeper: Arc<dyn Doorkeeper>,
         methods: &Methods,
         limit: usize,
     ) -> Self {
@@ -98,6 +103,7 @@ impl DirectCalls {
             kv,
             watch,
             has_leader,
+            doorkeeper,
             methods: methods.collect(),
             limit,
         }
@@ -138,7 +144,16 @@ impl DirectCalls {
         if self.lacks_leader(&head) {
             return Ok(refuse(status::no_leader(), call));
         }
-        Ok(match self.handle(message).await {
+        let caller = if self.doorkeeper.is_guarded() {
+            let credentials = identity::credentials(&head.headers, &head.extensions);
+            match self.doorkeeper.admit(credentials, method.demand).await {
+                Ok(caller) => Some(caller),
+                Err(status) => return Ok(refuse(status, call)),
+            }
+        } else {
+            None
+        };
+        Ok(match self.handle(caller.as_ref(), message).await {
             Ok(message) => {
                 call.sent(1, message.len());
                 accept(DirectBody::Message(Some(message), call))
@@ -158,10 +173,9 @@ impl DirectCalls {
         }
         let body = Metered::received(body, method);
         let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
-        let opened = self
-            .watch
-            .open(requests, leader::is_required(&head.headers));
-        let begun = match opened {
+        let credentials = identity::credentials(&head.headers, &head.extensions);
+        let leader_required = leader::is_required(&head.headers);
+        let begun = match self.watch.open(requests, credentials, leader_required) {
             Ok(watch) => watch.begun().await,
             Err(status) => Err(status),
         };
@@ -183,14 +197,15 @@ impl DirectCalls {
     }
 
     /// Runs the handler; its answer is ready to be sent.
-    async fn handle(&self, message: Message) -> Result<Bytes, Status> {
+    async fn handle(&self, caller: Option<&Caller>, message: Message) -> Result<Bytes, Status> {
+        let kv = &self.kv;
         match message {
-            Message::Range(request) => self.kv.range(request).await.map(|m| framed(&m)),
-            Message::Put(request) => self.kv.put(request).await.map(|m| framed(&m)),
+            Message::Range(request) => kv.range(caller, request).await.map(|m| framed(&m)),
+            Message::Put(request) => kv.put(caller, request).await.map(|m| framed(&m)),
             Message::DeleteRange(request) => {
-                self.kv.delete_range(request).await.map(|m| framed(&m))
+                kv.delete_range(caller, request).await.map(|m| framed(&m))
             }
-            Message::Txn(request) => self.kv.txn(request).await.map(|m| framed(&m)),
+            Message::Txn(request) => kv.txn(caller, request).await.map(|m| framed(&m)),
         }
     }
 }

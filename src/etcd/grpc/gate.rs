@@ -1,7 +1,7 @@
 //! What every call passes before its handler: is it gRPC, is the method known, is a leader required and
-//! known; and what every answer passes after it: counting, and gRPC's words for oversized messages.
+//! known, who calls; and what every answer passes after it: counting, and gRPC's words for oversized messages.
 //!
-//! It sits on the path of every request, so it adds neither an allocation nor a lock.
+//! It sits on the path of every request, so it adds neither an allocation nor a lock while authentication is off.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body as Incoming;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::access::Doorkeeper;
 use super::leader;
 use super::meter::{self, Call, Metered};
 use super::methods::{self, Method, Methods};
-use crate::etcd::status;
+use crate::engine::{Caller, Demand};
+use crate::etcd::{identity, status};
 
 /// Where etcd's clients name the version of the API that they speak.
 const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
@@ -30,14 +33,21 @@ pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;
 pub(super) struct Gate<S> {
     service: S,
     has_leader: HasLeader,
+    doorkeeper: Arc<dyn Doorkeeper>,
     methods: Arc<Methods>,
 }
 
 impl<S> Gate<S> {
-    pub(super) const fn new(service: S, has_leader: HasLeader, methods: Arc<Methods>) -> Self {
+    pub(super) const fn new(
+        service: S,
+        has_leader: HasLeader,
+        doorkeeper: Arc<dyn Doorkeeper>,
+        methods: Arc<Methods>,
+    ) -> Self {
         Self {
             service,
             has_leader,
+            doorkeeper,
             methods,
         }
     }
@@ -46,7 +56,8 @@ impl<S> Gate<S> {
 impl<S> Service<Request<Incoming>> for Gate<S>
 where
     S: Service<Request<Metered<Incoming>>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Unpin,
+    S: Clone + Send + 'static,
+    S::Future: Unpin + Send,
 {
     type Response = Response<Metered<Body>>;
     type Error = Infallible;
@@ -69,9 +80,16 @@ where
             call.end(status.code());
             return Passage::refused(status.into_http());
         }
-        let answer = self
-            .service
-            .call(request.map(|body| Metered::received(body, method)));
+        let request = request.map(|body| Metered::received(body, method));
+        if self.doorkeeper.is_guarded() && method.demand != Demand::Open {
+            let credentials = identity::credentials(request.headers(), request.extensions());
+            let admitted = self.doorkeeper.admit(credentials, method.demand);
+            // The one that said that it is ready serves the call.
+            let ready = self.service.clone();
+            let service = std::mem::replace(&mut self.service, ready);
+            return Passage::Asking(Box::pin(ask(admitted, service, request, call)));
+        }
+        let answer = self.service.call(request);
         Passage::Admitted {
             answer,
             call: Some(call),
@@ -86,11 +104,35 @@ pub(super) fn begin(method: &Arc<Method>, headers: &HeaderMap) -> Call {
     Call::begin(method)
 }
 
+/// Serves a call of a caller whom it is for.
+async fn ask<S>(
+    admitted: BoxFuture<'static, Result<Caller, Status>>,
+    mut service: S,
+    mut request: Request<Metered<Incoming>>,
+    mut call: Call,
+) -> Response<Metered<Body>>
+where
+    S: Service<Request<Metered<Incoming>>, Response = Response<Body>, Error = Infallible>,
+{
+    match admitted.await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            let Ok(response) = service.call(request).await;
+            answered(response, call)
+        }
+        Err(status) => {
+            call.end(status.code());
+            status.into_http().map(Metered::off)
+        }
+    }
+}
+
 /// The way of one call through the gate.
-#[derive(Debug)]
 pub(super) enum Passage<F> {
     /// Answered at the gate; ends when polled.
     Refused(Option<Response<Body>>),
+    /// The caller is being made out; ends with the answer.
+    Asking(BoxFuture<'static, Response<Metered<Body>>>),
     /// With the handler; ends with its answer.
     Admitted { answer: F, call: Option<Call> },
 }
@@ -110,6 +152,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match self.get_mut() {
             Self::Refused(response) => response.take().map(|response| response.map(Metered::off)),
+            Self::Asking(answer) => Some(ready!(answer.as_mut().poll(cx))),
             Self::Admitted { answer, call } => {
                 let Ok(response) = ready!(Pin::new(answer).poll(cx));
                 call.take().map(|call| answered(response, call))

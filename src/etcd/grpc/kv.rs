@@ -7,10 +7,10 @@ use futures::stream;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
-use super::Responses;
+use super::{Responses, access};
 use crate::base::clock;
 use crate::base::metrics::Histogram;
-use crate::engine::{Engine, EngineError, EngineResult, Header, RangeChunk};
+use crate::engine::{Caller, Engine, EngineError, EngineResult, Header, RangeChunk};
 use crate::etcd::EtcdContext;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::kv_server::Kv;
@@ -38,12 +38,14 @@ impl KvCalls {
 
     async fn timed_range(
         &self,
+        caller: Option<&Caller>,
         op: RangeOp,
         serializable: bool,
     ) -> EngineResult<(Header, RangeResult)> {
         let begin = clock::now();
         let consistency = request::consistency(serializable);
-        let result = self.engine.range(op, consistency).await;
+        let engine = self.engine.acting(caller);
+        let result = engine.range(op, consistency).await;
         let durations = match &result {
             Ok(_) => &self.range_succeeded,
             Err(_) => &self.range_failed,
@@ -54,32 +56,43 @@ impl KvCalls {
 
     pub(super) async fn range(
         &self,
+        caller: Option<&Caller>,
         request: pb::RangeRequest,
     ) -> Result<pb::RangeResponse, Status> {
         let serializable = request.serializable;
         let op = request::range(request)?;
-        let (header, result) = self.timed_range(op, serializable).await?;
+        let (header, result) = self.timed_range(caller, op, serializable).await?;
         Ok(response::range(response::header(header), result))
     }
 
-    pub(super) async fn put(&self, request: pb::PutRequest) -> Result<pb::PutResponse, Status> {
+    pub(super) async fn put(
+        &self,
+        caller: Option<&Caller>,
+        request: pb::PutRequest,
+    ) -> Result<pb::PutResponse, Status> {
         let op = request::put(request)?;
-        let (header, result) = self.engine.put(op).await?;
+        let (header, result) = self.engine.acting(caller).put(op).await?;
         Ok(response::put(response::header(header), result))
     }
 
     pub(super) async fn delete_range(
         &self,
+        caller: Option<&Caller>,
         request: pb::DeleteRangeRequest,
     ) -> Result<pb::DeleteRangeResponse, Status> {
         let op = request::delete(request)?;
-        let (header, result) = self.engine.delete(op).await?;
+        let (header, result) = self.engine.acting(caller).delete(op).await?;
         Ok(response::delete(response::header(header), result))
     }
 
-    pub(super) async fn txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Status> {
+    pub(super) async fn txn(
+        &self,
+        caller: Option<&Caller>,
+        request: pb::TxnRequest,
+    ) -> Result<pb::TxnResponse, Status> {
         let (txn, consistency) = request::txn(request, self.max_txn_ops)?;
-        let (header, result) = self.engine.txn(txn, consistency).await?;
+        let engine = self.engine.acting(caller);
+        let (header, result) = engine.txn(txn, consistency).await?;
         Ok(response::txn(header, result))
     }
 }
@@ -99,7 +112,9 @@ impl Kv for KvService {
         &self,
         request: Request<pb::RangeRequest>,
     ) -> Result<Response<pb::RangeResponse>, Status> {
-        self.0.range(request.into_inner()).await.map(Response::new)
+        let caller = access::caller(&request).cloned();
+        let answer = self.0.range(caller.as_ref(), request.into_inner());
+        answer.await.map(Response::new)
     }
 
     type RangeStreamStream = Responses<pb::RangeStreamResponse>;
@@ -108,11 +123,12 @@ impl Kv for KvService {
         &self,
         request: Request<pb::RangeRequest>,
     ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        let engine = self.0.engine.acting(access::caller(&request));
         let request = request.into_inner();
         let consistency = request::consistency(request.serializable);
         let op = request::range(request)?;
         only_in_key_order(&op)?;
-        let chunks = self.0.engine.range_stream(op, consistency).await?;
+        let chunks = engine.range_stream(op, consistency).await?;
         let parts = stream::unfold(Some(chunks), next_part);
         Ok(Response::new(parts.boxed()))
     }
@@ -121,34 +137,36 @@ impl Kv for KvService {
         &self,
         request: Request<pb::PutRequest>,
     ) -> Result<Response<pb::PutResponse>, Status> {
-        self.0.put(request.into_inner()).await.map(Response::new)
+        let caller = access::caller(&request).cloned();
+        let answer = self.0.put(caller.as_ref(), request.into_inner());
+        answer.await.map(Response::new)
     }
 
     async fn delete_range(
         &self,
         request: Request<pb::DeleteRangeRequest>,
     ) -> Result<Response<pb::DeleteRangeResponse>, Status> {
-        let request = request.into_inner();
-        self.0.delete_range(request).await.map(Response::new)
+        let caller = access::caller(&request).cloned();
+        let answer = self.0.delete_range(caller.as_ref(), request.into_inner());
+        answer.await.map(Response::new)
     }
 
     async fn txn(
         &self,
         request: Request<pb::TxnRequest>,
     ) -> Result<Response<pb::TxnResponse>, Status> {
-        self.0.txn(request.into_inner()).await.map(Response::new)
+        let caller = access::caller(&request).cloned();
+        let answer = self.0.txn(caller.as_ref(), request.into_inner());
+        answer.await.map(Response::new)
     }
 
     async fn compact(
         &self,
         request: Request<pb::CompactionRequest>,
     ) -> Result<Response<pb::CompactionResponse>, Status> {
+        let engine = self.0.engine.acting(access::caller(&request));
         let request = request.into_inner();
-        let header = self
-            .0
-            .engine
-            .compact(request.revision, request.physical)
-            .await?;
+        let header = engine.compact(request.revision, request.physical).await?;
         Ok(Response::new(pb::CompactionResponse {
             header: response::header(header),
         }))

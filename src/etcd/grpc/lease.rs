@@ -4,9 +4,9 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Responses, leader};
+use super::{Responses, access, leader};
 use crate::base::ids::LeaseId;
-use crate::engine::Engine;
+use crate::engine::{Credentials, Engine};
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::lease_server::Lease;
 use crate::etcd::{response, status};
@@ -27,9 +27,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<pb::LeaseGrantRequest>,
     ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
+        let engine = self.engine.acting(access::caller(&request));
         let request = request.into_inner();
-        let (header, id, ttl) = self
-            .engine
+        let (header, id, ttl) = engine
             .lease_grant(LeaseId(request.id), request.ttl)
             .await?;
         Ok(Response::new(pb::LeaseGrantResponse {
@@ -44,8 +44,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<pb::LeaseRevokeRequest>,
     ) -> Result<Response<pb::LeaseRevokeResponse>, Status> {
+        let engine = self.engine.acting(access::caller(&request));
         let id = LeaseId(request.into_inner().id);
-        let header = self.engine.lease_revoke(id).await?;
+        let header = engine.lease_revoke(id).await?;
         Ok(Response::new(pb::LeaseRevokeResponse {
             header: response::header(header),
         }))
@@ -59,6 +60,7 @@ impl Lease for LeaseService {
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let call = KeepAliveCall {
             engine: self.engine.clone(),
+            credentials: access::credentials(&request),
             leader_lost: leader::lost(&self.engine, &request),
             requests: request.into_inner(),
         };
@@ -70,9 +72,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<pb::LeaseTimeToLiveRequest>,
     ) -> Result<Response<pb::LeaseTimeToLiveResponse>, Status> {
+        let engine = self.engine.acting(access::caller(&request));
         let request = request.into_inner();
-        let (header, lease) = self
-            .engine
+        let (header, lease) = engine
             .lease_time_to_live(LeaseId(request.id), request.keys)
             .await?;
         Ok(Response::new(pb::LeaseTimeToLiveResponse {
@@ -86,9 +88,10 @@ impl Lease for LeaseService {
 
     async fn lease_leases(
         &self,
-        _request: Request<pb::LeaseLeasesRequest>,
+        request: Request<pb::LeaseLeasesRequest>,
     ) -> Result<Response<pb::LeaseLeasesResponse>, Status> {
-        let (header, leases) = self.engine.leases().await?;
+        let engine = self.engine.acting(access::caller(&request));
+        let (header, leases) = engine.leases().await?;
         let leases = leases.into_iter().map(|id| pb::LeaseStatus { id: id.0 });
         Ok(Response::new(pb::LeaseLeasesResponse {
             header: response::header(header),
@@ -101,6 +104,8 @@ impl Lease for LeaseService {
 /// and with an error when a renewal fails or a leader that was asked for is lost.
 struct KeepAliveCall {
     engine: Engine,
+    /// Looked at for each renewal: the stream may last longer than they do.
+    credentials: Credentials,
     requests: Streaming<pb::LeaseKeepAliveRequest>,
     leader_lost: BoxFuture<'static, ()>,
 }
@@ -126,7 +131,8 @@ impl KeepAliveCall {
         let Some(request) = request else {
             return Ok(None);
         };
-        let (header, ttl) = self.engine.lease_keep_alive(LeaseId(request.id)).await?;
+        let engine = access::acting_now(&self.engine, &self.credentials).await?;
+        let (header, ttl) = engine.lease_keep_alive(LeaseId(request.id)).await?;
         Ok(Some(pb::LeaseKeepAliveResponse {
             header: response::header(header),
             id: request.id,

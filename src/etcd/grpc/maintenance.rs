@@ -3,7 +3,7 @@
 use futures::{StreamExt, stream};
 use tonic::{Request, Response, Status};
 
-use super::Responses;
+use super::{Responses, access};
 use super::snapshot::SnapshotCall;
 use crate::base::ids::MemberId;
 use crate::engine::{Alarm, AlarmKind, Engine, MemberStatus};
@@ -33,6 +33,9 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<pb::AlarmRequest>,
     ) -> Result<Response<pb::AlarmResponse>, Status> {
+        if request.get_ref().action != i32::from(AlarmAction::Get) {
+            access::root_only(&self.engine, &request)?;
+        }
         let request = request.into_inner();
         match AlarmAction::try_from(request.action) {
             Ok(AlarmAction::Get) => {}

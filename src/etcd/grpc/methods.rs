@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::access;
 use crate::base::metrics::{Count, MethodMetrics, Metrics, RequestsByVersion};
+use crate::engine::Demand;
 
 const UNARY: &str = "unary";
 const SERVER_STREAM: &str = "server_stream";
 const BIDI_STREAM: &str = "bidi_stream";
 
 /// Every method by its path. What is not here is answered as unknown.
-const SERVED: [(&str, &str); 22] = [
+const SERVED: [(&str, &str); 39] = [
     ("/etcdserverpb.KV/Range", UNARY),
     ("/etcdserverpb.KV/RangeStream", SERVER_STREAM),
     ("/etcdserverpb.KV/Put", UNARY),
@@ -18,6 +20,23 @@ const SERVED: [(&str, &str); 22] = [
     ("/etcdserverpb.KV/Txn", UNARY),
     ("/etcdserverpb.KV/Compact", UNARY),
     ("/etcdserverpb.Watch/Watch", BIDI_STREAM),
+    ("/etcdserverpb.Auth/AuthEnable", UNARY),
+    ("/etcdserverpb.Auth/AuthDisable", UNARY),
+    ("/etcdserverpb.Auth/AuthStatus", UNARY),
+    ("/etcdserverpb.Auth/Authenticate", UNARY),
+    ("/etcdserverpb.Auth/UserAdd", UNARY),
+    ("/etcdserverpb.Auth/UserGet", UNARY),
+    ("/etcdserverpb.Auth/UserList", UNARY),
+    ("/etcdserverpb.Auth/UserDelete", UNARY),
+    ("/etcdserverpb.Auth/UserChangePassword", UNARY),
+    ("/etcdserverpb.Auth/UserGrantRole", UNARY),
+    ("/etcdserverpb.Auth/UserRevokeRole", UNARY),
+    ("/etcdserverpb.Auth/RoleAdd", UNARY),
+    ("/etcdserverpb.Auth/RoleGet", UNARY),
+    ("/etcdserverpb.Auth/RoleList", UNARY),
+    ("/etcdserverpb.Auth/RoleDelete", UNARY),
+    ("/etcdserverpb.Auth/RoleGrantPermission", UNARY),
+    ("/etcdserverpb.Auth/RoleRevokePermission", UNARY),
     ("/etcdserverpb.Lease/LeaseGrant", UNARY),
     ("/etcdserverpb.Lease/LeaseRevoke", UNARY),
     ("/etcdserverpb.Lease/LeaseKeepAlive", BIDI_STREAM),
@@ -35,10 +54,12 @@ const SERVED: [(&str, &str); 22] = [
     ("/grpc.health.v1.Health/Watch", SERVER_STREAM),
 ];
 
-/// The counters of one method.
+/// One method: its counters, and whom it is for.
 #[derive(Debug)]
 pub(super) struct Method {
     pub(super) calls: MethodMetrics,
+    /// What it asks of its caller.
+    pub(super) demand: Demand,
     /// Shared by all unary methods, and by all others.
     pub(super) requests: Arc<RequestsByVersion>,
     pub(super) received_bytes: Count,
@@ -57,6 +78,7 @@ impl Methods {
             let (service, name) = split(path)?;
             let method = Method {
                 calls: metrics.method(kind, service, name),
+                demand: access::demand(path),
                 requests: Arc::clone(if kind == UNARY { &unary } else { &stream }),
                 received_bytes: metrics.network.client_received.clone(),
                 sent_bytes: metrics.network.client_sent.clone(),
@@ -64,6 +86,12 @@ impl Methods {
             Some((path, Arc::new(method)))
         });
         Self(methods.collect())
+    }
+
+    /// The paths that are served.
+    #[cfg(test)]
+    pub(super) fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Arc<Method>> {

@@ -1,5 +1,7 @@
 //! The gRPC services of the client port.
 
+mod access;
+mod auth;
 mod cluster;
 mod direct;
 mod gate;
@@ -27,6 +29,7 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
+use self::access::Doorkeeper;
 pub(super) use self::direct::{DirectBody, DirectCalls};
 use self::gate::{Gate, HasLeader};
 use self::meter::Metered;
@@ -34,6 +37,7 @@ use self::methods::Methods;
 #[cfg(any(test, fuzzing))]
 pub(super) use self::watch::request as watch_request;
 use super::EtcdContext;
+use super::pb::etcdserverpb::auth_server::AuthServer;
 use super::pb::etcdserverpb::cluster_server::ClusterServer;
 use super::pb::etcdserverpb::kv_server::KvServer;
 use super::pb::etcdserverpb::lease_server::LeaseServer;
@@ -63,6 +67,11 @@ macro_rules! server {
 /// The hot calls, and routes to every service. Other services are for the fallback of the router it is
 /// merged into, which answers them with [`unknown`].
 pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
+    // Nothing that a client asks for is done on the member's own behalf.
+    let context = &EtcdContext {
+        engine: context.engine.for_clients(),
+        ..context.clone()
+    };
     let limit = context.settings.max_request_bytes + RECEIVE_OVERHEAD;
     let engine = &context.engine;
     let kv = Arc::new(kv::KvCalls::new(context));
@@ -73,20 +82,25 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let leader = engine.clone();
     let has_leader: HasLeader = Arc::new(move || leader.has_leader());
     let methods = Arc::new(Methods::new(&context.metrics));
+    let doorkeeper: Arc<dyn Doorkeeper> = Arc::new(engine.clone());
+    let auth = auth::AuthService::new(engine.clone());
     let direct = DirectCalls::new(
         Arc::clone(&kv),
         watch.clone(),
         Arc::clone(&has_leader),
+        Arc::clone(&doorkeeper),
         &methods,
         limit,
     );
     let mut gates = Gates {
         router: Router::new(),
         has_leader,
+        doorkeeper,
         methods,
     };
     gates.add(server!(KvServer, kv::KvService::new(kv), limit));
     gates.add(server!(WatchServer, watch, limit));
+    gates.add(server!(AuthServer, auth, limit));
     gates.add(server!(LeaseServer, lease, limit));
     gates.add(server!(ClusterServer, cluster, limit));
     gates.add(server!(MaintenanceServer, maintenance, limit));
@@ -98,6 +112,7 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
 struct Gates {
     router: Router,
     has_leader: HasLeader,
+    doorkeeper: Arc<dyn Doorkeeper>,
     methods: Arc<Methods>,
 }
 
@@ -113,7 +128,8 @@ impl Gates {
         S::Future: Send + Unpin + 'static,
     {
         let has_leader = Arc::clone(&self.has_leader);
-        let gate = Gate::new(service, has_leader, Arc::clone(&self.methods));
+        let doorkeeper = Arc::clone(&self.doorkeeper);
+        let gate = Gate::new(service, has_leader, doorkeeper, Arc::clone(&self.methods));
         let router = std::mem::take(&mut self.router);
         self.router = router.route_service(&format!("/{}/{{*method}}", S::NAME), gate);
     }

@@ -20,12 +20,13 @@ use http::HeaderMap;
 use http_body::Body;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::access;
 use super::leader;
 use super::meter::Call;
 use super::received::{PREFIX_BYTES, put_prefix};
 use crate::base::ids::{Revision, WatchId};
 use crate::base::range::KeyRange;
-use crate::engine::Engine;
+use crate::engine::{AuthError, Credentials, Engine, EngineError, EngineResult};
 use crate::etcd::codec::YIELD_BYTES;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::watch_create_request::FilterType;
@@ -49,11 +50,16 @@ impl WatchService {
     pub(super) fn open(
         &self,
         requests: Streaming<pb::WatchRequest>,
+        credentials: Credentials,
         leader_required: bool,
     ) -> Result<WatchCall, Status> {
         let (sender, frames) = self.engine.open_watch()?;
         let ends: Ends = FuturesUnordered::new();
-        ends.push(Box::pin(hand_on(requests, sender)));
+        let guard = Guard {
+            engine: self.engine.clone(),
+            credentials,
+        };
+        ends.push(Box::pin(hand_on(requests, sender, guard)));
         if leader_required {
             let engine = self.engine.clone();
             ends.push(Box::pin(async move {
@@ -78,7 +84,8 @@ impl Watch for WatchService {
         request: Request<Streaming<pb::WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let leader_required = leader::is_required(request.metadata().as_ref());
-        let call = self.open(request.into_inner(), leader_required)?;
+        let credentials = access::credentials(&request);
+        let call = self.open(request.into_inner(), credentials, leader_required)?;
         Ok(Response::new(call.begun().await?))
     }
 }
@@ -215,20 +222,68 @@ fn trailers(reason: &Status) -> HeaderMap {
 
 /// Hands what the client asks to the engine, one request after the other. Ends with the reason when
 /// either side breaks, and never for a client that is merely done sending.
-async fn hand_on(mut received: Streaming<pb::WatchRequest>, requests: WatchRequests) -> Status {
+async fn hand_on(
+    mut received: Streaming<pb::WatchRequest>,
+    requests: WatchRequests,
+    guard: Guard,
+) -> Status {
     loop {
         match received.message().await {
             Ok(Some(message)) => {
                 let Some(union) = message.request_union else {
                     continue;
                 };
-                if requests.send(request(union)).await.is_err() {
+                let request = guard.check(request(union)).await;
+                if requests.send(request).await.is_err() {
                     return status::stopped();
                 }
             }
             Ok(None) => return std::future::pending().await,
             Err(broken) => return status::received(broken),
         }
+    }
+}
+
+/// Who may watch what on a stream. Asked for every watcher when it is made, and never again (etcd's rule).
+struct Guard {
+    engine: Engine,
+    credentials: Credentials,
+}
+
+impl Guard {
+    /// Passes a request on, or puts its refusal in its place, so that the answers keep their order. What is
+    /// looked at is the very range that would be served.
+    async fn check(&self, request: WatchRequest) -> WatchRequest {
+        match &request {
+            WatchRequest::Create(spec) if self.engine.is_guarded() => {
+                match self.may_read(&spec.range).await {
+                    Ok(()) => request,
+                    Err(refusal) => WatchRequest::Refuse(reason(&refusal)),
+                }
+            }
+            _ => request,
+        }
+    }
+
+    async fn may_read(&self, range: &KeyRange) -> EngineResult<()> {
+        let caller = self.engine.identify(self.credentials.clone()).await?;
+        self.engine.acting(Some(&caller)).check_read(range)
+    }
+}
+
+/// Why there is no watcher, in etcd's words: gRPC's whole text of the four refusals that it tells apart.
+const fn reason(refusal: &EngineError) -> &'static str {
+    match refusal {
+        EngineError::Auth(AuthError::InvalidToken) => {
+            "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"
+        }
+        EngineError::Auth(AuthError::UserEmpty) => {
+            "rpc error: code = InvalidArgument desc = etcdserver: user name is empty"
+        }
+        EngineError::Auth(AuthError::OldRevision) => {
+            "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old"
+        }
+        _ => "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
     }
 }
 

@@ -49,6 +49,7 @@ impl Dispatcher {
             }
             match port.take_request() {
                 Some(WatchRequest::Create(spec)) => self.create(port, &spec, now),
+                Some(WatchRequest::Refuse(reason)) => self.refuse(port, reason),
                 Some(WatchRequest::Cancel(id)) => self.cancel(port, id),
                 Some(WatchRequest::Progress) => self.manual_progress(port),
                 None => return,
