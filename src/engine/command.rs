@@ -258,6 +258,7 @@ mod tests {
                 boot: 2,
                 sequence: 3,
             },
+            actor: Actor::Nobody,
             command,
         }
     }
@@ -274,6 +275,53 @@ mod tests {
         expected.extend(5_u32.to_le_bytes());
         expected.extend(9_i64.to_le_bytes());
         assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn golden_bytes_of_an_envelope_with_a_caller() {
+        let actor = Actor::User {
+            name: "ann".into(),
+            revision: 4,
+        };
+        let asked = Envelope {
+            actor,
+            ..envelope(Command::Auth(AuthCommand::Disable))
+        };
+        let mut expected = vec![2];
+        for word in [1_u64, 2, 3] {
+            expected.extend(word.to_le_bytes());
+        }
+        expected.extend(2_u32.to_le_bytes());
+        expected.extend(3_u64.to_le_bytes());
+        expected.extend(b"ann");
+        expected.extend(4_u64.to_le_bytes());
+        expected.extend(8_u32.to_le_bytes());
+        expected.extend(1_u32.to_le_bytes());
+        assert_eq!(asked.encode().unwrap(), expected);
+        assert_eq!(Envelope::decode(&expected).unwrap(), asked);
+    }
+
+    #[test]
+    fn every_command_counts_under_its_own_name() {
+        let names = Command::OPERATIONS;
+        let auth = |command| names[Command::Auth(command).operation()];
+        let name = String::new;
+        let sign_in = crate::mvcc::auth::SignIn {
+            name: name(),
+            checked: 0,
+            secret: None,
+        };
+        let range = KeyRange::all();
+        assert_eq!(names[Command::Barrier.operation()], "Alarm");
+        assert_eq!(auth(AuthCommand::Enable), "AuthEnable");
+        assert_eq!(auth(AuthCommand::Authenticate(sign_in)), "Authenticate");
+        assert_eq!(auth(AuthCommand::RoleAdd { name: name() }), "AuthRoleAdd");
+        let last = AuthCommand::RoleRevokePermission {
+            name: name(),
+            range,
+        };
+        assert_eq!(auth(last), "AuthRoleRevokePermission");
+        assert_eq!(names.last(), Some(&"AuthRoleRevokePermission"));
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! What Holdfast does not serve yet is refused as such, and changes nothing.
 
 use holdfast::etcd::pb::etcdserverpb::alarm_request::AlarmAction;
-use holdfast::etcd::pb::etcdserverpb::auth_client::AuthClient;
 use holdfast::etcd::pb::etcdserverpb::{
-    AlarmRequest, AlarmType, AuthEnableRequest, DowngradeRequest, MemberAddRequest,
-    MemberRemoveRequest,
+    AlarmRequest, AlarmType, DowngradeRequest, MemberAddRequest, MemberRemoveRequest,
 };
 use holdfast::etcd::pb::v3electionpb::CampaignRequest;
 use holdfast::etcd::pb::v3electionpb::election_client::ElectionClient;
@@ -47,11 +45,6 @@ async fn services_that_come_later_answer_unimplemented() {
                 .await,
         ),
         code(
-            AuthClient::new(channel.clone())
-                .auth_enable(AuthEnableRequest {})
-                .await,
-        ),
-        code(
             LockClient::new(channel.clone())
                 .lock(LockRequest::default())
                 .await,
@@ -62,7 +55,7 @@ async fn services_that_come_later_answer_unimplemented() {
                 .await,
         ),
     ];
-    assert_eq!(codes, [Code::Unimplemented; 7]);
+    assert_eq!(codes, [Code::Unimplemented; 6]);
     client.put(put("a", "1")).await.expect("still serving");
 }
 

@@ -13,7 +13,6 @@ const LATER: &[&str] = &[
     "membership",
     "quota",
     "the JSON gateway",
-    "users and roles",
 ];
 
 /// The command that starts a server, without flags.
