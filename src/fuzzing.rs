@@ -8,7 +8,7 @@
 //! lists the targets.
 
 pub use crate::config::fuzzing::command_line;
-pub use crate::engine::fuzzing::{CommandCheck, backup};
+pub use crate::engine::fuzzing::{CommandCheck, backup, token};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::request;
@@ -65,6 +65,7 @@ mod tests {
     #[test]
     fn seeds_of_bytes_from_clients_and_operators_pass() {
         replay("request", request);
+        replay("token", token);
         replay("command_line", command_line);
     }
 }

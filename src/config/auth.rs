@@ -78,12 +78,12 @@ fn token(given: &Given) -> Result<TokenKind, ConfigError> {
 }
 
 /// `name=value`, each name once.
-fn options<'a>(
-    words: impl Iterator<Item = &'a str>,
-) -> Result<BTreeMap<&'a str, &'a str>, String> {
+fn options<'a>(words: impl Iterator<Item = &'a str>) -> Result<BTreeMap<&'a str, &'a str>, String> {
     let mut options = BTreeMap::new();
     for word in words {
-        let pair = word.split_once('=').filter(|(_, value)| !value.contains('='));
+        let pair = word
+            .split_once('=')
+            .filter(|(_, value)| !value.contains('='));
         let (name, value) = pair.ok_or_else(|| format!("{word:?} is not name=value"))?;
         if options.insert(name, value).is_some() {
             return Err(format!("{name} is given twice"));
@@ -138,7 +138,11 @@ mod tests {
             bcrypt_cost,
         };
         assert_eq!(read(&[]), Ok(simple(300, 10)));
-        let given = read(&["--auth-token=simple", "--auth-token-ttl=5", "--bcrypt-cost=4"]);
+        let given = read(&[
+            "--auth-token=simple",
+            "--auth-token-ttl=5",
+            "--bcrypt-cost=4",
+        ]);
         assert_eq!(given, Ok(simple(5, 4)));
         assert_eq!(read(&["--auth-token-ttl=0"]), Ok(simple(300, 10)));
     }

@@ -211,9 +211,15 @@ impl Applier {
         self.recent = recent;
         let commits = &self.metrics.disk.backend_commit;
         commits.since(writing);
+        if auth.is_enabled() != view.auth.is_enabled() {
+            tracing::info!(enabled = auth.is_enabled(), "authentication changed");
+        }
         // Before the view and the index: whoever sees these must find the token that came with them.
         self.take_tokens(std::mem::take(&mut effects.tokens));
-        self.metrics.auth.revision.set(auth.revision().cast_signed());
+        self.metrics
+            .auth
+            .revision
+            .set(auth.revision().cast_signed());
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state,
@@ -387,7 +393,10 @@ impl Applier {
         if let Some(tokens) = self.auth.tokens.simple() {
             tokens.forget_all();
         }
-        self.metrics.auth.revision.set(auth.revision().cast_signed());
+        self.metrics
+            .auth
+            .revision
+            .set(auth.revision().cast_signed());
         self.members.replace(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());

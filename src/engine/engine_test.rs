@@ -16,6 +16,9 @@ use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig};
 use crate::storage::StoreOptions;
 use crate::watch::{WatchRequest, WatchSpec};
 
+#[path = "auth_test.rs"]
+mod auth;
+
 const ID: u64 = 7;
 
 fn config(dir: &Path) -> EngineConfig {
@@ -43,22 +46,25 @@ fn config(dir: &Path) -> EngineConfig {
 }
 
 fn start(dir: &Path) -> Engine {
+    start_with(&config(dir))
+}
+
+fn start_with(config: &EngineConfig) -> Engine {
     let life = Lifecycle::new();
-    let config = config(dir);
     let peers = PeerConfig {
         cluster_id: config.cluster_id,
         member_id: config.member_id,
         advertised_urls: Vec::new(),
         peers: Vec::new(),
         removed: Vec::new(),
-        incoming_dir: dir.join("incoming"),
+        incoming_dir: config.data_dir.join("incoming"),
         heartbeat: config.heartbeat,
         max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
     };
     let runtime = tokio::runtime::Handle::current();
     let metrics = Arc::default();
     let network = PeerNetwork::start(peers, runtime, &metrics, &life).unwrap();
-    Engine::start(&config, &network, &metrics, &life).unwrap()
+    Engine::start(config, &network, &metrics, &life).unwrap()
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -276,21 +282,27 @@ async fn a_watcher_from_now_on_does_not_see_an_acknowledged_write() {
     engine.stop().await;
 }
 
-/// A backup of fifty writes, as a client would save it.
+/// A backup of fifty writes.
 async fn backup(dir: &Path) -> PathBuf {
-    use sha2::{Digest, Sha256};
-
     let engine = start(&dir.join("old"));
     for n in 0..50 {
         engine.put(put(&format!("k{n}"), "v")).await.unwrap();
     }
+    let file = save(&engine, dir).await;
+    engine.stop().await;
+    file
+}
+
+/// A backup as a client would save it.
+async fn save(engine: &Engine, dir: &Path) -> PathBuf {
+    use sha2::{Digest, Sha256};
+
     let (length, mut pieces) = engine.snapshot().await.unwrap();
     let mut saved = Vec::new();
     while let Some(piece) = pieces.recv().await {
         saved.extend_from_slice(&piece.unwrap());
     }
     assert_eq!(saved.len() as u64, length);
-    engine.stop().await;
     let checksum = Sha256::digest(&saved);
     saved.extend_from_slice(&checksum);
     let file = dir.join("snapshot.db");

@@ -1,4 +1,4 @@
-//! The checks of replicated commands and of backups.
+//! The checks of replicated commands, of backups and of tokens.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::auth::{Jwt, JwtSettings};
 use super::command::{Command, Envelope};
 use super::lessor::Lessor;
 use super::restore;
@@ -68,7 +69,10 @@ impl CommandCheck {
         if again != data {
             // Nobody can be said in two ways, of which the shorter one is written.
             assert!(again.len() < data.len());
-            assert_eq!(Envelope::decode(&again).expect("it was just written"), envelope);
+            assert_eq!(
+                Envelope::decode(&again).expect("it was just written"),
+                envelope
+            );
         }
         if let Err(error) = outcome {
             assert!(!(valid && error.is_fatal()), "{error}");
@@ -128,6 +132,36 @@ fn is_valid(command: &Command) -> bool {
         Command::Delete(op) => validate::delete(op).is_ok(),
         Command::Txn(txn) => validate::txn(txn, MAX_OPS).is_ok(),
         _ => true,
+    }
+}
+
+/// Reads bytes as a token, and as the content of one that is signed right: its header up to the first zero
+/// byte, then its claims. Only the latter may say anything, and what it says can be said again.
+pub fn token(data: &[u8]) {
+    const SECRET: &[u8] = b"known to nobody who makes up bytes";
+    let now = Duration::from_secs(1_800_000_000);
+    let settings = JwtSettings {
+        method: "HS256".into(),
+        public_key: None,
+        private_key: Some(SECRET.to_vec()),
+        ttl: Duration::from_secs(60),
+    };
+    let jwt = Jwt::new(&settings).expect("any secret is a key");
+    let text = String::from_utf8_lossy(data);
+    assert_eq!(jwt.verify(&text, now), None);
+    let (header, claims) = match data.iter().position(|&byte| byte == 0) {
+        Some(at) => data.split_at(at),
+        None => (&br#"{"alg":"HS256"}"#[..], data),
+    };
+    let claims = claims.strip_prefix(b"\0").unwrap_or(claims);
+    let signed = jwt.signed(header, claims).expect("there is a key");
+    if let Some(said) = jwt.verify(&signed, now) {
+        let again = jwt.sign(&said, now).expect("there is a key");
+        // Beyond what a floating point number holds, Go's tokens lose the last digits too.
+        let exact = said.revision < 1 << 53;
+        let heard = jwt.verify(&again, now).expect("it was just signed");
+        assert_eq!(heard.user, said.user);
+        assert!(!exact || heard.revision == said.revision);
     }
 }
 

@@ -64,7 +64,8 @@ impl Views {
 
     /// Publishes a newer view. Called by the apply thread alone.
     pub(crate) fn publish(&self, view: View) {
-        self.guarded.store(view.auth.is_enabled(), Ordering::Release);
+        self.guarded
+            .store(view.auth.is_enabled(), Ordering::Release);
         self.current.store(Arc::new(view));
     }
 

@@ -38,7 +38,9 @@ fn text(value: &HeaderValue) -> String {
     let bearer = text
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    bearer.map_or(text, |(_, token)| token.trim_start()).to_owned()
+    bearer
+        .map_or(text, |(_, token)| token.trim_start())
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -77,7 +79,10 @@ mod tests {
         assert_eq!(both.as_deref(), Some("a.1"));
         let twice = token(&[("token", "a.1"), ("token", "b.2")]);
         assert_eq!(twice.as_deref(), Some("a.1"));
-        assert_eq!(token(&[("authorization", "Basic a")]).as_deref(), Some("Basic a"));
+        assert_eq!(
+            token(&[("authorization", "Basic a")]).as_deref(),
+            Some("Basic a")
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::error::MvccError;
 use crate::base::ids::LeaseId;
 use crate::base::range::prefix_end;
 use crate::storage::keys::{
-    attachment_bounds, attachment_prefix, lease_bounds, lease_key, parse_attachment_key, parse_lease_key,
+    attachment_bounds, attachment_prefix, lease_bounds, lease_key, parse_attachment_key,
+    parse_lease_key,
 };
 use crate::storage::records::{RecordError, parse_lease};
 use crate::storage::{Family, Store};

@@ -87,6 +87,7 @@ impl Server {
     /// # Errors
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
+        let auth = auth::auth_config(&config.auth)?;
         let dir = DataDir::open(&config.data_dir)?;
         let listeners = Listeners::bind(&config.listen)?;
         let addresses = listeners.client_addresses();
@@ -96,7 +97,16 @@ impl Server {
         }
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
-        let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &metrics, &life)?;
+        let engine = parts::engine_config(config, auth, &dir, &origin);
+        let engine = parts::start_engine(
+            config,
+            &engine,
+            &dir,
+            &origin,
+            listeners.peer,
+            &metrics,
+            &life,
+        )?;
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,

@@ -7,7 +7,6 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use super::auth::auth_config;
 use super::connection::Serving;
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
@@ -15,7 +14,9 @@ use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::{self, BootstrapMember, MemberConfig, Url};
-use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
+use crate::engine::{
+    AuthConfig, AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member,
+};
 use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
 use crate::storage::StoreOptions;
@@ -35,9 +36,10 @@ pub(super) struct Routers {
 /// have to be found.
 ///
 /// # Errors
-/// [`StartError::Store`] when the state does not open, [`StartError::AuthToken`] for keys that cannot be used.
+/// [`StartError::Store`] when the state does not open.
 pub(super) fn start_engine(
     config: &MemberConfig,
+    engine: &EngineConfig,
     dir: &DataDir,
     origin: &Origin,
     peers: Vec<TcpListener>,
@@ -48,11 +50,10 @@ pub(super) fn start_engine(
         dir: dir.path().to_owned(),
         reason,
     };
-    let engine = engine_config(config, dir, origin)?;
     let network = peer_config(config, dir, origin);
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
-    let engine = Engine::start(&engine, &network, metrics, life)
+    let engine = Engine::start(engine, &network, metrics, life)
         .map_err(|error| failed(error.to_string()))?;
     for listener in peers {
         let network = Arc::clone(&network);
@@ -61,14 +62,16 @@ pub(super) fn start_engine(
     Ok(engine)
 }
 
-fn engine_config(
+/// What the engine is told.
+pub(super) fn engine_config(
     config: &MemberConfig,
+    auth: AuthConfig,
     dir: &DataDir,
     origin: &Origin,
-) -> Result<EngineConfig, StartError> {
+) -> EngineConfig {
     let identity = origin.identity();
     let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
-    Ok(EngineConfig {
+    EngineConfig {
         data_dir: dir.path().to_owned(),
         cluster_id: identity.cluster_id,
         member_id: identity.member_id,
@@ -86,9 +89,9 @@ fn engine_config(
             config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
             config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
         },
-        auth: auth_config(&config.auth)?,
+        auth,
         store: StoreOptions::default(),
-    })
+    }
 }
 
 /// The members that a new cluster begins with. Their names are published by themselves once they run.

@@ -233,14 +233,15 @@ impl Engine {
     /// Refuses a caller that a call is not for.
     ///
     /// # Errors
-    /// [`AuthError::UserEmpty`], [`AuthError::PermissionDenied`], [`AuthError::OldRevision`].
+    /// [`AuthError::UserEmpty`], [`AuthError::PermissionDenied`].
     pub fn admit(&self, caller: &Caller, demand: Demand) -> EngineResult<()> {
         let view = self.inner.views.load();
-        Ok(match demand {
+        match demand {
             Demand::Open => {}
-            Demand::User => drop(view.auth.access(caller.reading())?),
-            Demand::Root => view.auth.access(caller.reading())?.administer()?,
-        })
+            Demand::User => view.auth.admit(caller.reading())?,
+            Demand::Root => view.auth.administer(caller.reading())?,
+        }
+        Ok(())
     }
 
     /// Refuses this engine's caller a range that it may not read whole.

@@ -21,8 +21,8 @@ pub use self::identity::{Acting, Caller, Credentials, Demand};
 pub use self::jwt::{Jwt, JwtError, JwtSettings};
 pub(super) use self::passwords::Passwords;
 pub(super) use self::simple::SimpleTokens;
-pub use self::tokens::{AuthConfig, TokenConfig};
 pub(super) use self::tokens::Tokens;
+pub use self::tokens::{AuthConfig, TokenConfig};
 
 /// What a member has for authentication besides the replicated state.
 #[derive(Debug)]

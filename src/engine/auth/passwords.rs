@@ -56,6 +56,16 @@ impl Passwords {
         Ok(verified.unwrap_or(false))
     }
 
+    /// Takes as long as a check, for a user that does not exist: the time of an answer must not tell which do.
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyRequests`].
+    pub(super) async fn pretend(&self, password: String) -> EngineResult<()> {
+        const SALT_AND_HASH: &str = "XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
+        let hash = format!("$2b${:02}${SALT_AND_HASH}", self.cost);
+        self.verify(password, hash).await.map(drop)
+    }
+
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -100,7 +110,10 @@ mod tests {
             let verified = passwords.verify(password.into(), hash.clone()).await;
             assert_eq!(verified, Ok(fits), "{password}");
         }
-        assert_eq!(passwords.verify("x".into(), "no hash".into()).await, Ok(false));
+        assert_eq!(
+            passwords.verify("x".into(), "no hash".into()).await,
+            Ok(false)
+        );
         let long = passwords.hash("x".repeat(73)).await;
         assert_eq!(long, Err(AuthError::PasswordTooLong.into()));
     }
@@ -110,7 +123,9 @@ mod tests {
     async fn hashes_of_other_makers_are_read() {
         let hash = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
         assert_eq!(foreign_hash(hash.as_bytes()).as_deref(), Ok(hash));
-        let verified = Passwords::new(4).verify("allmine".into(), hash.into()).await;
+        let verified = Passwords::new(4)
+            .verify("allmine".into(), hash.into())
+            .await;
         assert_eq!(verified, Ok(true));
     }
 
@@ -120,7 +135,10 @@ mod tests {
         assert!(foreign_hash(hash.as_bytes()).is_ok());
         for cost in ["$31$", "$17$", "$03$", "$99$"] {
             let hash = hash.replacen("$04$", cost, 1);
-            assert_eq!(foreign_hash(hash.as_bytes()), Err(AuthError::InvalidManagement));
+            assert_eq!(
+                foreign_hash(hash.as_bytes()),
+                Err(AuthError::InvalidManagement)
+            );
         }
         assert!(foreign_hash(&[0xff; 60]).is_err());
     }

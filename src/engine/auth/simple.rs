@@ -38,7 +38,9 @@ struct Token {
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,10 @@ impl SimpleTokens {
         const ALPHABET: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let mut rng = rand::rng();
         let letter = |_| ALPHABET.get(rng.random_range(0..ALPHABET.len()));
-        (0..LETTERS).filter_map(letter).map(|&letter| char::from(letter)).collect()
+        (0..LETTERS)
+            .filter_map(letter)
+            .map(|&letter| char::from(letter))
+            .collect()
     }
 
     /// The log index in a token's text; `None` if the text is no simple token.
@@ -123,7 +128,10 @@ impl SimpleTokens {
         if self.tokens.len() < self.max {
             return;
         }
-        let ends = self.tokens.iter().map(|token| token.ends.load(Ordering::Relaxed));
+        let ends = self
+            .tokens
+            .iter()
+            .map(|token| token.ends.load(Ordering::Relaxed));
         let mut ends: Vec<u64> = ends.collect();
         let last = (self.max / EVICTED_PART).min(ends.len().saturating_sub(1));
         let (_, &mut bound, _) = ends.select_nth_unstable(last);
@@ -160,7 +168,17 @@ mod tests {
         assert_ne!(a, b);
         assert!(a.len() == LETTERS && a.bytes().all(|byte| byte.is_ascii_alphabetic()));
         assert_eq!(SimpleTokens::index(&format!("{a}.17")), Some(17));
-        for text in ["", "x", "x.", ".1", "a.b", "a.1.2", "a.-1", "a.+1", "a.99999999999999999999999"] {
+        for text in [
+            "",
+            "x",
+            "x.",
+            ".1",
+            "a.b",
+            "a.1.2",
+            "a.-1",
+            "a.+1",
+            "a.99999999999999999999999",
+        ] {
             assert_eq!(SimpleTokens::index(text), None, "{text}");
         }
     }
@@ -208,6 +226,9 @@ mod tests {
         }
         assert_eq!(tokens.tokens.len(), 30);
         let known = |n: u64| tokens.user_of(&format!("x.{n}"), at(33)).is_some();
-        assert_eq!([0, 1, 2, 3, 32].map(known), [false, false, false, true, true]);
+        assert_eq!(
+            [0, 1, 2, 3, 32].map(known),
+            [false, false, false, true, true]
+        );
     }
 }

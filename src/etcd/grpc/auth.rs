@@ -140,7 +140,10 @@ impl Auth for AuthService {
     ) -> Answer<pb::AuthUserGrantRoleResponse> {
         let engine = self.acting(&request);
         let pb::AuthUserGrantRoleRequest { user, role } = request.into_inner();
-        answered!(AuthUserGrantRoleResponse, engine.user_grant_role(user, role))
+        answered!(
+            AuthUserGrantRoleResponse,
+            engine.user_grant_role(user, role)
+        )
     }
 
     async fn user_revoke_role(
@@ -149,7 +152,10 @@ impl Auth for AuthService {
     ) -> Answer<pb::AuthUserRevokeRoleResponse> {
         let engine = self.acting(&request);
         let pb::AuthUserRevokeRoleRequest { name, role } = request.into_inner();
-        answered!(AuthUserRevokeRoleResponse, engine.user_revoke_role(name, role))
+        answered!(
+            AuthUserRevokeRoleResponse,
+            engine.user_revoke_role(name, role)
+        )
     }
 
     async fn role_add(
@@ -198,7 +204,10 @@ impl Auth for AuthService {
         let engine = self.acting(&request);
         let pb::AuthRoleGrantPermissionRequest { name, perm } = request.into_inner();
         let permission = permission(perm).map_err(refusal)?;
-        answered!(AuthRoleGrantPermissionResponse, engine.role_grant(name, permission))
+        answered!(
+            AuthRoleGrantPermissionResponse,
+            engine.role_grant(name, permission)
+        )
     }
 
     async fn role_revoke_permission(

@@ -29,9 +29,7 @@ impl Lease for LeaseService {
     ) -> Result<Response<pb::LeaseGrantResponse>, Status> {
         let engine = self.engine.acting(access::caller(&request));
         let request = request.into_inner();
-        let (header, id, ttl) = engine
-            .lease_grant(LeaseId(request.id), request.ttl)
-            .await?;
+        let (header, id, ttl) = engine.lease_grant(LeaseId(request.id), request.ttl).await?;
         Ok(Response::new(pb::LeaseGrantResponse {
             header: response::header(header),
             id: id.0,

@@ -3,8 +3,8 @@
 use futures::{StreamExt, stream};
 use tonic::{Request, Response, Status};
 
-use super::{Responses, access};
 use super::snapshot::SnapshotCall;
+use super::{Responses, access};
 use crate::base::ids::MemberId;
 use crate::engine::{Alarm, AlarmKind, Engine, MemberStatus};
 use crate::etcd::pb::etcdserverpb as pb;

@@ -29,21 +29,13 @@ impl<'a> Access<'a> {
         self.0.is_none()
     }
 
-    /// Refuses all but root.
-    ///
-    /// # Errors
-    /// [`AuthError::PermissionDenied`].
-    pub fn administer(&self) -> Result<(), AuthError> {
-        permit(self.is_root())
-    }
-
     /// Refuses to read a range that is not permitted whole.
     ///
     /// # Errors
     /// [`AuthError::PermissionDenied`].
     pub fn read(&self, range: &KeyRange) -> Result<(), AuthError> {
         permit(self.0.is_none_or(|(state, user)| {
-            cover(state.rights(user).map(|rights| &rights.read), range)
+            cover(&state.rights(user).map(|rights| &rights.read), range)
         }))
     }
 
@@ -53,7 +45,7 @@ impl<'a> Access<'a> {
     /// [`AuthError::PermissionDenied`].
     pub fn write(&self, range: &KeyRange) -> Result<(), AuthError> {
         permit(self.0.is_none_or(|(state, user)| {
-            cover(state.rights(user).map(|rights| &rights.write), range)
+            cover(&state.rights(user).map(|rights| &rights.write), range)
         }))
     }
 
@@ -101,7 +93,11 @@ impl<'a> Access<'a> {
     /// [`AuthError::PermissionDenied`].
     pub fn delete(&self, op: &DeleteOp) -> Result<(), AuthError> {
         self.write(&op.range)?;
-        if op.prev_kv { self.read(&op.range) } else { Ok(()) }
+        if op.prev_kv {
+            self.read(&op.range)
+        } else {
+            Ok(())
+        }
     }
 
     /// A transaction: all that it compares, and all operations of both branches, whichever would be taken, at

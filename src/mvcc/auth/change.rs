@@ -148,10 +148,10 @@ impl AuthState {
     }
 
     /// A user without a password keeps none.
-    fn change_password(self: &mut Arc<Self>, name: &str, hash: &String) -> Outcome {
+    fn change_password(self: &mut Arc<Self>, name: &str, hash: &str) -> Outcome {
         let user = self.user(name)?;
         self.check_room(hash.len())?;
-        let hash = user.hash.is_some().then(|| hash.clone());
+        let hash = user.hash.is_some().then(|| hash.to_owned());
         let roles = user.roles.clone();
         let user = User { hash, roles };
         let ended = vec![TokenChange::Ended(name.to_owned())];
@@ -276,8 +276,14 @@ impl AuthState {
 
     /// Refuses what would make the whole state too large.
     fn check_room(&self, more: usize) -> Result<(), AuthError> {
-        let users = self.users.iter().map(|(name, user)| name.len() + user.weight());
-        let roles = self.roles.iter().map(|(name, role)| name.len() + role.weight());
+        let users = self
+            .users
+            .iter()
+            .map(|(name, user)| name.len() + user.weight());
+        let roles = self
+            .roles
+            .iter()
+            .map(|(name, role)| name.len() + role.weight());
         let used: usize = users.chain(roles).sum();
         if used.saturating_add(more) > MAX_BYTES {
             return Err(AuthError::TooLarge);

@@ -59,7 +59,12 @@ pub(super) struct Intervals(Vec<Interval>);
 impl Intervals {
     /// Joins what overlaps or touches.
     fn merged(mut intervals: Vec<Interval>) -> Self {
-        intervals.retain(|interval| interval.end.as_ref().is_none_or(|end| *end > interval.begin));
+        intervals.retain(|interval| {
+            interval
+                .end
+                .as_ref()
+                .is_none_or(|end| *end > interval.begin)
+        });
         intervals.sort_unstable_by(|a, b| a.begin.cmp(&b.begin));
         let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
         for next in intervals {
@@ -104,7 +109,7 @@ impl<'a> Reach<'a> {
 /// Whether every key of the range lies in one of the sets. A range that is inverted selects nothing, and is
 /// judged by the keys between its bounds.
 pub(super) fn cover<'a>(
-    sets: impl Iterator<Item = &'a Intervals> + Clone,
+    sets: &(impl Iterator<Item = &'a Intervals> + Clone),
     range: &KeyRange,
 ) -> bool {
     let upper = range.upper_bound();
@@ -137,7 +142,10 @@ mod tests {
 
     /// Keys of up to two letters of a small alphabet, and everything a client can name with them.
     fn key() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(prop_oneof![Just(0_u8), Just(b'a'), Just(b'b'), Just(0xff)], 1..3)
+        proptest::collection::vec(
+            prop_oneof![Just(0_u8), Just(b'a'), Just(b'b'), Just(0xff)],
+            1..3,
+        )
     }
 
     fn range() -> impl Strategy<Value = KeyRange> {
@@ -192,9 +200,9 @@ mod tests {
                 // Names no key; whether it may be asked for makes no difference to what is told.
                 return Ok(());
             }
-            let reads = cover(roles.iter().map(|role| &role.read), &asked);
+            let reads = cover(&roles.iter().map(|role| &role.read), &asked);
             prop_assert_eq!(reads, allowed(PermissionKind::reads));
-            let writes = cover(roles.iter().map(|role| &role.write), &asked);
+            let writes = cover(&roles.iter().map(|role| &role.write), &asked);
             prop_assert_eq!(writes, allowed(PermissionKind::writes));
         }
 
@@ -210,7 +218,11 @@ mod tests {
     }
 
     /// Whether readers of these ranges may read another one, whether one role has them or several.
-    fn may_read(granted: &[(&'static str, &'static str)], key: &'static str, end: &'static str) -> bool {
+    fn may_read(
+        granted: &[(&'static str, &'static str)],
+        key: &'static str,
+        end: &'static str,
+    ) -> bool {
         let permissions: Vec<_> = granted
             .iter()
             .map(|(key, end)| Permission {
@@ -221,9 +233,9 @@ mod tests {
         let asked = KeyRange::from_wire(key.into(), end.into());
         let together = Rights::of(&permissions);
         let apart: Vec<_> = permissions.chunks(1).map(Rights::of).collect();
-        let in_one = cover(std::iter::once(&together.read), &asked);
-        assert_eq!(cover(apart.iter().map(|role| &role.read), &asked), in_one);
-        assert!(!cover(std::iter::once(&together.write), &asked));
+        let in_one = cover(&std::iter::once(&together.read), &asked);
+        assert_eq!(cover(&apart.iter().map(|role| &role.read), &asked), in_one);
+        assert!(!cover(&std::iter::once(&together.write), &asked));
         in_one
     }
 

@@ -88,25 +88,54 @@ impl AuthState {
         self.revision
     }
 
-    /// What `actor` may do.
+    /// What `actor` may do with keys.
     ///
     /// # Errors
-    /// [`AuthError::UserEmpty`] for nobody, [`AuthError::OldRevision`] if the actor was made out before the last
-    /// change, [`AuthError::PermissionDenied`] for a user that does not exist.
+    /// As [`Self::admit`]; [`AuthError::OldRevision`] if the actor was made out before the last change.
     pub fn access(&self, actor: &Actor) -> Result<Access<'_>, AuthError> {
+        let Some(user) = self.known(actor)? else {
+            return Ok(Access::everything());
+        };
         match actor {
-            _ if !self.enabled => Ok(Access::everything()),
-            Actor::Member => Ok(Access::everything()),
+            Actor::User { revision, .. } if *revision < self.revision => {
+                Err(AuthError::OldRevision)
+            }
+            _ if user.has(ROOT) => Ok(Access::everything()),
+            _ => Ok(Access::of(self, user)),
+        }
+    }
+
+    /// Refuses who is no user. When that was made out makes no difference, as in etcd: only what may be done
+    /// with keys is asked of the roles that somebody had then.
+    ///
+    /// # Errors
+    /// [`AuthError::UserEmpty`] for nobody, [`AuthError::PermissionDenied`] for a user that does not exist.
+    pub fn admit(&self, actor: &Actor) -> Result<(), AuthError> {
+        self.known(actor).map(drop)
+    }
+
+    /// Refuses all but root, whenever that was made out: whoever changes one user after the other does not have
+    /// to sign in for each.
+    ///
+    /// # Errors
+    /// As [`Self::admit`]; [`AuthError::PermissionDenied`].
+    pub fn administer(&self, actor: &Actor) -> Result<(), AuthError> {
+        match self.known(actor)? {
+            Some(user) if !user.has(ROOT) => Err(AuthError::PermissionDenied),
+            _ => Ok(()),
+        }
+    }
+
+    /// The user; `None` for those who are not asked.
+    fn known(&self, actor: &Actor) -> Result<Option<&User>, AuthError> {
+        match actor {
+            _ if !self.enabled => Ok(None),
+            Actor::Member => Ok(None),
             Actor::Nobody => Err(AuthError::UserEmpty),
             Actor::User { name, .. } if name.is_empty() => Err(AuthError::UserEmpty),
-            Actor::User { revision, .. } if *revision < self.revision => Err(AuthError::OldRevision),
             Actor::User { name, .. } => {
                 let user = self.users.get(name).ok_or(AuthError::PermissionDenied)?;
-                Ok(if user.has(ROOT) {
-                    Access::everything()
-                } else {
-                    Access::of(self, user)
-                })
+                Ok(Some(user))
             }
         }
     }
@@ -139,7 +168,10 @@ impl AuthState {
         if !self.enabled {
             return Err(AuthError::NotEnabled);
         }
-        let user = self.users.get(name).ok_or(AuthError::AuthenticationFailed)?;
+        let user = self
+            .users
+            .get(name)
+            .ok_or(AuthError::AuthenticationFailed)?;
         let hash = user.hash.clone().ok_or(AuthError::NoPassword)?;
         Ok(Password {
             hash,

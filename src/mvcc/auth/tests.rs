@@ -66,7 +66,10 @@ fn run(store: &Store, commands: &[AuthCommand], run: usize) -> (AuthState, Vec<S
         let mut session = Session::begin(store, load_state(store).unwrap());
         for (place, command) in commands.iter().enumerate() {
             let index = (at * run + place) as u64;
-            answers.push(format!("{:?}", session.change_auth(&mut state, command, index)));
+            answers.push(format!(
+                "{:?}",
+                session.change_auth(&mut state, command, index)
+            ));
         }
         store.write(session.finish().batch).unwrap();
     }
@@ -205,12 +208,27 @@ fn who_is_not_known_may_do_nothing() {
     assert_eq!(access(&user("ann", &state)), Ok(false));
     assert_eq!(access(&Actor::Nobody), Err(AuthError::UserEmpty));
     assert_eq!(access(&user("", &state)), Err(AuthError::UserEmpty));
-    assert_eq!(access(&user("bob", &state)), Err(AuthError::PermissionDenied));
+    assert_eq!(
+        access(&user("bob", &state)),
+        Err(AuthError::PermissionDenied)
+    );
     let before = Actor::User {
         name: "root".into(),
         revision: state.revision() - 1,
     };
     assert_eq!(access(&before), Err(AuthError::OldRevision));
+    assert_eq!(
+        state.administer(&before),
+        Ok(()),
+        "but for keys it is still root"
+    );
+    assert_eq!(state.administer(&user("ann", &state)), DENIED);
+    assert_eq!(state.admit(&user("ann", &state)), Ok(()));
+    for check in [AuthState::admit, AuthState::administer] {
+        assert_eq!(check(&state, &Actor::Nobody), Err(AuthError::UserEmpty));
+        assert_eq!(check(&state, &user("bob", &state)), DENIED);
+        assert_eq!(check(&state, &Actor::Member), Ok(()));
+    }
     let mut off = state;
     must(&mut off, [AuthCommand::Disable]);
     assert!(off.access(&Actor::Nobody).unwrap().is_root());
@@ -275,7 +293,7 @@ fn a_transaction_is_judged_by_all_that_it_might_do() {
     };
     let fails = Txn {
         failure: vec![read("z")],
-        ..mine.clone()
+        ..mine
     };
     let mut deep = all(vec![read("z")]);
     for _ in 0..3 {
@@ -302,7 +320,10 @@ fn root_cannot_be_taken_apart_while_it_counts() {
         let refused = state.apply(command, 1);
         assert_eq!(refused, Err(AuthError::InvalidManagement));
     }
-    must(&mut state, [AuthCommand::Disable, apart[2].clone(), apart[0].clone()]);
+    must(
+        &mut state,
+        [AuthCommand::Disable, apart[2].clone(), apart[0].clone()],
+    );
 }
 
 /// A password that was right before the last change may be wrong since.

@@ -2,8 +2,9 @@
 
 use holdfast::etcd::pb::etcdserverpb::alarm_request::AlarmAction;
 use holdfast::etcd::pb::etcdserverpb::{
-    AlarmRequest, DefragmentRequest, HashKvRequest, HashRequest, LeaseRevokeRequest,
-    MemberListRequest, MoveLeaderRequest, SnapshotRequest, StatusRequest,
+    AlarmRequest, DefragmentRequest, HashKvRequest, HashRequest, LeaseKeepAliveRequest,
+    LeaseLeasesRequest, LeaseRevokeRequest, MemberListRequest, MoveLeaderRequest, SnapshotRequest,
+    StatusRequest,
 };
 use tonic::{Code, Status};
 
@@ -39,7 +40,18 @@ async fn guarded_calls() {
             6,
             cases![maintenance_is_for_root, anyone_may_ask_for_the_status],
         )
-        .since(3, 7, cases![anyone_may_ask_for_the_auth_status])
+        .since(
+            3,
+            7,
+            cases![
+                anyone_may_ask_for_the_auth_status,
+                a_lease_with_foreign_keys_cannot_be_kept_alive,
+                leases_are_listed_for_those_who_may_read_their_keys,
+                a_nested_put_needs_the_keys_of_its_lease,
+                nobody_revokes_an_empty_lease,
+                a_streamed_range_is_guarded,
+            ],
+        )
         .run_in_order(&server)
         .await;
 }
@@ -181,6 +193,86 @@ async fn the_keys_of_a_lease_need_reading(c: Case) {
         .lease_time_to_live(time_to_live(id, true))
         .await
         .unwrap();
+}
+
+async fn a_lease_with_foreign_keys_cannot_be_kept_alive(c: Case) {
+    let id = foreign_lease(&c).await;
+    for (name, allowed) in [("root", true), ("user", false), ("reader", false)] {
+        let client = login(&c, name).await;
+        let requests = futures::stream::iter([LeaseKeepAliveRequest { id }]);
+        let answers = client.lease().lease_keep_alive(requests).await;
+        let renewed = match answers {
+            Ok(answers) => answers.into_inner().message().await,
+            Err(status) => Err(status),
+        };
+        if allowed {
+            assert_eq!(renewed.unwrap().unwrap().ttl, 60);
+        } else {
+            denied(renewed);
+        }
+    }
+}
+
+async fn leases_are_listed_for_those_who_may_read_their_keys(c: Case) {
+    let id = foreign_lease(&c).await;
+    denied(
+        login(&c, "user")
+            .await
+            .lease_leases(LeaseLeasesRequest {})
+            .await,
+    );
+    for name in ["reader", "root"] {
+        let client = login(&c, name).await;
+        let leases = client
+            .lease_leases(LeaseLeasesRequest {})
+            .await
+            .unwrap()
+            .leases;
+        assert!(leases.iter().any(|lease| lease.id == id), "{name}");
+    }
+}
+
+async fn a_nested_put_needs_the_keys_of_its_lease(c: Case) {
+    let mut request = put("mine/b", "1");
+    request.lease = foreign_lease(&c).await;
+    let inner = op::txn(always(vec![op::put_with(request)]));
+    denied(login(&c, "user").await.txn(always(vec![inner])).await);
+}
+
+async fn nobody_revokes_an_empty_lease(c: Case) {
+    let id = login(&c, "user")
+        .await
+        .lease_grant(grant(60, 0))
+        .await
+        .unwrap()
+        .id;
+    let nobody = c.client.lease_revoke(LeaseRevokeRequest { id }).await;
+    refused(
+        nobody,
+        Code::InvalidArgument,
+        "etcdserver: user name is empty",
+    );
+    let reader = login(&c, "reader").await;
+    reader
+        .lease_revoke(LeaseRevokeRequest { id })
+        .await
+        .unwrap();
+}
+
+async fn a_streamed_range_is_guarded(c: Case) {
+    let first = |client: Client, request| async move {
+        let stream = client.kv().range_stream(request).await?;
+        stream.into_inner().message().await
+    };
+    denied(first(login(&c, "user").await, span(NO_END, NO_END)).await);
+    let mine = first(login(&c, "user").await, prefixed("mine/")).await;
+    assert!(mine.unwrap().is_some());
+    let nobody = first(c.client.clone(), prefixed("mine/")).await;
+    refused(
+        nobody,
+        Code::InvalidArgument,
+        "etcdserver: user name is empty",
+    );
 }
 
 async fn root_may_ask_for_the_auth_status(c: Case) {

@@ -1,7 +1,9 @@
 //! Users, roles, permissions, tokens.
 
 mod admin;
-mod calls;
+pub mod calls;
 mod guarded;
+mod members;
 mod permissions;
+mod signed;
 mod tokens;

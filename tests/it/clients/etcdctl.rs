@@ -78,7 +78,7 @@ async fn check_perf() {
     assert!(output.success, "{output:?}");
 }
 
-async fn is_missing() -> bool {
+pub(super) async fn is_missing() -> bool {
     let missing = Command::new("etcdctl")
         .arg("version")
         .output()
@@ -91,10 +91,10 @@ async fn is_missing() -> bool {
 }
 
 #[derive(Debug)]
-struct Output {
-    success: bool,
-    stdout: String,
-    stderr: String,
+pub(super) struct Output {
+    pub(super) success: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Output {
@@ -116,7 +116,7 @@ fn command(endpoints: &str, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(endpoints: &str, arguments: &[&str]) -> Output {
+pub(super) async fn run(endpoints: &str, arguments: &[&str]) -> Output {
     let output = command(endpoints, arguments).output().await.unwrap();
     Output {
         success: output.status.success(),

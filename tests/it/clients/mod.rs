@@ -2,3 +2,4 @@
 
 mod etcd_client;
 mod etcdctl;
+mod etcdctl_auth;

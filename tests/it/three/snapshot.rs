@@ -3,6 +3,7 @@
 use holdfast::etcd::pb::etcdserverpb::{HashKvRequest, WatchCreateRequest};
 use tonic::Code;
 
+use crate::auth::calls::{Admin, Type, permit_prefix};
 use crate::harness::*;
 
 const WRITES: i64 = 600;
@@ -28,6 +29,8 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     client.lease_grant(grant(600, 1)).await.unwrap();
     client.put(put("before", "1")).await.unwrap();
     cluster[lagging].kill();
+    let late = permit_prefix(Type::Read, "late/");
+    Admin(client.clone()).add_with("late", vec![late]).await;
     outgrow_the_log(&client).await;
     let start_revision = client.revision().await + 1;
     for n in 0..WRITES {
@@ -41,6 +44,9 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     cluster.converge().await;
     assert!(snapshots_received(&cluster[lagging]).await >= 1.0);
     the_data_is_there(&cluster.client(lagging)).await;
+    let users = Admin(cluster.client(lagging));
+    assert_eq!(users.user_roles("late").await.unwrap(), ["late"]);
+    assert_eq!(users.role_permissions("late").await.unwrap().len(), 1);
     history_is_there(&cluster.client(lagging), compacted).await;
     all_members_hash_alike(&cluster).await;
     let client = cluster.client(lagging);

@@ -34,7 +34,7 @@ async fn metrics() {
 }
 
 /// Families by name and kind.
-const REQUIRED: [(&str, &str); 64] = [
+const REQUIRED: [(&str, &str); 65] = [
     ("etcd_server_has_leader", "gauge"),
     ("etcd_server_is_leader", "gauge"),
     ("etcd_server_is_learner", "gauge"),
@@ -89,6 +89,7 @@ const REQUIRED: [(&str, &str); 64] = [
     ("etcd_debugging_mvcc_pending_events_total", "gauge"),
     ("etcd_debugging_mvcc_total_put_size_in_bytes", "gauge"),
     ("etcd_debugging_mvcc_db_compaction_keys_total", "counter"),
+    ("etcd_debugging_auth_revision", "gauge"),
     ("etcd_debugging_lease_granted_total", "counter"),
     ("etcd_debugging_lease_revoked_total", "counter"),
     ("etcd_debugging_lease_renewed_total", "counter"),

@@ -1,11 +1,11 @@
 //! Keys as operators have them (PEM, in the forms that Go's tools read) to keys as `ring` takes them.
 
+use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
     RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
-use ring::hmac;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 use x509_parser::prelude::FromDer as _;
@@ -82,8 +82,12 @@ pub(super) fn read(
         let key = hmac::Key::new(*algorithm, secret);
         return Ok((Some(Signer::Hmac(key.clone())), Verifier::Hmac(key)));
     }
-    let signer = private.map(|pem| private_key(method.kind(), pem)).transpose()?;
-    let given = public.map(|pem| public_key(method.kind(), pem)).transpose()?;
+    let signer = private
+        .map(|pem| private_key(method.kind(), pem))
+        .transpose()?;
+    let given = public
+        .map(|pem| public_key(method.kind(), pem))
+        .transpose()?;
     let own = signer.as_ref().and_then(Signer::public_key);
     if let (Some(own), Some(given)) = (own, &given)
         && own != given
@@ -155,7 +159,10 @@ fn pkcs8_of_sec1(curve: &[u8], key: &[u8]) -> Vec<u8> {
 /// One DER value with its tag and length.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
-    let significant = length.iter().position(|&byte| byte != 0).unwrap_or(length.len());
+    let significant = length
+        .iter()
+        .position(|&byte| byte != 0)
+        .unwrap_or(length.len());
     let length = length.get(significant..).unwrap_or_default();
     let mut value = vec![tag];
     match content.len() {
@@ -195,7 +202,8 @@ fn public_key(kind: Kind, pem: &[u8]) -> Result<Vec<u8>, JwtError> {
             let named = parameters.and_then(|named| named.as_oid().ok());
             // Behind tag and length.
             let bytes = curve.get(2..);
-            algorithm == "1.2.840.10045.2.1" && named.is_some_and(|oid| Some(oid.as_bytes()) == bytes)
+            algorithm == "1.2.840.10045.2.1"
+                && named.is_some_and(|oid| Some(oid.as_bytes()) == bytes)
         }
         Kind::Ed25519 => algorithm == "1.3.101.112",
         Kind::Hmac(_) => false,

@@ -52,12 +52,48 @@ const fn entry(name: &'static str, kind: Kind) -> Entry {
 
 /// Those of etcd but ES512, whose curve `ring` does not have.
 static METHODS: [Entry; 12] = [
-    entry("RS256", rsa(&signature::RSA_PKCS1_SHA256, &signature::RSA_PKCS1_2048_8192_SHA256)),
-    entry("RS384", rsa(&signature::RSA_PKCS1_SHA384, &signature::RSA_PKCS1_2048_8192_SHA384)),
-    entry("RS512", rsa(&signature::RSA_PKCS1_SHA512, &signature::RSA_PKCS1_2048_8192_SHA512)),
-    entry("PS256", rsa(&signature::RSA_PSS_SHA256, &signature::RSA_PSS_2048_8192_SHA256)),
-    entry("PS384", rsa(&signature::RSA_PSS_SHA384, &signature::RSA_PSS_2048_8192_SHA384)),
-    entry("PS512", rsa(&signature::RSA_PSS_SHA512, &signature::RSA_PSS_2048_8192_SHA512)),
+    entry(
+        "RS256",
+        rsa(
+            &signature::RSA_PKCS1_SHA256,
+            &signature::RSA_PKCS1_2048_8192_SHA256,
+        ),
+    ),
+    entry(
+        "RS384",
+        rsa(
+            &signature::RSA_PKCS1_SHA384,
+            &signature::RSA_PKCS1_2048_8192_SHA384,
+        ),
+    ),
+    entry(
+        "RS512",
+        rsa(
+            &signature::RSA_PKCS1_SHA512,
+            &signature::RSA_PKCS1_2048_8192_SHA512,
+        ),
+    ),
+    entry(
+        "PS256",
+        rsa(
+            &signature::RSA_PSS_SHA256,
+            &signature::RSA_PSS_2048_8192_SHA256,
+        ),
+    ),
+    entry(
+        "PS384",
+        rsa(
+            &signature::RSA_PSS_SHA384,
+            &signature::RSA_PSS_2048_8192_SHA384,
+        ),
+    ),
+    entry(
+        "PS512",
+        rsa(
+            &signature::RSA_PSS_SHA512,
+            &signature::RSA_PSS_2048_8192_SHA512,
+        ),
+    ),
     entry(
         "ES256",
         Kind::Ecdsa {
@@ -99,7 +135,9 @@ impl Method {
     /// [`JwtError::Method`].
     pub(super) fn of(name: &str) -> Result<Self, JwtError> {
         let known = METHODS.iter().find(|entry| entry.name == name);
-        known.map(Self).ok_or_else(|| JwtError::Method(name.to_owned()))
+        known
+            .map(Self)
+            .ok_or_else(|| JwtError::Method(name.to_owned()))
     }
 
     pub(super) const fn name(self) -> &'static str {

@@ -28,10 +28,13 @@ fn ann() -> Statement {
     }
 }
 
-/// Method, private key in every form that is read, public key in every form.
-fn pairs() -> Vec<(&'static str, Vec<&'static [u8]>, Vec<&'static [u8]>)> {
-    let rsa: Vec<&[u8]> = vec![made!("rsa.pkcs8.pem"), made!("rsa.pkcs1.pem")];
-    let rsa_public: Vec<&[u8]> = vec![made!("rsa.pub.pem"), made!("rsa.cert.pem")];
+/// A key in every form that is read.
+type Forms = Vec<&'static [u8]>;
+
+/// Methods with their private and public keys.
+fn pairs() -> Vec<(&'static str, Forms, Forms)> {
+    let rsa: Forms = vec![made!("rsa.pkcs8.pem"), made!("rsa.pkcs1.pem")];
+    let rsa_public: Forms = vec![made!("rsa.pub.pem"), made!("rsa.cert.pem")];
     let methods = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
     let mut pairs: Vec<_> = methods
         .map(|method| (method, rsa.clone(), rsa_public.clone()))
@@ -41,8 +44,16 @@ fn pairs() -> Vec<(&'static str, Vec<&'static [u8]>, Vec<&'static [u8]>)> {
         vec![made!("p256.sec1.pem"), made!("p256.pkcs8.pem")],
         vec![made!("p256.pub.pem")],
     ));
-    pairs.push(("ES384", vec![made!("p384.sec1.pem")], vec![made!("p384.pub.pem")]));
-    pairs.push(("EdDSA", vec![made!("ed25519.pkcs8.pem")], vec![made!("ed25519.pub.pem")]));
+    pairs.push((
+        "ES384",
+        vec![made!("p384.sec1.pem")],
+        vec![made!("p384.pub.pem")],
+    ));
+    pairs.push((
+        "EdDSA",
+        vec![made!("ed25519.pkcs8.pem")],
+        vec![made!("ed25519.pub.pem")],
+    ));
     pairs
 }
 
@@ -79,8 +90,18 @@ fn tokens_of_another_maker_are_read() {
     for (method, public, private, token) in [
         ("RS256", rsa, None, text(made!("rs256.token"))),
         ("PS256", rsa, None, text(made!("ps256.token"))),
-        ("EdDSA", Some(&made!("ed25519.pub.pem")[..]), None, text(made!("eddsa.token"))),
-        ("HS256", None, Some(&b"a secret"[..]), text(made!("hs256.token"))),
+        (
+            "EdDSA",
+            Some(&made!("ed25519.pub.pem")[..]),
+            None,
+            text(made!("eddsa.token")),
+        ),
+        (
+            "HS256",
+            None,
+            Some(&b"a secret"[..]),
+            text(made!("hs256.token")),
+        ),
     ] {
         let jwt = jwt(method, public, private).unwrap();
         assert_eq!(jwt.verify(token, NOW), Some(ann()), "{method}");
@@ -104,13 +125,23 @@ fn keys_that_do_not_fit_are_refused() {
     for method in ["RS256", "ES256", "EdDSA", "HS256"] {
         assert_eq!(missing(method), JwtError::MissingKey, "{method}");
     }
-    assert_eq!(jwt("HS256", Some(b"x"), None).unwrap_err(), JwtError::MissingKey);
+    assert_eq!(
+        jwt("HS256", Some(b"x"), None).unwrap_err(),
+        JwtError::MissingKey
+    );
     for method in ["", "none", "RS1", "ES512", "rs256"] {
         let refused = missing(method).to_string();
-        assert!(refused.contains("auth: invalid auth signature method"), "{refused}");
+        assert!(
+            refused.contains("auth: invalid auth signature method"),
+            "{refused}"
+        );
         assert!(refused.contains("RS256"), "{refused}");
     }
-    let mismatch = jwt("ES256", Some(made!("p256.pub.pem")), Some(made!("p256.sec1.pem")));
+    let mismatch = jwt(
+        "ES256",
+        Some(made!("p256.pub.pem")),
+        Some(made!("p256.sec1.pem")),
+    );
     assert!(mismatch.is_ok());
     let other = ring::signature::EcdsaKeyPair::generate_pkcs8(
         &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -132,28 +163,21 @@ fn keys_that_do_not_fit_are_refused() {
         ("EdDSA", None, Some(&b"no key"[..])),
     ] {
         let refused = jwt(method, public, private).unwrap_err();
-        assert!(matches!(refused, JwtError::Key { .. }), "{method}: {refused}");
+        assert!(
+            matches!(refused, JwtError::Key { .. }),
+            "{method}: {refused}"
+        );
     }
-}
-
-/// A token with these two parts and a right signature.
-fn signed(jwt: &Jwt, header: &str, claims: &str) -> String {
-    let mut token = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(claims)
-    );
-    let signature = jwt.signer.as_ref().unwrap().sign(token.as_bytes()).unwrap();
-    token.push('.');
-    token.push_str(&URL_SAFE_NO_PAD.encode(signature));
-    token
 }
 
 #[test]
 fn what_is_signed_must_still_make_sense() {
     let jwt = jwt("HS256", None, Some(b"a secret")).unwrap();
     let good = r#"{"alg":"HS256"}"#;
-    let read = |header, claims| jwt.verify(&signed(&jwt, header, claims), NOW);
+    let read = |header: &str, claims: &str| {
+        let token = jwt.signed(header.as_bytes(), claims.as_bytes());
+        jwt.verify(&token.unwrap(), NOW)
+    };
     // Go writes large numbers as floating point.
     for claims in [
         r#"{"username":"ann","revision":7}"#,
@@ -198,8 +222,8 @@ fn a_public_key_is_no_secret() {
     let forged = forger.sign(&ann(), NOW).unwrap();
     assert_eq!(checker.verify(&forged, NOW), None);
     let claims = r#"{"username":"root","revision":9}"#;
-    let renamed = signed(&forger, r#"{"alg":"RS256"}"#, claims);
-    assert_eq!(checker.verify(&renamed, NOW), None);
+    let renamed = forger.signed(br#"{"alg":"RS256"}"#, claims.as_bytes());
+    assert_eq!(checker.verify(&renamed.unwrap(), NOW), None);
     let unsigned = format!(
         "{}.{}.",
         URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
@@ -212,7 +236,10 @@ fn a_public_key_is_no_secret() {
 fn nothing_shows_a_key() {
     let jwt = jwt("HS256", None, Some(b"a secret")).unwrap();
     let shown = format!("{jwt:?}");
-    assert!(shown.contains("HS256") && !shown.contains("secret"), "{shown}");
+    assert!(
+        shown.contains("HS256") && !shown.contains("secret"),
+        "{shown}"
+    );
 }
 
 proptest! {

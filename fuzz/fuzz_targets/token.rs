@@ -1,0 +1,4 @@
+//! Tokens of clients.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| holdfast::fuzzing::token(data));
