@@ -276,10 +276,12 @@ async fn users_and_roles_survive_a_restart_and_a_restore() {
     let engine = with_ann(&old, &mine).await;
     let (_, _, revision) = engine.auth_status().await.unwrap();
     engine.stop().await;
+    drop(engine);
     let engine = start_with(&old);
     same_users(&engine, revision).await;
     let file = save(&engine, dir.path()).await;
     engine.stop().await;
+    drop(engine);
     let new = guarded(&dir.path().join("new"));
     restore_snapshot(&file, &new.data_dir, &new.initial_members).unwrap();
     let engine = start_with(&new);
