@@ -1,6 +1,8 @@
-//! Generates messages, server and client stubs of the wire protocols from `src/etcd/proto`.
+//! Generates messages, server and client stubs of the wire protocols from `src/etcd/proto`, and a description
+//! of all messages for those who handle them by name.
 
 use std::io::Result;
+use std::path::PathBuf;
 
 const PROTO_DIR: &str = "src/etcd/proto";
 const PROTOS: [&str; 3] = [
@@ -10,7 +12,10 @@ const PROTOS: [&str; 3] = [
 ];
 
 fn main() -> Result<()> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     tonic_prost_build::configure()
+        // The JSON gateway reads names and kinds of fields from it.
+        .file_descriptor_set_path(out.join("descriptors.bin"))
         .bytes(".")
         .codec_path("crate::etcd::codec::WireCodec")
         // These two are written by hand, so that stored bytes are sent as they are.

@@ -11,7 +11,7 @@ pub use crate::config::fuzzing::command_line;
 pub use crate::engine::fuzzing::{CommandCheck, backup};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
-pub use crate::etcd::fuzzing::request;
+pub use crate::etcd::fuzzing::{json, request};
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
@@ -65,6 +65,7 @@ mod tests {
     #[test]
     fn seeds_of_bytes_from_clients_and_operators_pass() {
         replay("request", request);
+        replay("json", json);
         replay("command_line", command_line);
     }
 }

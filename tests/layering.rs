@@ -50,6 +50,7 @@ const RESERVED: &[Reserved] = &[
     // Peers speak HTTP until they know each other, and frames of their own from then on.
     reserved("hyper::", &["raft/transport/", "server/", "bench/"]),
     reserved("h2::", &["bench/"]),
+    reserved("prost_reflect::", &["etcd/gateway/"]),
     reserved("unsafe", &["watch/ring.rs", "server/scheduling.rs"]),
     reserved("Instant::now()", &["base/clock.rs"]),
     reserved("SystemTime::now()", &["base/clock.rs"]),

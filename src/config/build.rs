@@ -43,6 +43,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         limits: limits(given)?,
         keepalive: keepalive(given)?,
         http: HttpConfig {
+            gateway: boolean(given, "enable-grpc-gateway")?,
             cors: words(given, "cors"),
             host_whitelist: words(given, "host-whitelist"),
         },

@@ -120,6 +120,8 @@ pub struct KeepaliveConfig {
 /// Who may use the HTTP pages. `*` in a list is everyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
+    /// Whether the API is served as JSON too.
+    pub gateway: bool,
     /// Origins that browsers may call from.
     pub cors: Vec<String>,
     /// Host names that requests may be addressed to.

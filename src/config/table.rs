@@ -235,11 +235,11 @@ const MEMBER: &[Flag] = &[
         "false",
         "Listen on an address that is in TIME_WAIT; always on, as in Go.",
     ),
-    noted(
+    served(
         "enable-grpc-gateway",
         Bool,
         "true",
-        "the JSON gateway is not served yet; paths below /v3/ answer 404",
+        "Serve the API as JSON too, below /v3/.",
     ),
     noted(
         "raft-read-timeout",

@@ -39,6 +39,9 @@ pub fn request(data: &[u8]) {
     }
 }
 
+/// What clients send as JSON.
+pub use super::gateway::check as json;
+
 fn same<M: Message + Default + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<M> {
     let message = M::decode(Bytes::copy_from_slice(data)).ok()?;
     let encoded = message.encode_to_vec();

@@ -1,6 +1,7 @@
 //! The etcd v3 API: decode a request, call the engine, encode the answer.
 //!
-//! One port serves gRPC and a few HTTP pages (`/health`, `/metrics`, ...); [`ClientServices`] has both. Requests
+//! One port serves gRPC, the same API as JSON (`gateway`) and a few HTTP pages (`/health`, `/metrics`, ...);
+//! [`ClientServices`] has them all. Requests
 //! become operations in `request`, results become messages in `response`, errors become statuses in
 //! `status`: those three hold the contract, the services in `grpc` are glue. No rule of the business lives
 //! here, and no storage or consensus is touched.
@@ -8,6 +9,7 @@
 mod codec;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gateway;
 mod grpc;
 mod http;
 pub mod pb;
@@ -46,6 +48,8 @@ pub struct EtcdSettings {
     pub max_txn_ops: usize,
     /// The space quota in bytes as reported by `Status`; 0 if there is none.
     pub quota_bytes: u64,
+    /// Whether the API is served as JSON too (`--enable-grpc-gateway`).
+    pub gateway: bool,
     /// Origins that browsers may call from (`--cors`); `*` is every one.
     pub cors: Vec<String>,
     /// Host names that plain HTTP requests may be addressed to (`--host-whitelist`); `*` is every one.
@@ -59,6 +63,7 @@ impl Default for EtcdSettings {
             max_request_bytes: 1024 * 1536,
             max_txn_ops: 128,
             quota_bytes: 0,
+            gateway: true,
             cors: vec!["*".into()],
             host_whitelist: vec!["*".into()],
         }

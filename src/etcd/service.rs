@@ -10,9 +10,9 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::Service as _;
 
-use super::EtcdContext;
 use super::grpc::{self, DirectBody, DirectCalls};
 use super::http::pages;
+use super::{EtcdContext, gateway};
 
 /// gRPC services and HTTP pages, to be served with HTTP/1.1 and HTTP/2 on the same listener. Cheap to clone.
 #[derive(Clone)]
@@ -32,9 +32,20 @@ impl ClientServices {
     pub fn new(context: &EtcdContext) -> Self {
         context.identify();
         let (direct, services) = grpc::services(context);
+        let direct = Arc::new(direct);
+        let gateway = if context.settings.gateway {
+            let calls = Self {
+                direct: Arc::clone(&direct),
+                router: services.clone().fallback(unknown),
+            };
+            let limit = context.settings.max_request_bytes + grpc::RECEIVE_OVERHEAD;
+            gateway::routes(calls, limit)
+        } else {
+            Router::new()
+        };
         Self {
-            direct: Arc::new(direct),
-            router: pages(context).merge(services),
+            direct,
+            router: pages(context, gateway).merge(services),
         }
     }
 
@@ -54,8 +65,19 @@ impl ClientServices {
     }
 }
 
+/// The answer to calls of the gateway whose service is not here.
+async fn unknown(request: axum::extract::Request) -> Response<tonic::body::Body> {
+    grpc::unknown(request.uri().path())
+}
+
 /// A response's body.
 pub struct ClientBody(Source);
+
+impl std::fmt::Debug for ClientBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBody").finish_non_exhaustive()
+    }
+}
 
 enum Source {
     Direct(DirectBody),

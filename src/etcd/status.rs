@@ -70,7 +70,7 @@ impl From<EngineError> for Status {
                 Code::Unavailable,
                 "etcdserver: request timed out, possibly due to connection lost",
             ),
-            EngineError::DeadlineExceeded => (Code::DeadlineExceeded, "context deadline exceeded"),
+            EngineError::DeadlineExceeded => return deadline_exceeded(),
             EngineError::BadTransferee => (
                 Code::FailedPrecondition,
                 "etcdserver: bad leader transferee",
@@ -89,6 +89,11 @@ impl From<EngineError> for Status {
 /// No leader is known.
 pub(crate) fn no_leader() -> Status {
     Status::unavailable("etcdserver: no leader")
+}
+
+/// The client's own time is over.
+pub(crate) fn deadline_exceeded() -> Status {
+    Status::deadline_exceeded("context deadline exceeded")
 }
 
 /// The member is stopping.

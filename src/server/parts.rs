@@ -130,6 +130,7 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
             quota_bytes: 0,
+            gateway: config.http.gateway,
             cors: config.http.cors.clone(),
             host_whitelist: config.http.host_whitelist.clone(),
         },

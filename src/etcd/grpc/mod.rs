@@ -31,6 +31,7 @@ pub(super) use self::direct::{DirectBody, DirectCalls};
 use self::gate::{Gate, HasLeader};
 use self::meter::Metered;
 use self::methods::Methods;
+pub(super) use self::received::{PREFIX_BYTES, put_prefix};
 #[cfg(any(test, fuzzing))]
 pub(super) use self::watch::request as watch_request;
 use super::EtcdContext;
@@ -42,7 +43,7 @@ use super::pb::etcdserverpb::watch_server::WatchServer;
 use super::status;
 
 /// What a message may be larger than the largest request: room for what surrounds the command.
-const RECEIVE_OVERHEAD: usize = 512 * 1024;
+pub(super) const RECEIVE_OVERHEAD: usize = 512 * 1024;
 
 /// gRPC's own limit on a message that is sent.
 const MAX_SEND_BYTES: usize = i32::MAX as usize;

@@ -9,10 +9,10 @@ use http_body_util::BodyExt as _;
 use smallvec::SmallVec;
 
 /// Bytes before a message: whether it is compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-Message").
-pub(super) const PREFIX_BYTES: usize = 5;
+pub(in crate::etcd) const PREFIX_BYTES: usize = 5;
 
 /// Puts what goes before a message of `length` bytes that is not compressed.
-pub(super) fn put_prefix(bytes: &mut BytesMut, length: usize) {
+pub(in crate::etcd) fn put_prefix(bytes: &mut BytesMut, length: usize) {
     bytes.put_u8(0);
     // No answer comes near the 4 GiB that gRPC can say: reads and watch responses end far below.
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));

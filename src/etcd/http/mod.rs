@@ -21,8 +21,8 @@ type Context = Arc<EtcdContext>;
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// All pages, and the answers to calls of unknown gRPC services.
-pub(super) fn pages(context: &EtcdContext) -> Router {
+/// All pages, those of the gateway among them, and the answers to calls of unknown gRPC services.
+pub(super) fn pages(context: &EtcdContext, gateway: Router) -> Router {
     let access = Access::new(&context.settings);
     let context: Context = Arc::new(context.clone());
     shared_pages()
@@ -30,6 +30,7 @@ pub(super) fn pages(context: &EtcdContext) -> Router {
         .route("/debug/vars", page(info::variables))
         .fallback(not_found)
         .with_state(context)
+        .merge(gateway)
         .layer(middleware::from_fn_with_state(
             Arc::new(access),
             access::check,

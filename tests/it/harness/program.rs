@@ -12,7 +12,6 @@ const LATER: &[&str] = &[
     "locks",
     "membership",
     "quota",
-    "the JSON gateway",
     "users and roles",
 ];
 

@@ -2,4 +2,5 @@
 
 mod election;
 mod gateway;
+mod gateway_rules;
 mod lock;

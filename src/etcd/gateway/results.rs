@@ -1,0 +1,129 @@
+//! The server's half of a stream: a line of JSON for each message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::header;
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::frames::Frames;
+use super::table::Method;
+use super::{JSON, call, error, json, metadata};
+use crate::base::clock;
+use crate::etcd::service::ClientBody;
+use crate::etcd::status;
+
+/// Time for a stream's first message, which decides on the code of the answer. After it the answer begins all
+/// the same: a stream that has nothing to say yet must not look like a request that is not answered.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// A stream that is under way.
+#[derive(Debug)]
+pub(super) struct Results {
+    /// Gone once the stream has ended.
+    body: Option<ClientBody>,
+    frames: Frames,
+    method: Arc<Method>,
+    deadline: Option<Instant>,
+}
+
+impl Results {
+    /// The results of a call that has `timeout` from now on, if it is limited.
+    pub(super) fn new(body: ClientBody, method: Arc<Method>, timeout: Option<Duration>) -> Self {
+        Self {
+            body: Some(body),
+            frames: Frames::default(),
+            method,
+            deadline: timeout.and_then(after),
+        }
+    }
+
+    /// The answer: its code is that of a stream which ends before its first message.
+    pub(super) async fn begin(mut self) -> Response {
+        let first = match tokio::time::timeout(FIRST, self.next()).await {
+            Ok(Some(Err(status))) => return error::refuse_stream(&status),
+            Ok(first) => first,
+            Err(_) => None,
+        };
+        let headers = [
+            (header::CONTENT_TYPE, JSON),
+            (metadata::CONTENT_TYPE, metadata::GRPC),
+        ];
+        let rest = stream::unfold(self, async |mut results| {
+            let line = results.next().await?;
+            Some((line, results))
+        });
+        let lines = stream::iter(first).chain(rest).map(|line| {
+            let line = line.unwrap_or_else(|status| error::line(&status).into());
+            Ok::<_, std::convert::Infallible>(line)
+        });
+        (headers, Body::from_stream(lines)).into_response()
+    }
+
+    /// The line of the next message, or why there is none; nothing after the end. Loses nothing when it is
+    /// dropped before it ends.
+    async fn next(&mut self) -> Option<Result<Bytes, Status>> {
+        let line = within_deadline(self.deadline, self.line()).await;
+        let line = line.unwrap_or_else(|status| Some(Err(status)));
+        if !matches!(line, Some(Ok(_))) {
+            self.body = None;
+        }
+        line
+    }
+
+    async fn line(&mut self) -> Option<Result<Bytes, Status>> {
+        let body = self.body.as_mut()?;
+        loop {
+            match self.frames.next() {
+                Ok(Some(message)) => return Some(line(&self.method, message)),
+                Ok(None) => {}
+                Err(status) => return Some(Err(status)),
+            }
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.frames.push(data);
+                    }
+                    if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+                        return call::ended(status).err().map(Err);
+                    }
+                }
+                Some(Err(error)) => return Some(Err(call::broken(&error))),
+                None => return Some(Err(call::broken(&"answer without a status"))),
+            }
+        }
+    }
+}
+
+fn line(method: &Method, message: Bytes) -> Result<Bytes, Status> {
+    let mut text = b"{\"result\":".to_vec();
+    json::write(&method.output, message, &mut text)?;
+    text.extend_from_slice(b"}\n");
+    Ok(text.into())
+}
+
+/// The instant after a time that a clock can hold.
+pub(super) fn after(time: Duration) -> Option<Instant> {
+    clock::now().checked_add(time).map(Instant::from_std)
+}
+
+/// What comes in time.
+///
+/// # Errors
+/// `DeadlineExceeded`.
+pub(super) async fn within_deadline<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = T>,
+) -> Result<T, Status> {
+    let Some(deadline) = deadline else {
+        return Ok(work.await);
+    };
+    let done = tokio::time::timeout_at(deadline, work).await;
+    done.map_err(|_| status::deadline_exceeded())
+}
