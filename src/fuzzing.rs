@@ -7,7 +7,7 @@
 //! program otherwise. The checks lie beside what they check, because that is private. `docs/fuzzing.md`
 //! lists the targets.
 
-pub use crate::config::fuzzing::command_line;
+pub use crate::config::fuzzing::{command_line, config_file};
 pub use crate::engine::fuzzing::{CommandCheck, backup};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
@@ -67,5 +67,6 @@ mod tests {
         replay("request", request);
         replay("json", json);
         replay("command_line", command_line);
+        replay("config_file", config_file);
     }
 }

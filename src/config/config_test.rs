@@ -15,6 +15,7 @@ fn read_with(args: &[&str], env: &[(&str, &str)]) -> Result<MemberConfig, Config
     )?;
     match request {
         Request::Start(config) => Ok(*config),
+        Request::File(file) => file.parse(""),
         other => panic!("asks for {other:?}"),
     }
 }

@@ -9,6 +9,8 @@ pub enum Origin {
     Flag(String),
     /// An environment variable.
     Variable(String),
+    /// A key of the configuration file.
+    Key(String),
 }
 
 impl fmt::Display for Origin {
@@ -16,6 +18,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(name) => write!(f, "flag -{name}"),
             Self::Variable(name) => f.write_str(name),
+            Self::Key(name) => write!(f, "key {name} of the configuration file"),
         }
     }
 }
@@ -61,6 +64,15 @@ pub enum ConfigError {
         /// What to do instead, or why not.
         reason: &'static str,
     },
+    /// A configuration file is neither YAML nor JSON.
+    #[error("cannot read the configuration file: {0}")]
+    BadFile(String),
+    /// A key of a configuration file that stands for no flag.
+    #[error("unknown key in the configuration file: {0}")]
+    UnknownKey(String),
+    /// A key of a configuration file has a value of another shape.
+    #[error("key {0} of the configuration file {1}")]
+    BadKey(String, &'static str),
     /// A feature gate that etcd does not have either.
     #[error("unrecognized feature gate: {0}")]
     UnknownGate(String),
@@ -130,6 +142,10 @@ impl ConfigError {
     /// makes no sense.
     pub const fn exit_code(&self) -> u8 {
         match self {
+            Self::InvalidValue {
+                origin: Origin::Key(_),
+                ..
+            } => 1,
             Self::UnknownFlag(_)
             | Self::BadSyntax(_)
             | Self::NeedsArgument(_)

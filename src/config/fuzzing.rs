@@ -17,8 +17,22 @@ pub fn command_line(data: &[u8]) {
         Some((os_string(name), os_string(value.get(1..)?)))
     });
     match super::from_command_line(args, env) {
-        Ok(Request::Start(_) | Request::Help | Request::Version) => {}
+        Ok(Request::Start(_) | Request::File(_) | Request::Help | Request::Version) => {}
         Err(error) => check_error(&error),
+    }
+}
+
+/// Reads a configuration file.
+pub fn config_file(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let args = ["--config-file=x".into()];
+    let Ok(Request::File(file)) = super::from_command_line(args, []) else {
+        unreachable!("a file was named");
+    };
+    if let Err(error) = file.parse(text) {
+        check_error(&error);
     }
 }
 

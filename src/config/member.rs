@@ -193,6 +193,13 @@ pub enum Note {
     },
     /// An `ETCD_*` variable that stands for no flag.
     UnknownVariable(String),
+    /// The configuration is a file's.
+    ConfigFile {
+        /// The file.
+        path: String,
+        /// Flags and variables that count for nothing because of it.
+        ignored: Vec<String>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -200,6 +207,14 @@ impl fmt::Display for Note {
         match self {
             Self::NoEffect { flag, reason } => write!(f, "--{flag} has no effect: {reason}"),
             Self::UnknownVariable(name) => write!(f, "unrecognized environment variable {name}"),
+            Self::ConfigFile { path, ignored } if ignored.is_empty() => {
+                write!(f, "configuration read from {path}")
+            }
+            Self::ConfigFile { path, ignored } => write!(
+                f,
+                "configuration read from {path}; other flags and variables are ignored: {}",
+                ignored.join(", ")
+            ),
         }
     }
 }

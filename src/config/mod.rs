@@ -12,6 +12,7 @@ mod cluster;
 #[cfg(test)]
 mod config_test;
 mod error;
+mod file;
 mod flag;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -25,6 +26,7 @@ mod value;
 
 pub use cluster::{Bootstrap, BootstrapMember};
 pub use error::ConfigError;
+pub use file::ConfigFile;
 pub use help::usage;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
@@ -42,6 +44,8 @@ use std::ffi::OsString;
 pub enum Request {
     /// A member with this configuration.
     Start(Box<MemberConfig>),
+    /// A member whose configuration is in a file, which is the caller's to read.
+    File(ConfigFile),
     /// The list of flags.
     Help,
     /// The version.
@@ -60,6 +64,7 @@ pub fn from_command_line(
     Ok(match parse::read(args, env)? {
         parse::Line::Help => Request::Help,
         parse::Line::Version => Request::Version,
+        parse::Line::File(file) => Request::File(file),
         parse::Line::Values(given) => Request::Start(Box::new(build::member(&given)?)),
     })
 }

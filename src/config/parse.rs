@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::error::{ConfigError, Origin};
+use super::file::ConfigFile;
 use super::flag::{self, Flag, Kind, State};
 use super::member::Note;
 use super::{gates, table};
 
 /// The flag that `holdfast up` gives its children; etcd has no such flag, so it has no variable either.
 pub(crate) const STOP_WITH_STDIN: &str = "stop-with-stdin";
+
+/// The flag that names a file to be read instead of all other flags.
+pub(super) const CONFIG_FILE: &str = "config-file";
 
 const VARIABLE_PREFIX: &str = "ETCD_";
 
@@ -40,6 +44,8 @@ pub(super) enum Line {
     Help,
     /// `--version` came first.
     Version,
+    /// A file has all values.
+    File(ConfigFile),
     /// Values of flags and variables.
     Values(Given),
 }
@@ -57,12 +63,12 @@ pub(super) fn read(
     if let Some(instead) = given.read_args(args)? {
         return Ok(instead);
     }
-    given.read_env(env)?;
-    for (name, value) in &given.values {
-        if let Some(flag) = table::find(name) {
-            given.notes.extend(judge(flag, value)?);
-        }
+    let env: Vec<_> = env.into_iter().collect();
+    if let Some(file) = given.config_file(&env) {
+        return Ok(Line::File(file));
     }
+    given.read_env(env)?;
+    given.judge_all()?;
     Ok(Line::Values(given))
 }
 
@@ -88,6 +94,41 @@ impl Given {
             origin: origin.unwrap_or_else(|| Origin::Flag(name.to_owned())),
             reason: reason.into(),
         }
+    }
+
+    /// Finds what the log is to say of all values.
+    ///
+    /// # Errors
+    /// For a flag that is not served.
+    pub(super) fn judge_all(&mut self) -> Result<(), ConfigError> {
+        for (name, value) in &self.values {
+            if let Some(flag) = table::find(name) {
+                self.notes.extend(judge(flag, value)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that a flag or else a variable names, with what is ignored because of it.
+    fn config_file(&self, env: &[(OsString, OsString)]) -> Option<ConfigFile> {
+        let own = flag::variable(CONFIG_FILE);
+        let variables = env.iter().filter(|(_, text)| !text.is_empty());
+        let variables = variables.filter_map(|(name, text)| Some((name.to_str()?, text)));
+        let (of_file, others): (Vec<_>, Vec<_>) = variables
+            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+            .partition(|(name, _)| *name == own);
+        let path = match self.text(CONFIG_FILE) {
+            "" => of_file.first()?.1.clone(),
+            path => path.into(),
+        };
+        let flags = self.values.keys().filter(|name| **name != CONFIG_FILE);
+        let flags = flags.map(|name| format!("--{name}"));
+        let others = others.iter().map(|(name, _)| (*name).to_owned());
+        Some(ConfigFile {
+            path: path.into(),
+            ignored: flags.chain(others).collect(),
+            stop_with_stdin: self.stop_with_stdin,
+        })
     }
 
     /// Takes the flags of a line; gives what the line asks for instead of a start, if it does.
@@ -152,7 +193,8 @@ impl Given {
         Ok(())
     }
 
-    fn set(
+    /// Takes a value, if it is one of the flag's kind.
+    pub(super) fn set(
         &mut self,
         flag: &'static Flag,
         text: String,

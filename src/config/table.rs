@@ -116,6 +116,12 @@ pub(super) const SECTIONS: &[Section] = &[
 
 const MEMBER: &[Flag] = &[
     served(
+        "config-file",
+        Text,
+        "",
+        "YAML file with all flags; other flags and variables are then ignored.",
+    ),
+    served(
         "name",
         Text,
         "default",
@@ -294,11 +300,11 @@ const CLUSTERING: &[Flag] = &[
     ),
     refused("discovery", Text, "", DISCOVERY),
     refused("discovery-proxy", Text, "", DISCOVERY),
-    refused(
+    noted(
         "discovery-fallback",
         Choice(&["proxy", "exit"]),
         "exit",
-        DISCOVERY,
+        "it has a meaning with --discovery only",
     ),
     refused("discovery-srv", Text, "", DISCOVERY),
     refused("discovery-srv-name", Text, "", DISCOVERY),
@@ -551,12 +557,6 @@ const UNSAFE: &[Flag] = &[
         Bool,
         "false",
         "a write is acknowledged once it is on disk, always",
-    ),
-    refused(
-        "config-file",
-        Text,
-        "",
-        "configuration files are not read yet; use flags or ETCD_* variables",
     ),
     refused("enable-v2", Bool, "false", V2),
     refused("experimental-enable-v2v3", Text, "", V2),

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use super::signals::StopReason;
 use super::snapshot::{self, SnapshotCommand};
 use super::terminal::{complain, say};
-use super::{Leadership, Server, StartError, limits, log, parts, signals, up};
+use super::{Leadership, Server, StartError, config_file, limits, log, parts, signals, up};
 use crate::base::shutdown::Lifecycle;
 use crate::bench::{self, BenchOptions};
 use crate::config::{self, MemberConfig, Request};
@@ -105,6 +105,14 @@ fn server(
 ) -> ExitCode {
     match config::from_command_line(flags, env) {
         Ok(Request::Start(config)) => start(&config),
+        Ok(Request::File(file)) => match config_file::read(&file) {
+            Ok(config) => start(&config),
+            Err(error) => {
+                let path = file.path.display();
+                complain(format_args!("{program}: --config-file={path}: {error}"));
+                ExitCode::FAILURE
+            }
+        },
         Ok(Request::Help) => {
             say(config::usage(program).trim_end());
             ExitCode::SUCCESS

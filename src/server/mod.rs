@@ -7,6 +7,7 @@
 
 mod accept;
 pub mod command;
+mod config_file;
 mod connection;
 mod data_dir;
 mod error;

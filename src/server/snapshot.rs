@@ -88,6 +88,8 @@ fn restore(file: &std::path::Path, flags: Vec<OsString>) -> Outcome {
 fn member(flags: Vec<OsString>) -> Result<MemberConfig, Box<dyn std::error::Error>> {
     match config::from_command_line(flags, [])? {
         Request::Start(config) => Ok(*config),
-        Request::Help | Request::Version => Err("restore takes a member's flags".into()),
+        Request::File(_) | Request::Help | Request::Version => {
+            Err("restore takes a member's flags".into())
+        }
     }
 }

@@ -231,7 +231,7 @@ impl MemberPlan {
         };
         match config::from_command_line(self.flags.iter().cloned(), []) {
             Ok(Request::Start(config)) => Ok(*config),
-            Ok(Request::Help | Request::Version) => {
+            Ok(Request::File(_) | Request::Help | Request::Version) => {
                 Err(refused(ConfigError::StrayArgument(self.name.clone())))
             }
             Err(source) => Err(refused(source)),

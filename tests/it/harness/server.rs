@@ -112,6 +112,26 @@ impl Server {
             .extend(identity.map(|(name, value)| format!("--{name}={value}")));
     }
 
+    /// Starts a server of its own from a configuration file with these lines besides those that say who it
+    /// is. Other `flags` are given too.
+    pub async fn from_file(lines: &str, flags: &[&str]) -> Self {
+        let mut member = Self::prepare("default");
+        let (address, peer_url) = (&member.address, &member.peer_url);
+        let text = format!(
+            "name: default\ndata-dir: {}\nlisten-client-urls: http://{address}\n\
+             advertise-client-urls: http://{address}\nlisten-peer-urls: {peer_url}\n\
+             initial-advertise-peer-urls: {peer_url}\ninitial-cluster: default={peer_url}\n{lines}\n",
+            member.dir.join("data").display()
+        );
+        let path = member.dir.join("etcd.conf.yml");
+        std::fs::write(&path, text).unwrap();
+        member.flags = vec![format!("--config-file={}", path.display())];
+        member.flags.extend(flags.iter().map(|&flag| flag.into()));
+        member.spawn();
+        member.ready().await;
+        member
+    }
+
     /// Starts the process without waiting for it to serve.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
