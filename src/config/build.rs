@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
+    SlowConfig,
 };
 use super::parse::Given;
 use super::url::{self, Url};
@@ -51,6 +52,10 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
             .max(MIN_PROGRESS_INTERVAL),
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
+        slow: SlowConfig {
+            apply: duration(given, "warning-apply-duration")?,
+            request: duration(given, "warning-unary-request-duration")?,
+        },
         log: log(given),
         notes: given.notes.clone(),
         stop_with_stdin: given.stop_with_stdin,

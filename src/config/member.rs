@@ -31,6 +31,8 @@ pub struct MemberConfig {
     pub wait_cluster_ready: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// What the log is told of as slow.
+    pub slow: SlowConfig,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.
@@ -137,6 +139,15 @@ pub enum AutoCompaction {
     Periodic(Duration),
     /// All but this many revisions.
     Revisions(i64),
+}
+
+/// What the log is told of as slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowConfig {
+    /// Applying commands and reading longer than this.
+    pub apply: Duration,
+    /// Requests longer than this.
+    pub request: Duration,
 }
 
 /// What is logged, where and how.

@@ -31,7 +31,7 @@ pub use help::usage;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
-    RaftConfig,
+    RaftConfig, SlowConfig,
 };
 pub use url::Url;
 

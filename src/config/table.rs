@@ -52,7 +52,6 @@ const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by byte
      not by entries";
 const CHECKS: &str = "the contents of members are not compared at these times";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
-const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
 
 const fn flag(
     name: &'static str,
@@ -452,13 +451,18 @@ const MONITORING: &[Flag] = &[
         r#"{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}"#,
         "logs go to a stream; rotate where it ends",
     ),
-    noted(
+    served(
         "warning-unary-request-duration",
         Duration,
         "300ms",
-        SLOW_LOG,
+        "Writes that take longer are logged, with what their time went to.",
     ),
-    noted("warning-apply-duration", Duration, "100ms", SLOW_LOG),
+    served(
+        "warning-apply-duration",
+        Duration,
+        "100ms",
+        "Reads, and runs of commands applied, that take longer are logged.",
+    ),
     refused("enable-distributed-tracing", Bool, "false", TRACING),
     refused(
         "distributed-tracing-address",

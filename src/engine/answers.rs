@@ -52,6 +52,7 @@ mod tests {
         let answer = |revision| Answer {
             revision: Revision(revision),
             reply: Ok(Reply::Done),
+            applied: None,
         };
         answers.leave(vec![(second, answer(2))]);
         answers.leave(vec![(first, answer(3))]);

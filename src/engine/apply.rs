@@ -10,7 +10,6 @@
 //! that does not decode, stops the member: going on would let it drift from the others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam::channel::Sender;
@@ -21,6 +20,7 @@ use super::error::EngineError;
 use super::lessor::Lessor;
 use super::members::Members;
 use super::meta;
+use super::slow::{Applied, Run, SlowLog};
 use super::state_dir::StateDir;
 use super::stopwatch::Stopwatch;
 use super::types::Member;
@@ -41,9 +41,6 @@ use crate::watch::Publisher;
 /// neighbours.
 const MAX_RUN_COMMANDS: usize = 4096;
 
-/// A run that takes longer is counted as slow (etcd's `--warning-apply-duration`).
-const SLOW_APPLY: Duration = Duration::from_millis(100);
-
 /// What the consensus layer asks of the apply thread.
 #[derive(Debug)]
 pub(crate) enum Task {
@@ -60,6 +57,8 @@ pub(crate) struct Answer {
     pub(crate) revision: Revision,
     /// The outcome.
     pub(crate) reply: Result<Reply, EngineError>,
+    /// When its run was applied.
+    pub(crate) applied: Option<Applied>,
 }
 
 /// The outcome of a command by its kind.
@@ -93,6 +92,7 @@ pub(crate) struct Applier {
     /// The learners of the configuration that is applied.
     pub(crate) learners: Vec<u64>,
     pub(super) stopwatch: Stopwatch,
+    pub(super) slow: Arc<SlowLog>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -179,7 +179,7 @@ impl Applier {
                     .map_err(|error| command_error(entry.index, error))?;
             }
         }
-        self.stopwatch.stop();
+        let evaluated = self.stopwatch.stop();
         let commands: usize = entries.iter().map(|entry| entry.commands.len()).sum();
         if commands > 0 {
             let sizes = &self.metrics.holdfast.apply_commands;
@@ -211,8 +211,21 @@ impl Applier {
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
         self.node.applied(last.index);
+        let times = Applied {
+            began,
+            ended: clock::now(),
+        };
+        for (_, answer) in &mut effects.answers {
+            answer.applied = Some(times);
+        }
         self.take_effect(effects);
-        if clock::now().duration_since(began) > SLOW_APPLY {
+        let run = Run {
+            times,
+            evaluated,
+            index: last.index,
+            commands,
+        };
+        if self.slow.run(&run) {
             self.metrics.server.slow_apply.inc();
         }
         Ok(())
@@ -238,7 +251,12 @@ impl Applier {
         self.stopwatch.end(reply.is_ok());
         if self.waiters.owns(request) {
             let revision = session.state().revision;
-            effects.answers.push((request, Answer { revision, reply }));
+            let answer = Answer {
+                revision,
+                reply,
+                applied: None,
+            };
+            effects.answers.push((request, answer));
         }
         Ok(())
     }

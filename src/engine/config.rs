@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::slow::SlowLimits;
 use super::types::{AutoCompaction, Member};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::base::metrics::Metrics;
@@ -39,6 +40,8 @@ pub struct EngineConfig {
     pub fsync: bool,
     /// Time between progress notifications to idle watchers.
     pub progress_interval: Duration,
+    /// What the log is told of as slow.
+    pub slow: SlowLimits,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
     /// Storage settings.

@@ -36,6 +36,7 @@ fn config(dir: &Path) -> EngineConfig {
         snapshot_catchup_entries: 100,
         fsync: true,
         progress_interval: Duration::from_secs(600),
+        slow: SlowLimits::default(),
         auto_compaction: AutoCompaction::Off,
         store: StoreOptions::default(),
     }

@@ -27,6 +27,7 @@ mod propose;
 mod read;
 mod report;
 mod restore;
+mod slow;
 mod start;
 mod state_dir;
 mod stopwatch;
@@ -38,6 +39,7 @@ pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
 pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
+pub use slow::{ReadTimes, Shown, SlowLimits, SlowLog};
 pub use start::StartError;
 pub use state_dir::StateDirError;
 pub use types::*;
@@ -94,6 +96,7 @@ struct Inner {
     applied: Arc<AppliedIndex>,
     lessor: Arc<Lessor>,
     members: Arc<Members>,
+    slow: Arc<SlowLog>,
     node: NodeHandle,
     hub: Hub,
     /// Commands of the largest entry since somebody last asked.
@@ -189,8 +192,7 @@ impl Engine {
         consistency: Consistency,
     ) -> EngineResult<(Header, TxnResult)> {
         if mvcc::read::is_read_only(&txn) {
-            self.settle(consistency).await?;
-            return self.read_txn(txn).await;
+            return self.timed_read_txn(txn, consistency).await;
         }
         match self.propose(Command::Txn(txn)).await? {
             (header, Reply::Txn(result)) => Ok((header, result)),
@@ -210,6 +212,11 @@ impl Engine {
     /// list shows clients the way here.
     pub async fn published(&self) {
         self.inner.published.cancelled().await;
+    }
+
+    /// Where requests that took long are told.
+    pub fn slow_log(&self) -> &SlowLog {
+        &self.inner.slow
     }
 
     /// Whether a leader is known now.

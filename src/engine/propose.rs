@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::apply::{Answer, Reply};
 use super::command::{Command, Envelope};
 use super::error::EngineError;
+use super::slow::{ProposalTimes, Summary};
 use super::types::Header;
 use super::{Engine, EngineResult};
 use crate::base::clock;
@@ -17,7 +18,9 @@ pub(super) const REQUEST_BASE_TIMEOUT: Duration = Duration::from_secs(5);
 impl Engine {
     /// Replicates a command and gives its outcome with the header of its revision.
     pub(super) async fn propose(&self, command: Command) -> EngineResult<(Header, Reply)> {
-        let Answer { revision, reply } = self.replicate(command).await?;
+        let Answer {
+            revision, reply, ..
+        } = self.replicate(command).await?;
         let header = Header {
             revision,
             ..self.header()
@@ -34,34 +37,49 @@ impl Engine {
     }
 
     async fn try_replicate(&self, command: Command) -> EngineResult<Answer> {
-        if command.request_size() > self.inner.max_request_bytes {
+        let size = command.request_size();
+        if size > self.inner.max_request_bytes {
             return Err(EngineError::RequestTooLarge);
         }
         let began = clock::now();
         let deadline = tokio::time::Instant::from_std(began + self.inner.request_timeout);
         // Without a leader raft would drop the command. Waiting for one here lets a request that arrives
         // during an election succeed after it.
-        let leader = tokio::time::timeout_at(deadline, self.wait_for_leader())
-            .await
-            .map_err(|_| EngineError::DeadlineExceeded)??;
+        let known = self.inner.node.leader();
+        let (leader, led) = if known == MemberId::NONE {
+            let leader = tokio::time::timeout_at(deadline, self.wait_for_leader())
+                .await
+                .map_err(|_| EngineError::DeadlineExceeded)??;
+            (leader, Some(clock::now()))
+        } else {
+            (known, None)
+        };
+        let times = ProposalTimes { began, led };
+        let summary = Summary::of(&command, size);
         let (request, mut waiting) = self.inner.waiters.enter();
         let command = Envelope { request, command }
             .encode()
             .map_err(|_| EngineError::RequestTooLarge)?;
         self.inner.node.propose(command).map_err(refused)?;
         match tokio::time::timeout_at(deadline, waiting.answer()).await {
-            Ok(Some(answer)) => Ok(answer),
+            Ok(Some(answer)) => {
+                if let Some(applied) = answer.applied {
+                    self.inner.slow.answered(&summary, times, applied);
+                }
+                Ok(answer)
+            }
             Ok(None) => Err(EngineError::Stopped),
-            Err(_) => Err(self.why_late(leader, began)),
+            Err(_) => {
+                let error = self.why_late(leader, began);
+                let slow = &self.inner.slow;
+                slow.given_up(&summary, times, clock::now(), &error);
+                Err(error)
+            }
         }
     }
 
     /// Completes with the leader as soon as one is known.
     async fn wait_for_leader(&self) -> EngineResult<MemberId> {
-        let known = self.inner.node.leader();
-        if known != MemberId::NONE {
-            return Ok(known);
-        }
         let mut statuses = self.inner.node.subscribe();
         let status = statuses
             .wait_for(|status| status.leader != MemberId::NONE)

@@ -6,6 +6,7 @@
 use tokio::sync::mpsc;
 
 use super::error::EngineError;
+use super::slow::ReadTimes;
 use super::types::{Consistency, Header, RangeChunk, RangeEndInfo};
 use super::view::View;
 use super::{Engine, EngineResult};
@@ -59,7 +60,33 @@ impl Engine {
         .await
     }
 
-    pub(super) async fn read_txn(&self, txn: Txn) -> EngineResult<(Header, TxnResult)> {
+    /// A transaction that only reads, told of if it is slow.
+    pub(super) async fn timed_read_txn(
+        &self,
+        txn: Txn,
+        consistency: Consistency,
+    ) -> EngineResult<(Header, TxnResult)> {
+        let began = clock::now();
+        self.settle(consistency).await?;
+        let settled = clock::now();
+        let size = txn.success.len() + txn.failure.len();
+        let result = self.read_txn(txn).await;
+        let times = ReadTimes {
+            began,
+            settled,
+            ended: clock::now(),
+        };
+        let request = format_args!("{size} operations");
+        let outcome = match &result {
+            Ok((_, result)) => Ok(result.results.len() as u64),
+            Err(error) => Err(error),
+        };
+        let slow = &self.inner.slow;
+        slow.read(times, "read-only txn ", request, outcome);
+        result
+    }
+
+    async fn read_txn(&self, txn: Txn) -> EngineResult<(Header, TxnResult)> {
         let inline = txn.success.iter().chain(&txn.failure).all(|op| match op {
             Op::Range(op) => is_small(op),
             _ => false,

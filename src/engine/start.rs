@@ -20,6 +20,7 @@ use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
 use super::members::Members;
 use super::peers::{PeerCalls, PeerInbox};
+use super::slow::SlowLog;
 use super::state_dir::{StateDir, StateDirError};
 use super::stopwatch::Stopwatch;
 use super::types::Member;
@@ -146,6 +147,7 @@ impl Engine {
             applied: Arc::clone(&applied),
             lessor: Arc::new(Lessor::new(&leases, clock::now())),
             members: Arc::new(Members::new(members)),
+            slow: Arc::new(SlowLog::new(config.slow)),
             node: node.clone(),
             hub,
             largest_round,
@@ -177,6 +179,7 @@ impl Engine {
             recent: mvcc::Recent::default(),
             learners,
             stopwatch: Stopwatch::new(metrics.server.applies(&Command::OPERATIONS)),
+            slow: Arc::clone(&inner.slow),
             metrics: Arc::clone(metrics),
         };
         let maker = SnapshotMaker {

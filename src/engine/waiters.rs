@@ -183,6 +183,7 @@ mod tests {
         Answer {
             revision: Revision(5),
             reply: Ok(Reply::Done),
+            applied: None,
         }
     }
 

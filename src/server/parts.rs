@@ -14,7 +14,9 @@ use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::{self, BootstrapMember, MemberConfig, Url};
-use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
+use crate::engine::{
+    AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member, SlowLimits,
+};
 use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
 use crate::storage::StoreOptions;
@@ -76,6 +78,10 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
         snapshot_catchup_entries: config.raft.catchup_entries,
         fsync: true,
         progress_interval: config.watch_progress_interval,
+        slow: SlowLimits {
+            apply: config.slow.apply,
+            request: config.slow.request,
+        },
         auto_compaction: match config.auto_compaction {
             config::AutoCompaction::Off => AutoCompaction::Off,
             config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),

@@ -10,7 +10,9 @@ use tonic::{Request, Response, Status};
 use super::Responses;
 use crate::base::clock;
 use crate::base::metrics::Histogram;
-use crate::engine::{Engine, EngineError, EngineResult, Header, RangeChunk};
+use crate::engine::{
+    Consistency, Engine, EngineError, EngineResult, Header, RangeChunk, ReadTimes, Shown,
+};
 use crate::etcd::EtcdContext;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::kv_server::Kv;
@@ -41,14 +43,31 @@ impl KvCalls {
         op: RangeOp,
         serializable: bool,
     ) -> EngineResult<(Header, RangeResult)> {
-        let begin = clock::now();
-        let consistency = request::consistency(serializable);
-        let result = self.engine.range(op, consistency).await;
-        let durations = match &result {
-            Ok(_) => &self.range_succeeded,
-            Err(_) => &self.range_failed,
+        let began = clock::now();
+        let fresh = if serializable {
+            Ok(())
+        } else {
+            self.engine.read_barrier().await
         };
-        durations.observe(clock::now().duration_since(begin).as_secs_f64());
+        let settled = if serializable { began } else { clock::now() };
+        let range = op.range.clone();
+        let result = match fresh {
+            Ok(()) => self.engine.range(op, Consistency::Serializable).await,
+            Err(error) => Err(error),
+        };
+        let ended = clock::now();
+        let (durations, outcome) = match &result {
+            Ok((_, result)) => (&self.range_succeeded, Ok(result.kvs.len() as u64)),
+            Err(error) => (&self.range_failed, Err(error)),
+        };
+        durations.observe(ended.duration_since(began).as_secs_f64());
+        let times = ReadTimes {
+            began,
+            settled,
+            ended,
+        };
+        let slow = self.engine.slow_log();
+        slow.read(times, "read-only range ", Shown(&range), outcome);
         result
     }
 
