@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::cluster;
 use super::error::ConfigError;
 use super::member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
-    SlowConfig,
+    LimitConfig, ListenConfig, MemberConfig, RaftConfig, SlowConfig,
 };
 use super::parse::Given;
 use super::url::{self, Url};
 use super::value::{self, PARSE_ERROR};
+use super::{cluster, log};
 
 /// Above this a cluster without a leader would stay so for minutes; etcd's limit.
 const MAX_ELECTION_MS: u64 = 50_000;
@@ -56,7 +55,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
             apply: duration(given, "warning-apply-duration")?,
             request: duration(given, "warning-unary-request-duration")?,
         },
-        log: log(given),
+        log: log::read(given)?,
         notes: given.notes.clone(),
         stop_with_stdin: given.stop_with_stdin,
         name,
@@ -185,27 +184,6 @@ fn auto_compaction(given: &Given) -> Result<AutoCompaction, ConfigError> {
             })
     };
     retention.ok_or_else(|| given.invalid(name, PARSE_ERROR))
-}
-
-fn log(given: &Given) -> LogConfig {
-    LogConfig {
-        level: match given.text("log-level") {
-            "debug" => LogLevel::Debug,
-            "info" => LogLevel::Info,
-            "warn" => LogLevel::Warn,
-            _ => LogLevel::Error,
-        },
-        format: given
-            .is_set("log-format")
-            .then(|| match given.text("log-format") {
-                "console" => LogFormat::Console,
-                _ => LogFormat::Json,
-            }),
-        output: match given.text("log-outputs") {
-            "stdout" => LogOutput::Stdout,
-            _ => LogOutput::Stderr,
-        },
-    }
 }
 
 /// URLs of a flag, all of a scheme that is served.

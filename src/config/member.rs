@@ -151,14 +151,29 @@ pub struct SlowConfig {
 }
 
 /// What is logged, where and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// Least severity.
     pub level: LogLevel,
     /// The shape of a line; `None` is text on a terminal and JSON elsewhere.
     pub format: Option<LogFormat>,
-    /// Which stream.
-    pub output: LogOutput,
+    /// Where to; at least one.
+    pub outputs: Vec<LogOutput>,
+    /// When the file among the outputs is put aside for a new one.
+    pub rotation: Option<LogRotation>,
+}
+
+/// When a log file is put aside, and what becomes of those that were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRotation {
+    /// Bytes that a file may have.
+    pub max_bytes: u64,
+    /// Days after which a file is removed.
+    pub max_age_days: Option<u64>,
+    /// Files that are kept.
+    pub max_backups: Option<usize>,
+    /// Whether they are compressed.
+    pub compress: bool,
 }
 
 /// Severities that can be asked for.
@@ -184,12 +199,14 @@ pub enum LogFormat {
 }
 
 /// Where logs go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogOutput {
     /// Standard error.
     Stderr,
     /// Standard output.
     Stdout,
+    /// A file, which is added to.
+    File(PathBuf),
 }
 
 /// Something of the command line or environment that the log has to mention.

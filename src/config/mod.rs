@@ -18,6 +18,7 @@ mod flag;
 pub(crate) mod fuzzing;
 mod gates;
 mod help;
+mod log;
 mod member;
 mod parse;
 mod table;
@@ -30,8 +31,8 @@ pub use file::ConfigFile;
 pub use help::usage;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
-    RaftConfig, SlowConfig,
+    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, LogRotation,
+    MemberConfig, Note, RaftConfig, SlowConfig,
 };
 pub use url::Url;
 

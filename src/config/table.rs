@@ -423,9 +423,9 @@ const MONITORING: &[Flag] = &[
     ),
     served(
         "log-outputs",
-        Choice(&["default", "stderr", "stdout"]),
+        Text,
         "default",
-        "Where logs go; default is stderr.",
+        "Where logs go, comma-separated: stderr, stdout, files; default is stderr.",
     ),
     served(
         "log-level",
@@ -439,17 +439,17 @@ const MONITORING: &[Flag] = &[
         "json",
         "Lines of JSON or text; when not set, text on a terminal and JSON elsewhere.",
     ),
-    refused(
+    served(
         "enable-log-rotation",
         Bool,
         "false",
-        "logs go to a stream; rotate where it ends",
+        "Put the file of --log-outputs aside when it has grown.",
     ),
-    refused(
+    served(
         "log-rotation-config-json",
         Text,
         r#"{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}"#,
-        "logs go to a stream; rotate where it ends",
+        "Size in MiB, and age in days and number of files put aside that are kept; 0 is no limit.",
     ),
     served(
         "warning-unary-request-duration",

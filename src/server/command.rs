@@ -148,7 +148,10 @@ fn version() -> String {
 
 /// Runs a member to its end. What goes wrong is one line of the log, in whatever shape that has.
 fn start(config: &MemberConfig) -> ExitCode {
-    log::init(&config.log);
+    if let Err(error) = log::init(&config.log) {
+        complain(format_args!("cannot open the log (--log-outputs): {error}"));
+        return ExitCode::FAILURE;
+    }
     limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("edge")

@@ -27,6 +27,7 @@ mod later;
 mod lease;
 mod linearizability;
 mod maintenance;
+mod operator;
 mod services;
 mod three;
 mod txn;

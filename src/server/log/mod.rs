@@ -3,8 +3,11 @@
 //! An object has `level`, `ts`, `caller`, `msg` and then the event's fields, whose names have dashes as in
 //! etcd's own lines (`local-member-id`).
 
+mod outputs;
+mod rotation;
+
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,27 +21,28 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::outputs::Outputs;
 use crate::base::clock;
-use crate::config::{LogConfig, LogFormat, LogLevel, LogOutput};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Directs all events of the process to where the configuration says. A second call changes nothing.
-pub(super) fn init(config: &LogConfig) {
-    let (watched, to_stdout) = match config.output {
-        LogOutput::Stderr => (io::stderr().is_terminal(), false),
-        LogOutput::Stdout => (io::stdout().is_terminal(), true),
-    };
-    let format = config.format.unwrap_or(if watched {
+///
+/// # Errors
+/// When a file cannot be opened.
+pub(super) fn init(config: &LogConfig) -> io::Result<()> {
+    let outputs = Outputs::open(config)?;
+    let format = config.format.unwrap_or(if outputs.are_terminals() {
         LogFormat::Console
     } else {
         LogFormat::Json
     });
-    let layer = tracing_subscriber::fmt::layer().event_format(LineFormat(format));
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(LineFormat(format))
+        .with_writer(outputs);
     let registry = tracing_subscriber::registry().with(filter(config.level));
-    let _ = if to_stdout {
-        registry.with(layer.with_writer(io::stdout)).try_init()
-    } else {
-        registry.with(layer.with_writer(io::stderr)).try_init()
-    };
+    // It fails if there has been a call before.
+    let _ = registry.with(layer).try_init();
+    Ok(())
 }
 
 /// Our own events from `level` on; of the libraries only what may concern an operator.
@@ -255,7 +259,7 @@ mod tests {
             object["caller"]
                 .as_str()
                 .unwrap()
-                .starts_with("server/log.rs:")
+                .starts_with("server/log/mod.rs:")
         );
     }
 
