@@ -31,9 +31,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::{HeaderValue, Method as Verb, StatusCode, header};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use self::error::{refuse, refuse_stream};
+use self::error::refuse;
 use self::metadata::CallHead;
 use self::requests::Requests;
 use self::results::Results;
@@ -102,10 +103,10 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
         Ok(head) => head,
         Err(status) => return refuse(&status),
     };
+    let deadline = head.timeout.and_then(results::after);
     if method.is_stream() {
-        Box::pin(gateway.stream(&method, head, body)).await
+        Box::pin(gateway.stream(&method, head, body, deadline)).await
     } else {
-        let deadline = head.timeout.and_then(results::after);
         let call = Box::pin(gateway.unary(&method, head, body));
         let answer = results::within_deadline(deadline, call).await.flatten();
         answer.unwrap_or_else(|status| refuse(&status))
@@ -117,7 +118,8 @@ impl Gateway {
     async fn unary(&self, method: &Method, head: CallHead, body: Body) -> Result<Response, Status> {
         let message = self.message(method, body).await?;
         let request = head.request(method, Body::from(message));
-        let response = self.services.answer(request).await;
+        // The gateway's own answer begins with this one.
+        let response = self.services.answer(request, ()).await;
         let message = call::message(response).await?;
         let text = json::encode(&method.output, message)?;
         let headers = [
@@ -128,8 +130,13 @@ impl Gateway {
     }
 
     /// One value in or many, a line out for each message.
-    async fn stream(&self, method: &Arc<Method>, head: CallHead, body: Body) -> Response {
-        let timeout = head.timeout;
+    async fn stream(
+        &self,
+        method: &Arc<Method>,
+        head: CallHead,
+        body: Body,
+        deadline: Option<Instant>,
+    ) -> Response {
         let body = if method.many_requests {
             Body::new(Requests::new(body, Arc::clone(method), self.limit))
         } else {
@@ -138,13 +145,10 @@ impl Gateway {
                 Err(status) => return refuse(&status),
             }
         };
-        let response = self.services.answer(head.request(method, body)).await;
-        if let Some(status) = Status::from_header_map(response.headers())
-            && let Err(status) = call::ended(status)
-        {
-            return refuse_stream(&status);
-        }
-        let results = Results::new(response.into_body(), Arc::clone(method), timeout);
+        let services = self.services.clone();
+        let request = head.request(method, body);
+        let call = async move { services.answer(request, ()).await };
+        let results = Results::new(call, Arc::clone(method), deadline);
         results.begin().await
     }
 

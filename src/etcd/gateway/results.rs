@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, stream};
 use http::header;
 use http_body_util::BodyExt as _;
@@ -24,23 +25,32 @@ use crate::etcd::status;
 const FIRST: Duration = Duration::from_secs(1);
 
 /// A stream that is under way.
-#[derive(Debug)]
 pub(super) struct Results {
-    /// Gone once the stream has ended.
-    body: Option<ClientBody>,
+    state: State,
     frames: Frames,
     method: Arc<Method>,
     deadline: Option<Instant>,
 }
 
+enum State {
+    /// The call has not begun to answer: a watch does so with its first message.
+    Opening(BoxFuture<'static, http::Response<ClientBody>>),
+    Open(ClientBody),
+    Ended,
+}
+
 impl Results {
-    /// The results of a call that has `timeout` from now on, if it is limited.
-    pub(super) fn new(body: ClientBody, method: Arc<Method>, timeout: Option<Duration>) -> Self {
+    /// The results of a call, which ends at `deadline` if it has one.
+    pub(super) fn new(
+        call: impl Future<Output = http::Response<ClientBody>> + Send + 'static,
+        method: Arc<Method>,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
-            body: Some(body),
+            state: State::Opening(Box::pin(call)),
             frames: Frames::default(),
             method,
-            deadline: timeout.and_then(after),
+            deadline,
         }
     }
 
@@ -72,13 +82,22 @@ impl Results {
         let line = within_deadline(self.deadline, self.line()).await;
         let line = line.unwrap_or_else(|status| Some(Err(status)));
         if !matches!(line, Some(Ok(_))) {
-            self.body = None;
+            self.state = State::Ended;
         }
         line
     }
 
     async fn line(&mut self) -> Option<Result<Bytes, Status>> {
-        let body = self.body.as_mut()?;
+        if let State::Opening(call) = &mut self.state {
+            let response = call.await;
+            if let Some(status) = Status::from_header_map(response.headers()) {
+                return call::ended(status).err().map(Err);
+            }
+            self.state = State::Open(response.into_body());
+        }
+        let State::Open(body) = &mut self.state else {
+            return None;
+        };
         loop {
             match self.frames.next() {
                 Ok(Some(message)) => return Some(line(&self.method, message)),
