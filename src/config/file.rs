@@ -17,6 +17,9 @@ use super::member::{MemberConfig, Note};
 use super::parse::Given;
 use super::{build, table};
 
+/// A duration in the file, and text in a flag.
+const IN_NANOSECONDS: &str = "backend-batch-interval";
+
 /// Sections, with the flag that each of their keys stands for.
 const SECTIONS: [(&str, &[(&str, &str)]); 2] = [
     (
@@ -96,8 +99,9 @@ fn read(text: &str) -> Result<Option<BTreeMap<String, Node>>, ConfigError> {
 #[derive(Debug)]
 enum Node {
     Nothing,
-    /// A boolean, a number or text, as a flag has it.
-    Scalar(String),
+    Text(String),
+    /// A boolean or a number, as a flag has it. How the file has it is not known: `007` is 7.
+    Plain(String),
     List(Vec<Node>),
     Section(Vec<(String, Node)>),
 }
@@ -130,7 +134,14 @@ impl Given {
             .ok_or_else(|| ConfigError::UnknownKey(path.to_owned()))?;
         let text = match node {
             Node::Nothing => return Ok(()),
-            Node::Scalar(text) => text,
+            Node::Text(text) => text,
+            Node::Plain(_) if flag.kind == Kind::Text && flag.name != IN_NANOSECONDS => {
+                return Err(ConfigError::BadKey(
+                    path.to_owned(),
+                    "must be text, in quotes",
+                ));
+            }
+            Node::Plain(text) => text,
             Node::List(nodes) => joined(path, nodes)?,
             Node::Section(_) => {
                 return Err(ConfigError::BadKey(
@@ -157,7 +168,7 @@ fn joined(path: &str, nodes: Vec<Node>) -> Result<String, ConfigError> {
     let texts: Result<Vec<_>, _> = nodes
         .into_iter()
         .map(|node| match node {
-            Node::Scalar(text) => Ok(text),
+            Node::Text(text) | Node::Plain(text) => Ok(text),
             _ => Err(ConfigError::BadKey(
                 path.to_owned(),
                 "must be a list of values",
@@ -195,23 +206,23 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Plain(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Plain(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Plain(value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Plain(value.to_string()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_owned()))
+        Ok(Node::Text(value.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {

@@ -116,6 +116,10 @@ fn what_stands_for_nothing_is_refused_by_name() {
             "key log-outputs of the configuration file must be a list of values",
         ),
         (
+            "name: 007",
+            "key name of the configuration file must be text, in quotes",
+        ),
+        (
             "max-learners: 1\nexperimental-max-learners: 2",
             "is set twice",
         ),

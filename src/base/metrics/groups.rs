@@ -62,7 +62,7 @@ group! {
         proposals_applied: Gauge = Gauge::default(), "etcd_server_proposals_applied_total", "Highest applied log index";
         proposals_pending: Gauge = Gauge::default(), "etcd_server_proposals_pending", "Proposals waiting for their outcome";
         proposals_failed: Count = Count::default(), "etcd_server_proposals_failed_total", "Proposals that failed or timed out";
-        slow_apply: Count = Count::default(), "etcd_server_slow_apply_total", "Applies that took longer than 100 ms";
+        slow_apply: Count = Count::default(), "etcd_server_slow_apply_total", "Applies that took longer than --warning-apply-duration";
         slow_read_indexes: Count = Count::default(), "etcd_server_slow_read_indexes_total", "Reads whose confirmation did not come in time";
         read_indexes_failed: Count = Count::default(), "etcd_server_read_indexes_failed_total", "Read confirmations that failed";
         snapshots_applying: Gauge = Gauge::default(), "etcd_server_snapshot_apply_in_progress_total", "Snapshots being taken over as the state";

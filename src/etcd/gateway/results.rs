@@ -143,6 +143,28 @@ pub(super) async fn within_deadline<T>(
     let Some(deadline) = deadline else {
         return Ok(work.await);
     };
+    // What is done at once would otherwise be done after any deadline.
+    if deadline <= Instant::from_std(clock::now()) {
+        return Err(status::deadline_exceeded());
+    }
     let done = tokio::time::timeout_at(deadline, work).await;
     done.map_err(|_| status::deadline_exceeded())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_ends_what_is_not_done_and_what_begins_too_late() {
+        let past = Some(Instant::from_std(clock::now()));
+        let late = within_deadline(past, async {}).await.unwrap_err();
+        assert_eq!(late.message(), "context deadline exceeded");
+        let soon = after(Duration::from_millis(5));
+        let never = std::future::pending::<()>();
+        assert!(within_deadline(soon, never).await.is_err());
+        for far in [None, after(Duration::from_secs(99_999_999 * 3_600))] {
+            assert!(within_deadline(far, async {}).await.is_ok());
+        }
+    }
 }
