@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::command::Command;
 use super::error::EngineError;
@@ -216,27 +217,30 @@ impl Pace {
     }
 }
 
-/// What is kept of a command, to be told if it turns out slow: its keys are shared, not copied.
-#[derive(Debug, Clone)]
+/// What is kept of a command, to be told if it turns out slow. Copied: it must not keep the buffer, value
+/// and all, in which the command was received.
+#[derive(Debug)]
 pub(super) struct Summary {
     operation: &'static str,
-    range: Option<KeyRange>,
+    key: Option<KeyHead>,
+    range_end: Option<KeyHead>,
     size: usize,
 }
 
 impl Summary {
     /// `size` is [`Command::request_size`].
     pub(super) fn of(command: &Command, size: usize) -> Self {
-        let range = match command {
-            Command::Put(op) => Some(KeyRange::point(op.key.clone())),
-            Command::Delete(op) => Some(op.range.clone()),
-            _ => None,
+        let (key, range_end) = match command {
+            Command::Put(op) => (Some(KeyHead::of(&op.key)), None),
+            Command::Delete(op) => (Some(KeyHead::of(&op.range.start)), end_of(&op.range)),
+            _ => (None, None),
         };
         Self {
             operation: Command::OPERATIONS
                 .get(command.operation())
                 .unwrap_or(&"command"),
-            range,
+            key,
+            range_end,
             size,
         }
     }
@@ -245,8 +249,9 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation)?;
-        if let Some(range) = &self.range {
-            write!(f, " {}", Shown(range))?;
+        if let Some(key) = &self.key {
+            f.write_str(" ")?;
+            write_range(f, key, self.range_end.as_ref())?;
         }
         write!(f, " size:{}", self.size)
     }
@@ -258,24 +263,49 @@ pub struct Shown<'a>(pub &'a KeyRange);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key:{}", Key(&self.0.start))?;
-        match &self.0.end {
-            RangeEnd::Point => Ok(()),
-            RangeEnd::Before(end) => write!(f, " range_end:{}", Key(end)),
-            RangeEnd::Unbounded => write!(f, " range_end:{}", Key(b"\0")),
+        write_range(f, &KeyHead::of(&self.0.start), end_of(self.0).as_ref())
+    }
+}
+
+fn write_range(
+    f: &mut fmt::Formatter<'_>,
+    key: &KeyHead,
+    range_end: Option<&KeyHead>,
+) -> fmt::Result {
+    write!(f, "key:{key}")?;
+    range_end.map_or(Ok(()), |end| write!(f, " range_end:{end}"))
+}
+
+/// The end of a range as a request has it.
+fn end_of(range: &KeyRange) -> Option<KeyHead> {
+    match &range.end {
+        RangeEnd::Point => None,
+        RangeEnd::Before(end) => Some(KeyHead::of(end)),
+        RangeEnd::Unbounded => Some(KeyHead::of(b"\0")),
+    }
+}
+
+/// The begin of a key.
+#[derive(Debug)]
+struct KeyHead {
+    bytes: SmallVec<[u8; SHOWN]>,
+    more: bool,
+}
+
+impl KeyHead {
+    fn of(key: &[u8]) -> Self {
+        let (bytes, rest) = key.split_at_checked(SHOWN).unwrap_or((key, &[]));
+        Self {
+            bytes: SmallVec::from_slice(bytes),
+            more: !rest.is_empty(),
         }
     }
 }
 
-struct Key<'a>(&'a [u8]);
-
-impl fmt::Display for Key<'_> {
+impl fmt::Display for KeyHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shown, more) = match self.0.split_at_checked(SHOWN) {
-            Some((shown, [_, ..])) => (shown, "..."),
-            _ => (self.0, ""),
-        };
-        write!(f, "\"{}{more}\"", shown.escape_ascii())
+        let more = if self.more { "..." } else { "" };
+        write!(f, "\"{}{more}\"", self.bytes.escape_ascii())
     }
 }
 
