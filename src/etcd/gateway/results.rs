@@ -79,6 +79,9 @@ impl Results {
     /// The line of the next message, or why there is none; nothing after the end. Loses nothing when it is
     /// dropped before it ends.
     async fn next(&mut self) -> Option<Result<Bytes, Status>> {
+        if matches!(self.state, State::Ended) {
+            return None;
+        }
         let line = within_deadline(self.deadline, self.line()).await;
         let line = line.unwrap_or_else(|status| Some(Err(status)));
         if !matches!(line, Some(Ok(_))) {
@@ -153,7 +156,19 @@ pub(super) async fn within_deadline<T>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::Methods;
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_ends_once_at_its_deadline_even_if_its_call_never_begins() {
+        let methods = Methods::new();
+        let method = Arc::clone(methods.get("watch").unwrap());
+        let deadline = after(Duration::from_millis(5));
+        let mut results = Results::new(std::future::pending(), method, deadline);
+        let code = results.next().await.map(|line| line.unwrap_err().code());
+        assert_eq!(code, Some(tonic::Code::DeadlineExceeded));
+        assert!(results.next().await.is_none());
+    }
 
     #[tokio::test]
     async fn a_deadline_ends_what_is_not_done_and_what_begins_too_late() {
