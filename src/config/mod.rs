@@ -23,7 +23,7 @@ mod table;
 mod url;
 mod value;
 
-pub use cluster::{Bootstrap, BootstrapMember};
+pub use cluster::{Bootstrap, BootstrapMember, peer_urls};
 pub use error::ConfigError;
 pub use help::usage;
 pub use member::{

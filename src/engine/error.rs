@@ -1,5 +1,6 @@
 //! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
 
+use super::membership::MemberRefusal;
 use crate::mvcc::MvccError;
 use crate::watch::OpenError;
 
@@ -53,6 +54,9 @@ pub enum EngineError {
     /// No leader was known from the request's arrival to its deadline.
     #[error("context deadline exceeded")]
     DeadlineExceeded,
+    /// A change of the members that etcd's rules refuse.
+    #[error(transparent)]
+    Membership(#[from] MemberRefusal),
     /// A leader transfer to a member that cannot lead.
     #[error("bad leader transferee")]
     BadTransferee,

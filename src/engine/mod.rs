@@ -21,6 +21,7 @@ mod lessor;
 mod machine;
 mod maintenance;
 mod members;
+mod membership;
 mod meta;
 mod peers;
 mod propose;
@@ -37,6 +38,7 @@ mod waiters;
 pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
+pub use membership::MemberRefusal;
 pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
 pub use start::StartError;
 pub use state_dir::StateDirError;
@@ -94,6 +96,10 @@ struct Inner {
     applied: Arc<AppliedIndex>,
     lessor: Arc<Lessor>,
     members: Arc<Members>,
+    /// Held by the change of the members that is decided on: one at a time.
+    member_turn: tokio::sync::Mutex<()>,
+    strict_reconfig: bool,
+    max_learners: usize,
     node: NodeHandle,
     hub: Hub,
     /// Commands of the largest entry since somebody last asked.

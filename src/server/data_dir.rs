@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataDirError, StartError};
+use super::join::Joined;
 use crate::base::fs::{sync_dir, sync_path};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::config::{Bootstrap, ClusterState, MemberConfig};
@@ -61,6 +62,8 @@ pub(super) struct Identity {
 pub(super) enum Origin {
     /// There is no data yet: the cluster begins as the flags say.
     Fresh(Bootstrap),
+    /// There is no data yet: the cluster runs and has added this member.
+    Joining(Joined),
     /// There is data, and it is this member's.
     Restart(Identity),
 }
@@ -73,6 +76,7 @@ impl Origin {
                 cluster_id: bootstrap.cluster_id,
                 member_id: bootstrap.member_id,
             },
+            Self::Joining(joined) => joined.identity,
             Self::Restart(identity) => *identity,
         }
     }
@@ -115,21 +119,22 @@ impl DataDir {
         }
     }
 
-    /// Whose data this is, held against the flags. Writes nothing.
+    /// Whose data this is, held against the flags; `None` if there is none and the running cluster has to be
+    /// asked. Writes nothing.
     ///
     /// Once there is data it says who the members are, and flags may have become stale since; with
     /// `--initial-cluster-state=new` they must still describe the cluster that was begun with them.
     ///
     /// # Errors
-    /// When the data is not this member's, is not complete, or is missing although the cluster exists.
-    pub(super) fn origin(&self, config: &MemberConfig) -> Result<Origin, StartError> {
+    /// When the data is not this member's, or is not complete.
+    pub(super) fn origin(&self, config: &MemberConfig) -> Result<Option<Origin>, StartError> {
         match self.read_record()? {
-            Some(record) => Ok(Origin::Restart(self.check(&record, config)?)),
+            Some(record) => Ok(Some(Origin::Restart(self.check(&record, config)?))),
             None => {
                 self.check_empty()?;
                 match config.cluster.state {
-                    ClusterState::Existing => Err(StartError::JoinNotServed),
-                    ClusterState::New => Ok(Origin::Fresh(config.bootstrap()?)),
+                    ClusterState::Existing => Ok(None),
+                    ClusterState::New => Ok(Some(Origin::Fresh(config.bootstrap()?))),
                 }
             }
         }
@@ -313,7 +318,7 @@ mod tests {
     fn claimed(config: &MemberConfig) -> tempfile::TempDir {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temp.path()).unwrap();
-        let origin = dir.origin(config).unwrap();
+        let origin = dir.origin(config).unwrap().unwrap();
         assert!(matches!(origin, Origin::Fresh(_)));
         dir.claim(origin.identity(), &config.cluster.token).unwrap();
         temp
@@ -322,7 +327,7 @@ mod tests {
     fn origin(temp: &tempfile::TempDir, config: &MemberConfig) -> Result<Identity, String> {
         let dir = DataDir::open(temp.path()).unwrap();
         let origin = dir.origin(config).map_err(|e| e.to_string())?;
-        Ok(origin.identity())
+        Ok(origin.ok_or("nobody's yet")?.identity())
     }
 
     #[test]
@@ -335,11 +340,11 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             PRIVATE
         );
-        let fresh = dir.origin(&config).unwrap().identity();
+        let fresh = dir.origin(&config).unwrap().unwrap().identity();
         dir.claim(fresh, &config.cluster.token).unwrap();
         drop(dir);
         let again = DataDir::open(&path).unwrap().origin(&config).unwrap();
-        assert!(matches!(again, Origin::Restart(identity) if identity == fresh));
+        assert!(matches!(again, Some(Origin::Restart(identity)) if identity == fresh));
     }
 
     #[test]
@@ -414,11 +419,11 @@ mod tests {
     }
 
     #[test]
-    fn joining_without_data_is_refused_and_leaves_no_claim() {
+    fn a_member_that_joins_has_to_ask_and_leaves_no_claim() {
         let temp = tempfile::tempdir().unwrap();
         let joining = config(&["--name=a", "--initial-cluster-state=existing"]);
         let said = origin(&temp, &joining).unwrap_err();
-        assert!(said.contains("--initial-cluster-state=existing"), "{said}");
+        assert_eq!(said, "nobody's yet");
         assert!(!temp.path().join(IDENTITY).exists());
     }
 

@@ -11,6 +11,7 @@ mod connection;
 mod data_dir;
 mod error;
 mod gather;
+mod join;
 mod limits;
 mod listen;
 mod log;
@@ -87,10 +88,11 @@ impl Server {
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
         let dir = DataDir::open(&config.data_dir)?;
+        // Before anything listens: members that begin together would wait for each other's answers.
+        let origin = find_origin(config, &dir).await?;
         let listeners = Listeners::bind(&config.listen)?;
         let addresses = listeners.client_addresses();
-        let origin = dir.origin(config)?;
-        if let Origin::Fresh(_) = origin {
+        if !matches!(origin, Origin::Restart(_)) {
             dir.claim(origin.identity(), &config.cluster.token)?;
         }
         announce(config, &dir, &origin);
@@ -148,6 +150,18 @@ impl Server {
         self.engine.stop().await;
         self.serving.finish(GOODBYE).await;
         tracing::info!(data_dir = %self.dir.path().display(), "closed server");
+    }
+}
+
+/// Whose data this is, after asking the other members where there is none.
+async fn find_origin(config: &MemberConfig, dir: &DataDir) -> Result<Origin, StartError> {
+    match dir.origin(config)? {
+        None => Ok(Origin::Joining(join::join(config).await?)),
+        Some(Origin::Fresh(bootstrap)) => {
+            join::refuse_second_beginning(config, &bootstrap).await?;
+            Ok(Origin::Fresh(bootstrap))
+        }
+        Some(origin) => Ok(origin),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::connection::Serving;
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
+use super::join;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
@@ -53,6 +54,10 @@ pub(super) fn start_engine(
         .map_err(|error| failed(error.to_string()))?;
     let engine = Engine::start(&engine, &network, metrics, life)
         .map_err(|error| failed(error.to_string()))?;
+    let members = engine.member_list();
+    network.set_pages(Box::new(move |path| {
+        (path == join::MEMBERS_PAGE).then(|| join::members_page(members()))?
+    }));
     for listener in peers {
         let network = Arc::clone(&network);
         life.task("peer-accept", async move { network.serve(listener).await });
@@ -70,6 +75,10 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
         name: config.name.clone(),
         client_urls: texts(&config.cluster.advertise_client_urls),
         initial_members: first_members(origin),
+        joining: matches!(origin, Origin::Joining(_)),
+        strict_reconfig: config.cluster.strict_reconfig,
+        max_learners: size(config.cluster.max_learners),
+        force_new_cluster: config.cluster.force_new,
         heartbeat: config.raft.heartbeat,
         election_ticks: usize::try_from(ticks).unwrap_or(usize::MAX),
         max_request_bytes: size(config.limits.max_request_bytes),
@@ -85,10 +94,13 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
     }
 }
 
-/// The members that a new cluster begins with. Their names are published by themselves once they run.
+/// The members that a new directory begins with: those of a new cluster, whose names are published by
+/// themselves once they run, or those that the running one has.
 pub(super) fn first_members(origin: &Origin) -> Vec<Member> {
-    let Origin::Fresh(bootstrap) = origin else {
-        return Vec::new();
+    let bootstrap = match origin {
+        Origin::Fresh(bootstrap) => bootstrap,
+        Origin::Joining(joined) => return joined.members.clone(),
+        Origin::Restart(_) => return Vec::new(),
     };
     let member = |member: &BootstrapMember| Member {
         id: member.id.0,

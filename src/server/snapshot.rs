@@ -70,8 +70,10 @@ fn restore(file: &std::path::Path, flags: Vec<OsString>) -> Outcome {
         ));
     }
     let origin = dir.origin(&config)?;
-    let Origin::Fresh(_) = &origin else {
-        return Err(format!("{} already holds data", dir.path().display()).into());
+    let origin = match origin {
+        Some(origin @ Origin::Fresh(_)) => origin,
+        Some(_) => return Err(format!("{} already holds data", dir.path().display()).into()),
+        None => return Err("a snapshot begins a cluster: --initial-cluster-state=new".into()),
     };
     let members = parts::first_members(&origin);
     let manifest = restore_snapshot(file, dir.path(), &members)?;

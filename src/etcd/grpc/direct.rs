@@ -17,7 +17,8 @@ use http_body::{Body, Frame};
 use prost::{DecodeError, Message as _};
 use tonic::{Code, Status, Streaming};
 
-use super::gate::{self, HasLeader};
+use super::admission::Admission;
+use super::gate;
 use super::kv::KvCalls;
 use super::leader;
 use super::meter::{Call, Metered};
@@ -26,7 +27,6 @@ use super::received::{self, PREFIX_BYTES, Received};
 use super::watch::{WatchReply, WatchService};
 use crate::etcd::codec;
 use crate::etcd::pb::etcdserverpb as pb;
-use crate::etcd::status;
 
 /// What gRPC clients call a body of protocol buffers.
 const CONTENT_TYPES: [&[u8]; 2] = [b"application/grpc", b"application/grpc+proto"];
@@ -38,7 +38,7 @@ const OK: HeaderValue = HeaderValue::from_static("0");
 pub(in crate::etcd) struct DirectCalls {
     kv: Arc<KvCalls>,
     watch: WatchService,
-    has_leader: HasLeader,
+    admission: Admission,
     methods: Vec<(Hot, &'static str, Arc<Method>)>,
     /// The largest message in bytes.
     limit: usize,
@@ -86,7 +86,7 @@ impl DirectCalls {
     pub(super) fn new(
         kv: Arc<KvCalls>,
         watch: WatchService,
-        has_leader: HasLeader,
+        admission: Admission,
         methods: &Methods,
         limit: usize,
     ) -> Self {
@@ -97,7 +97,7 @@ impl DirectCalls {
         Self {
             kv,
             watch,
-            has_leader,
+            admission,
             methods: methods.collect(),
             limit,
         }
@@ -135,8 +135,8 @@ impl DirectCalls {
         let call = gate::begin(method, &head.headers);
         method.received_bytes.add((PREFIX_BYTES + size) as u64);
         method.calls.received.inc();
-        if self.lacks_leader(&head) {
-            return Ok(refuse(status::no_leader(), call));
+        if let Err(status) = self.admission.check(method, &head.headers) {
+            return Ok(refuse(status, call));
         }
         Ok(match self.handle(message).await {
             Ok(message) => {
@@ -153,8 +153,8 @@ impl DirectCalls {
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
         let call = gate::begin(method, &head.headers);
-        if self.lacks_leader(head) {
-            return refuse(status::no_leader(), call);
+        if let Err(status) = self.admission.check(method, &head.headers) {
+            return refuse(status, call);
         }
         let body = Metered::received(body, method);
         let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
@@ -169,11 +169,6 @@ impl DirectCalls {
             Ok(watch) => accept(DirectBody::Watch(Box::new(WatchReply::new(watch, call)))),
             Err(status) => refuse(status, call),
         }
-    }
-
-    /// Whether the call asks for a leader and there is none.
-    fn lacks_leader(&self, head: &Parts) -> bool {
-        leader::is_required(&head.headers) && !(self.has_leader)()
     }
 
     fn find(&self, head: &Parts) -> Option<(Hot, &Arc<Method>)> {

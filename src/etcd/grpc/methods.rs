@@ -10,7 +10,7 @@ const SERVER_STREAM: &str = "server_stream";
 const BIDI_STREAM: &str = "bidi_stream";
 
 /// Every method by its path. What is not here is answered as unknown.
-const SERVED: [(&str, &str); 22] = [
+const SERVED: [(&str, &str); 26] = [
     ("/etcdserverpb.KV/Range", UNARY),
     ("/etcdserverpb.KV/RangeStream", SERVER_STREAM),
     ("/etcdserverpb.KV/Put", UNARY),
@@ -23,7 +23,11 @@ const SERVED: [(&str, &str); 22] = [
     ("/etcdserverpb.Lease/LeaseKeepAlive", BIDI_STREAM),
     ("/etcdserverpb.Lease/LeaseTimeToLive", UNARY),
     ("/etcdserverpb.Lease/LeaseLeases", UNARY),
+    ("/etcdserverpb.Cluster/MemberAdd", UNARY),
+    ("/etcdserverpb.Cluster/MemberRemove", UNARY),
+    ("/etcdserverpb.Cluster/MemberUpdate", UNARY),
     ("/etcdserverpb.Cluster/MemberList", UNARY),
+    ("/etcdserverpb.Cluster/MemberPromote", UNARY),
     ("/etcdserverpb.Maintenance/Alarm", UNARY),
     ("/etcdserverpb.Maintenance/Status", UNARY),
     ("/etcdserverpb.Maintenance/Defragment", UNARY),
@@ -35,9 +39,19 @@ const SERVED: [(&str, &str); 22] = [
     ("/grpc.health.v1.Health/Watch", SERVER_STREAM),
 ];
 
-/// The counters of one method.
+/// What a member without a vote serves. Of the ranges only the serializable ones: that is the handler's to
+/// see.
+const FOR_LEARNERS: [&str; 3] = [
+    "/etcdserverpb.KV/Range",
+    "/etcdserverpb.Maintenance/Status",
+    "/etcdserverpb.Maintenance/Snapshot",
+];
+
+/// The counters of one method, and who serves it.
 #[derive(Debug)]
 pub(super) struct Method {
+    /// Whether a member without a vote serves it.
+    pub(super) for_learners: bool,
     pub(super) calls: MethodMetrics,
     /// Shared by all unary methods, and by all others.
     pub(super) requests: Arc<RequestsByVersion>,
@@ -56,6 +70,7 @@ impl Methods {
         let methods = SERVED.iter().filter_map(|&(path, kind)| {
             let (service, name) = split(path)?;
             let method = Method {
+                for_learners: FOR_LEARNERS.contains(&path),
                 calls: metrics.method(kind, service, name),
                 requests: Arc::clone(if kind == UNARY { &unary } else { &stream }),
                 received_bytes: metrics.network.client_received.clone(),

@@ -1,5 +1,6 @@
 //! The gRPC services of the client port.
 
+mod admission;
 mod cluster;
 mod direct;
 mod gate;
@@ -27,8 +28,9 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
+use self::admission::Admission;
 pub(super) use self::direct::{DirectBody, DirectCalls};
-use self::gate::{Gate, HasLeader};
+use self::gate::Gate;
 use self::meter::Metered;
 use self::methods::Methods;
 #[cfg(any(test, fuzzing))]
@@ -70,19 +72,18 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let lease = lease::LeaseService::new(engine.clone());
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
-    let leader = engine.clone();
-    let has_leader: HasLeader = Arc::new(move || leader.has_leader());
+    let admission = Admission::of(engine);
     let methods = Arc::new(Methods::new(&context.metrics));
     let direct = DirectCalls::new(
         Arc::clone(&kv),
         watch.clone(),
-        Arc::clone(&has_leader),
+        admission.clone(),
         &methods,
         limit,
     );
     let mut gates = Gates {
         router: Router::new(),
-        has_leader,
+        admission,
         methods,
     };
     gates.add(server!(KvServer, kv::KvService::new(kv), limit));
@@ -97,7 +98,7 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
 /// Adds services to a router, each behind its gate.
 struct Gates {
     router: Router,
-    has_leader: HasLeader,
+    admission: Admission,
     methods: Arc<Methods>,
 }
 
@@ -112,8 +113,8 @@ impl Gates {
             >,
         S::Future: Send + Unpin + 'static,
     {
-        let has_leader = Arc::clone(&self.has_leader);
-        let gate = Gate::new(service, has_leader, Arc::clone(&self.methods));
+        let admission = self.admission.clone();
+        let gate = Gate::new(service, admission, Arc::clone(&self.methods));
         let router = std::mem::take(&mut self.router);
         self.router = router.route_service(&format!("/{}/{{*method}}", S::NAME), gate);
     }

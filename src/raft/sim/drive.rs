@@ -115,6 +115,7 @@ impl World {
             .remove(&snapshot.dir)
             .ok_or("snapshot files are gone")?;
         self.durability.check(id, &state)?;
+        self.membership.restored(id, &state.applied)?;
         let member = self.member(id);
         member.machine.install(state);
         if let Some(running) = &mut member.running {
@@ -190,6 +191,7 @@ impl World {
         let term = self.member(id).core().unwrap().status().term;
         for entry in &entries {
             self.order.hands_over(id, entry)?;
+            self.membership.hands_over(entry)?;
             self.completeness.committed(entry.index, entry.term, term);
             self.report.changes += u64::from(entry.configuration.is_some());
         }

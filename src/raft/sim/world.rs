@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::invariants::{
-    Durability, ElectionSafety, LeaderCompleteness, ReadIndex, SameOrder, check_log_matching,
+    Durability, ElectionSafety, LeaderCompleteness, Membership, ReadIndex, SameOrder,
+    check_log_matching,
 };
 use super::machine::State;
 use super::member::{Member, Running};
@@ -120,6 +121,7 @@ pub(super) struct World {
     pub(super) completeness: LeaderCompleteness,
     pub(super) durability: Durability,
     pub(super) order: SameOrder,
+    pub(super) membership: Membership,
     pub(super) reads: ReadIndex,
     pub(super) report: Report,
 }
@@ -153,6 +155,7 @@ impl World {
             completeness: LeaderCompleteness::default(),
             durability: Durability::default(),
             order: SameOrder::default(),
+            membership: Membership::default(),
             reads: ReadIndex::default(),
             report: Report::default(),
         }
@@ -263,6 +266,7 @@ impl World {
         let life = member.life;
         let flushed = member.machine.flushed.clone();
         self.durability.check(id, &flushed)?;
+        self.membership.restored(id, &flushed.applied)?;
         let phase = self.rng.random_range(0..TICK);
         self.after(phase, Event::Tick { member: id, life });
         self.act(id)

@@ -29,6 +29,7 @@ mod lane;
 mod log_gate;
 mod members;
 mod outbox;
+mod page;
 mod peer;
 mod server;
 mod snapshot;
@@ -47,6 +48,7 @@ use tokio::runtime::Handle;
 
 pub use error::CallError;
 pub use frame::MAX_MESSAGE;
+pub use page::{Page, PageError, fetch_page};
 pub use stats::PeerStats;
 
 use self::context::{Context, Identity, Timing};
