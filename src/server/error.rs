@@ -45,6 +45,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The member has been removed from its cluster.
+    #[error("{0}")]
+    Removed(String),
     /// The store does not open.
     #[error("cannot open the store in {dir}: {reason}")]
     Store {

@@ -15,6 +15,7 @@ use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::{self, BootstrapMember, MemberConfig, Url};
+use crate::engine::StartError as EngineStartError;
 use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
 use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
@@ -52,8 +53,10 @@ pub(super) fn start_engine(
     let network = peer_config(config, dir, origin);
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
-    let engine = Engine::start(&engine, &network, metrics, life)
-        .map_err(|error| failed(error.to_string()))?;
+    let engine = Engine::start(&engine, &network, metrics, life).map_err(|error| match error {
+        EngineStartError::Removed(_) => StartError::Removed(error.to_string()),
+        error => failed(error.to_string()),
+    })?;
     let members = engine.member_list();
     network.set_pages(Box::new(move |path| {
         (path == join::MEMBERS_PAGE).then(|| join::members_page(members()))?

@@ -16,8 +16,10 @@ use crate::raft::transport::CallError;
 
 /// The kind of peer call that carries a [`MemberChange`].
 pub(in crate::engine) const MEMBER_CALL: u16 = 2;
+/// The longest change that another member may ask for: above what the API lets in.
+const MAX_CHANGE: usize = 128 << 10;
 /// Version byte of these calls.
-const CALL_VERSION: u8 = 1;
+pub(super) const CALL_VERSION: u8 = 1;
 
 /// A change that took place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +85,11 @@ impl Engine {
         }
         if leader == MemberId::NONE {
             // Members that are out of touch are the likely reason, and a better answer than none.
-            self.check_health(change)?;
-            return Ok(Outcome::NotLeader);
+            return Ok(if self.is_unhealthy_for(change) {
+                Outcome::Refused(MemberRefusal::Unhealthy)
+            } else {
+                Outcome::NotLeader
+            });
         }
         if leader == self.inner.member_id {
             return Ok(self.change_as_leader(change, clock::now() + timeout).await);
@@ -109,6 +114,9 @@ impl Engine {
 
     /// Answers another member's call; bytes that are no change are answered with nothing.
     pub(in crate::engine) async fn answer_member_call(&self, request: &[u8]) -> Option<Bytes> {
+        if request.len() > MAX_CHANGE {
+            return None;
+        }
         let change = codec::decode(CALL_VERSION, request).ok()?;
         let outcome = if self.inner.node.leader() == self.inner.member_id {
             let deadline = clock::now() + self.inner.request_timeout;

@@ -150,7 +150,7 @@ impl<C: Fn(MemberId) -> Option<Instant>> Surroundings<C> {
 
     fn check_add(&self, member: &Member, membership: &Membership) -> Result<(), MemberRefusal> {
         let id = member.id;
-        if membership.get(id).is_some() || membership.removed.contains(&id) {
+        if id == 0 || membership.get(id).is_some() || membership.removed.contains(&id) {
             return Err(MemberRefusal::IdExists);
         }
         check_urls(id, &member.peer_urls, membership)?;

@@ -123,6 +123,8 @@ fn who_comes_must_be_new() {
         peer_urls: vec!["http://new:1".into(), "http://h:2".into()],
         ..member(5, false, false)
     };
+    let nobody = MemberChange::Add(member(0, false, false));
+    assert_eq!(view.check(&nobody, &two), Err(MemberRefusal::IdExists));
     let refused = view.check(&MemberChange::Add(twin), &two);
     assert_eq!(refused, Err(MemberRefusal::UrlExists));
     let learning = with(two, member(3, false, true));

@@ -10,6 +10,8 @@ mod change;
 mod check;
 mod departure;
 mod force;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 
 pub(crate) use change::{Attachment, MemberChange};
 pub use check::MemberRefusal;
@@ -115,8 +117,8 @@ impl Engine {
 
     async fn try_change_as_leader(&self, change: &MemberChange, deadline: Instant) -> Outcome {
         // Before anything that waits: a leader without its quorum can still say why not.
-        if let Err(refusal) = self.check_health(change) {
-            return Outcome::Refused(refusal);
+        if self.is_unhealthy_for(change) {
+            return Outcome::Refused(MemberRefusal::Unhealthy);
         }
         let until = tokio::time::Instant::from_std(deadline);
         let Ok(_turn) = timeout_at(until, self.inner.member_turn.lock()).await else {
@@ -186,9 +188,12 @@ impl Engine {
         }
     }
 
-    fn check_health(&self, change: &MemberChange) -> Result<(), MemberRefusal> {
+    /// Whether too few members are in touch for a change. All else that there is to check needs a membership
+    /// that is known to be the newest.
+    fn is_unhealthy_for(&self, change: &MemberChange) -> bool {
         let membership = self.inner.members.load();
-        self.surroundings().check_health(change, &membership)
+        let check = self.surroundings().check_health(change, &membership);
+        check == Err(MemberRefusal::Unhealthy)
     }
 
     fn surroundings(&self) -> Surroundings<impl Fn(MemberId) -> Option<Instant> + use<>> {
