@@ -221,7 +221,7 @@ mod tests {
         );
         assert_eq!(membership(&store).unwrap().members, [member(1)]);
         write(&store, |session| {
-            session.put_meta(MetaKey::Members, vec![3, 0])
+            session.put_meta(MetaKey::Members, vec![3, 0]);
         });
         assert!(membership(&store).is_err());
     }

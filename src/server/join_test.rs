@@ -50,7 +50,7 @@ fn a_member_finds_its_place_by_its_urls() {
             "no member with the peer URLs http://h:2,http://h:3 of b",
         ),
         (
-            vec![member(4, "a", &["http://other:1"]), b.clone()],
+            vec![member(4, "a", &["http://other:1"]), b],
             "no member with the peer URLs http://h:1 of a",
         ),
         (

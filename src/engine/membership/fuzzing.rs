@@ -17,10 +17,10 @@ pub fn members(data: &[u8]) {
     if let Ok(attachment) = Attachment::decode(data) {
         let again = attachment.encode().expect("it was as large before");
         assert_eq!(again, data);
-        carry_out(attachment.change);
+        carry_out(&attachment.change);
     }
     if let Ok(change) = codec::decode::<MemberChange>(CALL_VERSION, data) {
-        carry_out(change);
+        carry_out(&change);
     }
     if let Ok(outcome) = codec::decode::<Outcome>(CALL_VERSION, data) {
         let again = codec::encode(CALL_VERSION, &outcome).expect("it was as large before");
@@ -28,7 +28,7 @@ pub fn members(data: &[u8]) {
     }
 }
 
-fn carry_out(change: MemberChange) {
+fn carry_out(change: &MemberChange) {
     for strict in [true, false] {
         let mut membership = three();
         assert_eq!(change.step(&membership).member.0, change.member());
@@ -39,7 +39,7 @@ fn carry_out(change: MemberChange) {
             connected: |_| None,
             now: clock::now(),
         };
-        let check = surroundings.check(&change, &membership, &[]);
+        let check = surroundings.check(change, &membership, &[]);
         membership.change(change.clone());
         let ids: BTreeSet<u64> = membership.members.iter().map(|member| member.id).collect();
         assert_eq!(ids.len(), membership.members.len());
