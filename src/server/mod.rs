@@ -92,12 +92,17 @@ impl Server {
         let origin = find_origin(config, &dir).await?;
         let listeners = Listeners::bind(&config.listen)?;
         let addresses = listeners.client_addresses();
-        if !matches!(origin, Origin::Restart(_)) {
-            dir.claim(origin.identity(), &config.cluster.token)?;
+        let token = &config.cluster.token;
+        let beginning = origin.beginning();
+        if beginning.is_some() {
+            dir.claim(origin.identity(), token, beginning.clone())?;
         }
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
         let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &metrics, &life)?;
+        if beginning.is_some() {
+            dir.claim(origin.identity(), token, None)?;
+        }
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,
@@ -210,7 +215,7 @@ fn announce(config: &MemberConfig, dir: &DataDir, origin: &Origin) {
         local_member_id = %identity.member_id,
         cluster_id = %identity.cluster_id,
         data_dir = %dir.path().display(),
-        member_initialized = matches!(origin, Origin::Restart(_)),
+        member_initialized = origin.beginning().is_none(),
         version = env!("CARGO_PKG_VERSION"),
         etcd_version = parts::ETCD_VERSION,
         "starting member"

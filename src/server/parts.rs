@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::connection::Serving;
-use super::data_dir::{DataDir, Origin};
+use super::data_dir::{Beginning, DataDir, Origin};
 use super::error::StartError;
 use super::join;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
-use crate::config::{self, BootstrapMember, MemberConfig, Url};
+use crate::config::{self, MemberConfig, Url};
 use crate::engine::StartError as EngineStartError;
 use crate::engine::{AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member};
 use crate::etcd::{self, ClientServices, EtcdContext, EtcdSettings};
@@ -70,6 +70,10 @@ pub(super) fn start_engine(
 
 fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> EngineConfig {
     let identity = origin.identity();
+    let beginning = origin.beginning().unwrap_or(Beginning {
+        joining: false,
+        members: Vec::new(),
+    });
     let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
     EngineConfig {
         data_dir: dir.path().to_owned(),
@@ -77,8 +81,8 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
         member_id: identity.member_id,
         name: config.name.clone(),
         client_urls: texts(&config.cluster.advertise_client_urls),
-        initial_members: first_members(origin),
-        joining: matches!(origin, Origin::Joining(_)),
+        initial_members: beginning.members,
+        joining: beginning.joining,
         strict_reconfig: config.cluster.strict_reconfig,
         max_learners: size(config.cluster.max_learners),
         force_new_cluster: config.cluster.force_new,
@@ -95,22 +99,6 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
         },
         store: StoreOptions::default(),
     }
-}
-
-/// The members that a new directory begins with: those of a new cluster, whose names are published by
-/// themselves once they run, or those that the running one has.
-pub(super) fn first_members(origin: &Origin) -> Vec<Member> {
-    let bootstrap = match origin {
-        Origin::Fresh(bootstrap) => bootstrap,
-        Origin::Joining(joined) => return joined.members.clone(),
-        Origin::Restart(_) => return Vec::new(),
-    };
-    let member = |member: &BootstrapMember| Member {
-        id: member.id.0,
-        peer_urls: texts(&member.peer_urls),
-        ..Member::default()
-    };
-    bootstrap.members.iter().map(member).collect()
 }
 
 /// The network of this member; the engine tells it who the members are.

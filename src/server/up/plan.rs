@@ -374,7 +374,7 @@ mod tests {
         let config = one.members[0].config().unwrap();
         let dir = DataDir::open(&one.members[0].data_dir).unwrap();
         let identity = dir.origin(&config).unwrap().unwrap().identity();
-        dir.claim(identity, TOKEN).unwrap();
+        dir.claim(identity, TOKEN, None).unwrap();
         drop(dir);
         one.check().unwrap();
 

@@ -219,6 +219,34 @@ async fn a_change_survives_the_death_of_everyone() {
     }
 }
 
+/// A member that dies while it begins goes on with what it has, be it only its name.
+#[tokio::test]
+async fn a_joining_member_may_die_at_any_time() {
+    if !Program::get().is_own() {
+        return;
+    }
+    let settings = Settings::default().quick_elections();
+    let mut cluster = Cluster::start_one(settings).await;
+    for n in 0..200 {
+        let request = put(&format!("key/{n:03}"), &"x".repeat(1000));
+        cluster.client(0).put(request).await.unwrap();
+    }
+    let joining = cluster.prepare_joining("b");
+    let id = add(&cluster, 0, joining).await;
+    for _ in 0..8 {
+        cluster[joining].spawn();
+        sleep(Duration::from_millis(rand::rng().random_range(5..250))).await;
+        cluster[joining].kill();
+    }
+    started(&mut cluster, joining).await;
+    assert_eq!(cluster.member_id(joining).await, id);
+    let client = cluster.client(joining);
+    assert_eq!(client.range(prefixed("key/")).await.unwrap().count, 200);
+    cluster[joining].kill();
+    cluster[joining].restart().await;
+    client.put(put("a", "1")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_member_moves_to_another_address() {
     if !Program::get().serves("membership") {
