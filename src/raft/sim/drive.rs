@@ -193,7 +193,9 @@ impl World {
             self.order.hands_over(id, entry)?;
             self.membership.hands_over(entry)?;
             self.completeness.committed(entry.index, entry.term, term);
-            self.report.changes += u64::from(entry.configuration.is_some());
+            let took_place = entry.configuration.is_some();
+            self.report.changes += u64::from(took_place);
+            self.report.void_changes += u64::from(entry.attachment.is_some() && !took_place);
         }
         let life = self.members[&id].life;
         let delay = self.rng.random_range(0..20);

@@ -47,6 +47,9 @@ pub(super) struct Report {
     pub(super) crashes: u64,
     pub(super) snapshots: u64,
     pub(super) changes: u64,
+    /// Changes that came too late, and learners that became voters.
+    pub(super) void_changes: u64,
+    pub(super) promotions: u64,
     pub(super) events: u64,
 }
 
@@ -58,6 +61,8 @@ impl std::ops::AddAssign for Report {
         self.crashes += other.crashes;
         self.snapshots += other.snapshots;
         self.changes += other.changes;
+        self.void_changes += other.void_changes;
+        self.promotions += other.promotions;
         self.events += other.events;
     }
 }
@@ -187,6 +192,7 @@ impl World {
         self.report.acknowledged = self.durability.count() as u64;
         self.report.reads = self.reads.count();
         self.report.elections = self.elections.count() as u64;
+        self.report.promotions = self.membership.promotions();
         Ok(self.report)
     }
 

@@ -18,7 +18,7 @@ use super::peer::Peer;
 pub(super) type PeerIo = TokioIo<Upgraded>;
 
 /// etcd's peer port, for a URL without one.
-const DEFAULT_PORT: u16 = 2380;
+pub(super) const DEFAULT_PORT: u16 = 2380;
 
 /// How much of an explanation is read.
 const MAX_EXPLANATION: usize = 1024;
@@ -50,23 +50,17 @@ pub(super) async fn dial(
 
 async fn dial_url(url: &str, hello: &Hello) -> Result<PeerIo, ConnectionError> {
     let bad = || ConnectionError::BadUrl(url.to_owned());
-    let (authority, host, port) = address(url).ok_or_else(bad)?;
-    let io = TcpStream::connect((host.as_str(), port)).await?;
+    let uri: http::Uri = url.parse().map_err(|_| bad())?;
+    if uri.scheme_str() != Some("http") {
+        return Err(bad());
+    }
+    let authority = uri.authority().ok_or_else(bad)?;
+    let host = authority.host().trim_matches(['[', ']']);
+    let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
+    let io = TcpStream::connect((host, port)).await?;
     // A heartbeat must not wait for the acknowledgement of the one before.
     io.set_nodelay(true)?;
-    greet(io, &authority, hello).await
-}
-
-/// The authority of a peer URL, its host and its port; `None` for one that is not spoken to here.
-pub(super) fn address(url: &str) -> Option<(String, String, u16)> {
-    let uri: http::Uri = url.parse().ok()?;
-    if uri.scheme_str() != Some("http") {
-        return None;
-    }
-    let authority = uri.authority()?;
-    let host = authority.host().trim_matches(['[', ']']).to_owned();
-    let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
-    Some((authority.to_string(), host, port))
+    greet(io, authority.as_str(), hello).await
 }
 
 /// The handshake over any byte stream.

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::dial;
+use super::dial::DEFAULT_PORT;
 use super::handshake::PAGE_CLUSTER;
 use crate::base::ids::ClusterId;
 
@@ -59,11 +59,17 @@ pub async fn fetch_page(url: &str, path: &str, patience: Duration) -> Result<Pag
 
 async fn fetch(url: &str, path: &str) -> Result<Page, PageError> {
     let bad = || PageError::BadUrl(url.to_owned());
-    let (authority, host, port) = dial::address(url).ok_or_else(bad)?;
-    let io = TcpStream::connect((host.as_str(), port)).await?;
+    let uri: http::Uri = url.parse().map_err(|_| bad())?;
+    if uri.scheme_str() != Some("http") {
+        return Err(bad());
+    }
+    let authority = uri.authority().ok_or_else(bad)?;
+    let host = authority.host().trim_matches(['[', ']']);
+    let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
+    let io = TcpStream::connect((host, port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io)).await?;
     let request = Request::get(path)
-        .header(HOST, authority)
+        .header(HOST, authority.as_str())
         .body(Empty::<Bytes>::new())
         .map_err(|_| bad())?;
     let exchange = async {

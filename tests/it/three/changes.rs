@@ -228,7 +228,7 @@ async fn a_joining_member_may_die_at_any_time() {
     let settings = Settings::default().quick_elections();
     let mut cluster = Cluster::start_one(settings).await;
     for n in 0..200 {
-        let request = put(&format!("key/{n:03}"), &"x".repeat(1000));
+        let request = put(format!("key/{n:03}"), "x".repeat(1000));
         cluster.client(0).put(request).await.unwrap();
     }
     let joining = cluster.prepare_joining("b");
@@ -302,7 +302,7 @@ async fn members_that_do_not_belong_do_not_start() {
     assert!(!status.success());
     let said = cluster[2].log_tail();
     assert!(said.contains("has already been bootstrapped"), "{said}");
-    let client = cluster.client(0);
+    let client = cluster.client(cluster.leader_other_than(2).await);
     client.put(put("a", "1")).await.unwrap();
 }
 

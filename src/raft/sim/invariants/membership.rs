@@ -9,6 +9,7 @@ use crate::raft::types::{AppliedState, Committed, Configuration};
 #[derive(Debug, Default)]
 pub(in crate::raft::sim) struct Membership {
     changes: BTreeMap<u64, Configuration>,
+    promotions: u64,
 }
 
 impl Membership {
@@ -26,6 +27,8 @@ impl Membership {
         }
         if let Some(old) = self.changes.get(&newest) {
             share_a_quorum(old, new)?;
+            let promoted = |id: &&u64| new.voters.contains(id);
+            self.promotions += old.learners.iter().filter(promoted).count() as u64;
         }
         // Proposers attach what they have decided on; the end of a joint phase has no proposer.
         let base = entry
@@ -39,6 +42,11 @@ impl Membership {
         }
         self.changes.insert(entry.index, new.clone());
         Ok(())
+    }
+
+    /// How many learners became voters.
+    pub(in crate::raft::sim) const fn promotions(&self) -> u64 {
+        self.promotions
     }
 
     /// A member starts from this state, or has been sent it.
