@@ -8,7 +8,7 @@
 //! lists the targets.
 
 pub use crate::config::fuzzing::{command_line, config_file};
-pub use crate::engine::fuzzing::{CommandCheck, backup, token};
+pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
@@ -58,6 +58,7 @@ mod tests {
     #[test]
     fn seeds_of_bytes_from_peers_pass() {
         replay("message", message);
+        replay("members", members);
         replay("peer", peer);
         replay_in_dir("protocol", protocol);
         replay_in_dir("snapshot", snapshot);

@@ -17,10 +17,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("mvcc", &["base", "storage"]),
     ("raft", &["base", "tls"]),
     ("engine", &["base", "storage", "watch", "mvcc", "raft"]),
-    // The vocabulary of the facade: operations, their validation, and what a watch stream carries.
+    // The vocabulary of the facade: operations, their validation, and what a watch stream carries; and the rule
+    // for peer URLs, the same for clients as for flags.
     (
         "etcd",
-        &["base", "engine", "mvcc::ops", "mvcc::validate", "watch"],
+        &[
+            "base",
+            "config::peer_urls",
+            "engine",
+            "mvcc::ops",
+            "mvcc::validate",
+            "watch",
+        ],
     ),
     // A client: of the server it shares the messages and nothing else.
     ("bench", &["base", "tls", "etcd::pb"]),

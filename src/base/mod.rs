@@ -10,6 +10,7 @@ pub mod fs;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub(crate) mod handover;
+pub mod identity;
 pub mod ids;
 pub mod kv;
 pub(crate) mod log_gate;

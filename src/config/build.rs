@@ -121,6 +121,9 @@ fn clustering(given: &Given, name: &str) -> Result<ClusterConfig, ConfigError> {
             _ => ClusterState::New,
         },
         token: given.text("initial-cluster-token").to_owned(),
+        strict_reconfig: boolean(given, "strict-reconfig-check")?,
+        max_learners: positive(given, "max-learners")?,
+        force_new: boolean(given, "force-new-cluster")?,
         advertise_client_urls: advertised_urls(given, "advertise-client-urls")?,
         advertise_peer_urls,
     })

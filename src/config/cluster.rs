@@ -6,11 +6,10 @@
 
 use std::collections::HashSet;
 
-use sha1::{Digest, Sha1};
-
 use super::error::ConfigError;
 use super::member::{ClusterConfig, InitialMember, MemberConfig};
 use super::url::{Scheme, Url};
+use crate::base::identity::id_of;
 use crate::base::ids::{ClusterId, MemberId};
 
 /// A cluster as its first members begin it.
@@ -43,12 +42,7 @@ impl MemberConfig {
     /// cluster knows of. That matters at the first start only: afterwards the membership is on disk, and
     /// flags that were right then may have become stale.
     pub fn bootstrap(&self) -> Result<Bootstrap, ConfigError> {
-        let own = self
-            .cluster
-            .initial
-            .iter()
-            .find(|member| member.name == self.name)
-            .ok_or_else(|| ConfigError::NameNotInCluster(self.name.clone()))?;
+        let own = self.own_entry()?;
         if own.peer_urls != self.cluster.advertise_peer_urls {
             return Err(ConfigError::PeerUrlsDiffer {
                 cluster: render(std::slice::from_ref(own)),
@@ -63,14 +57,26 @@ impl MemberConfig {
     }
 }
 
+impl MemberConfig {
+    /// What `--initial-cluster` says of this member.
+    ///
+    /// # Errors
+    /// [`ConfigError::NameNotInCluster`].
+    pub fn own_entry(&self) -> Result<&InitialMember, ConfigError> {
+        let mut members = self.cluster.initial.iter();
+        members
+            .find(|member| member.name == self.name)
+            .ok_or_else(|| ConfigError::NameNotInCluster(self.name.clone()))
+    }
+}
+
 impl ClusterConfig {
     /// The id of the cluster that the flags describe.
     pub fn id(&self) -> ClusterId {
-        let mut hasher = Sha1::new();
-        for member in self.members() {
-            hasher.update(member.id.0.to_be_bytes());
-        }
-        ClusterId(first_eight(hasher))
+        let members = self.members();
+        ClusterId(id_of(
+            members.iter().map(|member| member.id.0.to_be_bytes()),
+        ))
     }
 
     fn members(&self) -> Vec<BootstrapMember> {
@@ -87,20 +93,24 @@ impl ClusterConfig {
 
 /// The id of a first member with these sorted URLs.
 fn member_id(peer_urls: &[Url], token: &str) -> MemberId {
-    let mut hasher = Sha1::new();
-    for url in peer_urls {
-        hasher.update(url.as_str());
-    }
-    hasher.update(token);
-    MemberId(first_eight(hasher))
+    let urls = peer_urls.iter().map(Url::as_str);
+    MemberId(id_of(urls.chain([token])))
 }
 
-fn first_eight(hasher: Sha1) -> u64 {
-    let digest = hasher.finalize();
-    digest
-        .iter()
-        .take(8)
-        .fold(0, |id, byte| (id << 8) | u64::from(*byte))
+/// The peer URLs of a member that is added at run time, sorted, or `None` if one is none that etcd would take.
+/// Their number and length are bounded: every member keeps them.
+pub fn peer_urls(texts: &[String]) -> Option<Vec<String>> {
+    const MOST: usize = 64;
+    const LONGEST: usize = 1024;
+    let fits = |text: &String| text.len() <= LONGEST;
+    if texts.is_empty() || texts.len() > MOST || !texts.iter().all(fits) {
+        return None;
+    }
+    let parse = |text: &String| super::url::parse(text).ok();
+    let mut urls: Vec<_> = texts.iter().map(parse).collect::<Option<_>>()?;
+    urls.sort_by(|(_, a), (_, b)| a.as_str().cmp(b.as_str()));
+    urls.dedup_by(|(_, a), (_, b)| a == b);
+    Some(urls.iter().map(|(_, url)| url.to_string()).collect())
 }
 
 /// Reads `name=url,name=url`; a name may repeat.

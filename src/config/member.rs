@@ -57,6 +57,12 @@ pub struct ClusterConfig {
     pub state: ClusterState,
     /// Distinguishes clusters that have the same URLs.
     pub token: String,
+    /// Whether changes of the members are refused that could cost the quorum.
+    pub strict_reconfig: bool,
+    /// Learners that the cluster may have at a time.
+    pub max_learners: u64,
+    /// Whether this member goes on as the only one, with the data that it has.
+    pub force_new: bool,
     /// Where other members reach this one; sorted.
     pub advertise_peer_urls: Vec<Url>,
     /// Where clients reach this one; sorted.

@@ -323,11 +323,11 @@ const CLUSTERING: &[Flag] = &[
     refused("discovery-cacert", Text, "", DISCOVERY),
     refused("discovery-user", Text, "", DISCOVERY),
     refused("discovery-password", Text, "", DISCOVERY),
-    refused(
+    served(
         "strict-reconfig-check",
         Bool,
         "true",
-        "changes of membership are always checked",
+        "Refuse changes of the members that could cost the quorum.",
     ),
     refused(
         "pre-vote",
@@ -623,11 +623,11 @@ const FEATURES: &[Flag] = &[
         "0",
         "storage does not need to be defragmented",
     ),
-    refused(
+    served(
         "max-learners",
         Uint,
         "1",
-        "one learner at a time is what is served",
+        "Learners that the cluster may have at a time.",
     ),
     noted(
         "downgrade-check-time",
@@ -668,11 +668,11 @@ const FEATURES: &[Flag] = &[
 ];
 
 const UNSAFE: &[Flag] = &[
-    refused(
+    served(
         "force-new-cluster",
         Bool,
         "false",
-        "a lost quorum cannot be overruled yet",
+        "Go on as the only member, with the data of this one: after the others are lost for good.",
     ),
     refused(
         "unsafe-no-fsync",

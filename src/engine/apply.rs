@@ -19,12 +19,12 @@ use super::auth::{Auth, authorize};
 use super::command::{Command, Envelope, RequestId};
 use super::error::EngineError;
 use super::lessor::Lessor;
-use super::members::Members;
+use super::members::{Members, Membership};
+use super::membership::Attachment;
 use super::meta;
 use super::slow::{Applied, Run, SlowLog};
 use super::state_dir::StateDir;
 use super::stopwatch::Stopwatch;
-use super::types::Member;
 use super::view::{View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
@@ -36,6 +36,7 @@ use crate::base::shutdown::Lifecycle;
 use crate::mvcc::auth::{Actor, AuthState, TokenChange};
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Recent, Session};
+use crate::raft::transport::PeerNetwork;
 use crate::raft::{Committed, Configuration, NodeHandle, Role, Snapshot};
 use crate::watch::Publisher;
 
@@ -76,6 +77,11 @@ pub(crate) enum Reply {
     Txn(TxnResult),
     /// Of a sign-in, if tokens are remembered.
     Token(String),
+    /// Of a change of the members.
+    Membership {
+        /// The entry that changed them; `None` if it came too late: another change was first.
+        changed_at: Option<u64>,
+    },
 }
 
 /// Everything the apply thread works on.
@@ -88,6 +94,7 @@ pub(crate) struct Applier {
     pub(crate) publisher: Publisher,
     pub(crate) lessor: Arc<Lessor>,
     pub(crate) members: Arc<Members>,
+    pub(crate) network: Arc<PeerNetwork>,
     pub(crate) node: NodeHandle,
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
@@ -107,7 +114,7 @@ struct Effects {
     answers: Vec<(RequestId, Answer)>,
     granted: Vec<(LeaseId, i64)>,
     revoked: Vec<LeaseId>,
-    members: Option<Vec<Member>>,
+    members: Option<Membership>,
     compacted: Option<Revision>,
     tokens: Vec<TokenChange>,
 }
@@ -180,11 +187,7 @@ impl Applier {
             for command in &entry.commands {
                 self.evaluate(&mut session, &mut auth, command, entry.index, &mut effects)?;
             }
-            if let Some(configuration) = &entry.configuration {
-                self.count_promotions(configuration);
-                meta::put_configuration(&mut session, configuration)
-                    .map_err(|error| command_error(entry.index, error))?;
-            }
+            self.change_members(&mut session, entry, &mut effects)?;
         }
         let evaluated = self.stopwatch.stop();
         let commands: usize = entries.iter().map(|entry| entry.commands.len()).sum();
@@ -195,7 +198,7 @@ impl Applier {
         meta::put_applied(&mut session, last.index, last.term)
             .map_err(|error| command_error(last.index, error))?;
         if let Some(members) = &effects.members {
-            meta::put_members(&mut session, members)
+            meta::put_members(&mut session, &members.members, &members.removed)
                 .map_err(|error| command_error(last.index, error))?;
         }
         let storage_error = |error| ApplyError::Storage {
@@ -282,6 +285,49 @@ impl Applier {
         Ok(())
     }
 
+    /// Takes over what an entry changes of who belongs to the cluster: configuration and members together.
+    fn change_members(
+        &mut self,
+        session: &mut Session<'_>,
+        entry: &Committed,
+        effects: &mut Effects,
+    ) -> Result<(), ApplyError> {
+        let wrong = |error| command_error(entry.index, error);
+        let attachment = entry.attachment.as_deref().map(Attachment::decode);
+        let attachment = attachment.transpose().map_err(wrong)?;
+        let changed_at = entry.configuration.as_ref().map(|new| new.changed_at);
+        if let Some(configuration) = &entry.configuration {
+            self.count_promotions(configuration);
+            meta::put_configuration(session, configuration).map_err(wrong)?;
+            let mut membership = self.membership(effects);
+            membership.changed_at = configuration.changed_at;
+            if let Some(Attachment { change, .. }) = &attachment {
+                tracing::info!(index = entry.index, ?change, "members changed");
+                membership.change(change.clone());
+            }
+            effects.members = Some(membership);
+        }
+        if let Some(Attachment { request, .. }) = attachment
+            && self.waiters.owns(request)
+        {
+            let reply = Ok(Reply::Membership { changed_at });
+            let revision = session.state().revision;
+            let answer = Answer {
+                revision,
+                reply,
+                applied: None,
+            };
+            effects.answers.push((request, answer));
+        }
+        Ok(())
+    }
+
+    /// The membership as far as a run has come.
+    fn membership(&self, effects: &mut Effects) -> Membership {
+        let known = effects.members.take();
+        known.unwrap_or_else(|| Membership::clone(&self.members.load()))
+    }
+
     /// Counts the learners that became voters, if this member led the cluster through it.
     fn count_promotions(&mut self, configuration: &Configuration) {
         let learners = std::mem::replace(&mut self.learners, configuration.learners.clone());
@@ -355,9 +401,9 @@ impl Applier {
                 Ok(Reply::Done)
             }
             Command::PublishMember(member) => {
-                let known = effects.members.take();
-                let known = known.unwrap_or_else(|| self.members.list().to_vec());
-                effects.members = Some(publish_member(known, member));
+                let mut membership = self.membership(effects);
+                membership.publish(member);
+                effects.members = Some(membership);
                 Ok(Reply::Done)
             }
             // Users and roles are changed by now.
@@ -385,6 +431,8 @@ impl Applier {
                 .change(&effects.granted, &effects.revoked, clock::now());
         }
         if let Some(members) = effects.members {
+            self.network
+                .update_peers(&members.peers(), &members.departed());
             self.members.replace(members);
         }
         if let Some(compacted) = effects.compacted {
@@ -405,7 +453,7 @@ impl Applier {
             .adopt(&snapshot.dir)
             .map_err(|error| error.to_string())?;
         let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
-        let members = meta::members(&store).map_err(|error| error.to_string())?;
+        let members = meta::membership(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
         let auth = mvcc::auth::load(&store).map_err(|error| error.to_string())?;
         if let Some(tokens) = self.auth.tokens.simple() {
@@ -415,6 +463,8 @@ impl Applier {
             .auth
             .revision
             .set(auth.revision().cast_signed());
+        self.network
+            .update_peers(&members.peers(), &members.departed());
         self.members.replace(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
@@ -457,15 +507,6 @@ fn take_waiting(entries: &mut Vec<Committed>, tasks: &Receiver<Task>) -> Option<
 fn promotions(learners: &[u64], configuration: &Configuration) -> u64 {
     let votes = |id: &&u64| configuration.voters.contains(id);
     learners.iter().filter(votes).count() as u64
-}
-
-/// Records what a started member says of itself; members that are not in the list are ignored.
-fn publish_member(mut members: Vec<Member>, started: Member) -> Vec<Member> {
-    if let Some(member) = members.iter_mut().find(|member| member.id == started.id) {
-        member.name = started.name;
-        member.client_urls = started.client_urls;
-    }
-    members
 }
 
 #[cfg(test)]

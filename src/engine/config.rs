@@ -27,8 +27,18 @@ pub struct EngineConfig {
     pub name: String,
     /// The URLs it serves clients at, published to the others.
     pub client_urls: Vec<String>,
-    /// The cluster's first members; only a new directory takes them over.
+    /// The members as a new directory takes them over: the first ones of a new cluster, or those that a
+    /// running cluster had when this member joined it.
     pub initial_members: Vec<Member>,
+    /// Whether a new directory is that of a member that joins a running cluster. It begins with nothing, and
+    /// is sent everything.
+    pub joining: bool,
+    /// Whether changes of the members are refused that could cost the quorum.
+    pub strict_reconfig: bool,
+    /// Learners that there may be at a time.
+    pub max_learners: usize,
+    /// Whether to go on as the only member of the cluster, with the data that this one has.
+    pub force_new_cluster: bool,
     /// Time between heartbeats: raft's tick.
     pub heartbeat: Duration,
     /// Ticks without a leader after which a member stands for election.

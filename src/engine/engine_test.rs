@@ -33,6 +33,10 @@ fn config(dir: &Path) -> EngineConfig {
             peer_urls: vec!["http://127.0.0.1:2380".into()],
             ..Member::default()
         }],
+        joining: false,
+        strict_reconfig: true,
+        max_learners: 1,
+        force_new_cluster: false,
         heartbeat: Duration::from_millis(10),
         election_ticks: 10,
         max_request_bytes: 1 << 20,

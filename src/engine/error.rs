@@ -1,5 +1,6 @@
 //! What can go wrong with a request, in the engine's terms. Each API maps it to its own errors once.
 
+use super::membership::MemberRefusal;
 use crate::mvcc::MvccError;
 use crate::mvcc::auth::AuthError;
 use crate::watch::OpenError;
@@ -57,6 +58,9 @@ pub enum EngineError {
     /// The caller may not, or users and roles forbid it.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// A change of the members that etcd's rules refuse.
+    #[error(transparent)]
+    Membership(#[from] MemberRefusal),
     /// A leader transfer to a member that cannot lead.
     #[error("bad leader transferee")]
     BadTransferee,

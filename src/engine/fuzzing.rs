@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::auth::{Jwt, JwtSettings};
 use super::command::{Command, Envelope};
 use super::lessor::Lessor;
+pub use super::membership::fuzzing::members;
 use super::restore;
 use crate::base::clock;
 use crate::base::ids::LeaseId;

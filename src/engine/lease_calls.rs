@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::EngineError;
+use super::membership::MEMBER_CALL;
 use super::{Engine, EngineResult};
 use crate::base::clock;
 use crate::base::codec;
@@ -97,8 +98,10 @@ impl Engine {
 
     /// Answers a peer's call; bytes that are no call are answered with nothing.
     pub(super) async fn answer_peer_call(&self, kind: u16, request: Bytes) -> Option<Bytes> {
-        if kind != LEASE_CALL {
-            return None;
+        match kind {
+            LEASE_CALL => {}
+            MEMBER_CALL => return self.answer_member_call(&request).await,
+            _ => return None,
         }
         let call = codec::decode(CALL_VERSION, &request).ok()?;
         let reply = self.answer_lease_call(call).await;

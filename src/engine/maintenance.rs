@@ -11,7 +11,7 @@ use crate::base::clock;
 use crate::base::ids::{MemberId, Revision};
 use crate::base::metrics::Raised;
 use crate::mvcc;
-use crate::raft::{Role, TransferError};
+use crate::raft::TransferError;
 
 impl Engine {
     /// Discards history below `revision`. With `physical`, also waits until this member has removed it.
@@ -36,7 +36,7 @@ impl Engine {
     /// As a read of the given consistency.
     pub async fn members(&self, consistency: Consistency) -> EngineResult<(Header, Vec<Member>)> {
         self.settle(consistency).await?;
-        Ok((self.header(), self.inner.members.list().to_vec()))
+        Ok((self.header(), self.inner.members.load().members.clone()))
     }
 
     /// What this member says of itself. Never waits.
@@ -53,7 +53,7 @@ impl Engine {
             leader: status.leader,
             raft_index: status.commit,
             raft_applied_index: self.inner.applied.get(),
-            is_learner: status.role == Role::Learner,
+            is_learner: self.is_learner(),
         })
     }
 

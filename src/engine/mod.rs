@@ -22,6 +22,7 @@ mod lessor;
 mod machine;
 mod maintenance;
 mod members;
+mod membership;
 mod meta;
 mod peers;
 mod propose;
@@ -43,6 +44,7 @@ pub use auth::{
 pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
+pub use membership::MemberRefusal;
 pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
 pub use slow::{ReadTimes, Shown, SlowLimits, SlowLog};
 pub use start::StartError;
@@ -108,6 +110,10 @@ struct Inner {
     lessor: Arc<Lessor>,
     members: Arc<Members>,
     slow: Arc<SlowLog>,
+    /// Held by the change of the members that is decided on: one at a time.
+    member_turn: tokio::sync::Mutex<()>,
+    strict_reconfig: bool,
+    max_learners: usize,
     node: NodeHandle,
     hub: Hub,
     /// Commands of the largest entry since somebody last asked.

@@ -1,21 +1,21 @@
 //! Where the peer network meets the engine: messages go to consensus, calls to whoever answers them.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
 use super::auth::Caller;
 use super::machine::check_received;
+use super::members::Members;
 use super::{Engine, Inner};
 use crate::base::ids::MemberId;
-use crate::base::shutdown::Lifecycle;
 use crate::raft::transport::{CallAnswer, CallHandler, Inbox};
 use crate::raft::{NodeHandle, Snapshot};
 
 /// What the peer network delivers to.
 pub(super) struct PeerInbox {
     pub(super) node: NodeHandle,
-    pub(super) life: Lifecycle,
+    pub(super) members: Arc<Members>,
 }
 
 impl Inbox for PeerInbox {
@@ -48,10 +48,8 @@ impl Inbox for PeerInbox {
     }
 
     fn removed(&self, by: MemberId) {
-        self.life.fail(
-            "membership",
-            &format!("member {by} says that this member has been removed from the cluster"),
-        );
+        tracing::warn!(%by, "told by a peer that this member has been removed from the cluster");
+        self.members.hear_of_removal();
     }
 }
 

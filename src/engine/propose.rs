@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The kind of time-out, as etcd tells them apart: the outcome is unknown in each.
-    fn why_late(&self, leader_at_start: MemberId, began: Instant) -> EngineError {
+    pub(super) fn why_late(&self, leader_at_start: MemberId, began: Instant) -> EngineError {
         let leader = self.inner.node.leader();
         if leader != leader_at_start {
             return EngineError::TimeoutLeaderFailure;

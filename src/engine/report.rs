@@ -19,9 +19,7 @@ impl Engine {
         metrics
             .is_leader
             .set(i64::from(status.role == Role::Leader));
-        metrics
-            .is_learner
-            .set(i64::from(status.role == Role::Learner));
+        metrics.is_learner.set(i64::from(self.is_learner()));
         set(&metrics.proposals_committed, status.commit);
         set(&metrics.proposals_applied, self.inner.applied.get());
         set(&metrics.proposals_pending, self.inner.waiters.len() as u64);

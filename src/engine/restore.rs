@@ -116,7 +116,8 @@ pub(super) fn build(
     let state = mvcc::load_state(&store).map_err(unreadable)?;
     let mut session = Session::begin(&store, state);
     meta::put_configuration(&mut session, &configuration(members)).map_err(unreadable)?;
-    meta::put_members(&mut session, members).map_err(unreadable)?;
+    // Whoever was removed from the old cluster is no stranger to the new one.
+    meta::put_members(&mut session, members, &[]).map_err(unreadable)?;
     let done = session.finish();
     store.write(done.batch).map_err(unreadable)?;
     store.flush().map_err(unreadable)?;

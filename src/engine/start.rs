@@ -19,7 +19,8 @@ use super::command::Command;
 use super::config::EngineConfig;
 use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
-use super::members::Members;
+use super::members::{Members, Membership};
+use super::membership::go_on_alone;
 use super::peers::{PeerCalls, PeerInbox};
 use super::slow::SlowLog;
 use super::state_dir::{StateDir, StateDirError};
@@ -62,6 +63,17 @@ pub enum StartError {
     /// The directory belongs to a cluster that this member is not part of.
     #[error("member {0} is not a member of the cluster whose data the directory holds")]
     NotAMember(MemberId),
+    /// The directory is that of a member that was removed.
+    #[error(
+        "member {0} has been permanently removed from the cluster: remove its data directory to join again as \
+         a new member"
+    )]
+    Removed(MemberId),
+    /// There is no state to begin a cluster from.
+    #[error(
+        "--force-new-cluster: the member has received no data yet that a cluster could go on with"
+    )]
+    NothingToForce,
     /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -84,11 +96,12 @@ impl Engine {
             config.store.clone(),
             life.clone(),
         )?;
-        let restored = restore(&store, config)?;
-        let members = meta::members(&store).map_err(unreadable)?;
-        if !members.iter().any(|member| member.id == config.member_id.0) {
-            return Err(StartError::NotAMember(config.member_id));
+        let mut restored = restore(&store, config)?;
+        if config.force_new_cluster {
+            restored = go_on_alone(&store, config.member_id, restored)?;
         }
+        let membership = meta::membership(&store).map_err(unreadable)?;
+        belongs(config.member_id, &membership)?;
         let state = mvcc::load_state(&store).map_err(unreadable)?;
         let leases = mvcc::lease::list(&store).map_err(unreadable)?;
         let users = Arc::new(mvcc::auth::load(&store).map_err(unreadable)?);
@@ -152,8 +165,11 @@ impl Engine {
             readers: Readers::default(),
             applied: Arc::clone(&applied),
             lessor: Arc::new(Lessor::new(&leases, clock::now())),
-            members: Arc::new(Members::new(members)),
+            members: Arc::new(Members::new(config.member_id, membership)),
             slow: Arc::new(SlowLog::new(config.slow)),
+            member_turn: tokio::sync::Mutex::new(()),
+            strict_reconfig: config.strict_reconfig,
+            max_learners: config.max_learners,
             node: node.clone(),
             hub,
             largest_round,
@@ -179,6 +195,7 @@ impl Engine {
             publisher,
             lessor: Arc::clone(&inner.lessor),
             members: Arc::clone(&inner.members),
+            network: Arc::clone(network),
             node: node.clone(),
             compactions: compactions.clone(),
             state_dir,
@@ -223,11 +240,13 @@ impl Engine {
             inner,
             caller: Caller::MEMBER,
         };
-        network.update_peers(&engine.peer_urls(), &[]);
+        // As the store has them: flags may have become stale.
+        let members = engine.inner.members.load();
+        network.update_peers(&members.peers(), &members.departed());
         network.set_handler(Arc::new(PeerCalls(Arc::downgrade(&engine.inner))));
         network.attach(Arc::new(PeerInbox {
             node,
-            life: life.clone(),
+            members: Arc::clone(&engine.inner.members),
         }));
         engine.spawn_tasks(config);
         Ok(engine)
@@ -257,16 +276,8 @@ impl Engine {
             "auto-compaction",
             self.clone().auto_compact(config.auto_compaction),
         );
+        life.task("departure", self.clone().leave_when_removed());
         life.task("publish-member", self.clone().publish_member(me));
-    }
-
-    /// The members and where they are reached, as the store has them: flags may have become stale.
-    fn peer_urls(&self) -> Vec<(MemberId, Vec<String>)> {
-        let members = self.inner.members.list();
-        let peers = members
-            .iter()
-            .map(|m| (MemberId(m.id), m.peer_urls.clone()));
-        peers.collect()
     }
 
     /// Tells the cluster this member's name and client URLs, until it has been heard.
@@ -274,7 +285,7 @@ impl Engine {
         let known = |member: &Member| {
             member.id == me.id && member.name == me.name && member.client_urls == me.client_urls
         };
-        while !self.inner.members.list().iter().any(known) {
+        while !self.inner.members.load().members.iter().any(known) {
             if let Err(error) = self.propose(Command::PublishMember(me.clone())).await {
                 tracing::debug!(%error, "publishing this member's name failed; trying again");
                 tokio::time::sleep(PUBLISH_RETRY).await;
@@ -307,10 +318,25 @@ impl Engine {
     }
 }
 
+/// Refuses a member that has no place in the cluster whose data it has.
+fn belongs(me: MemberId, membership: &Membership) -> Result<(), StartError> {
+    if membership.get(me.0).is_some() {
+        Ok(())
+    } else if membership.removed.contains(&me.0) {
+        Err(StartError::Removed(me))
+    } else {
+        Err(StartError::NotAMember(me))
+    }
+}
+
 /// Where the state stands, after writing the first records of a new directory.
 fn restore(store: &Store, config: &EngineConfig) -> Result<AppliedState, StartError> {
     if let Some(state) = meta::applied_state(store).map_err(unreadable)? {
         return Ok(state);
+    }
+    if config.joining {
+        // Only to be known meanwhile: the state that this member is sent brings its own.
+        return begin(store, &config.initial_members, Configuration::default());
     }
     let (learners, voters): (Vec<_>, Vec<_>) = config
         .initial_members
@@ -321,9 +347,18 @@ fn restore(store: &Store, config: &EngineConfig) -> Result<AppliedState, StartEr
         learners: learners.iter().map(|member| member.id).collect(),
         ..Configuration::default()
     };
+    begin(store, &config.initial_members, configuration)
+}
+
+/// Writes the first records of a new directory.
+fn begin(
+    store: &Store,
+    members: &[Member],
+    configuration: Configuration,
+) -> Result<AppliedState, StartError> {
     let mut session = Session::begin(store, mvcc::load_state(store).map_err(unreadable)?);
     meta::put_configuration(&mut session, &configuration).map_err(unreadable)?;
-    meta::put_members(&mut session, &config.initial_members).map_err(unreadable)?;
+    meta::put_members(&mut session, members, &[]).map_err(unreadable)?;
     let first = session.finish();
     store.write(first.batch).map_err(unreadable)?;
     store.flush().map_err(unreadable)?;
@@ -345,6 +380,6 @@ fn prepare_scratch(config: &EngineConfig) -> std::io::Result<()> {
     Ok(())
 }
 
-fn unreadable(error: impl std::fmt::Display) -> StartError {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> StartError {
     StartError::Unreadable(error.to_string())
 }

@@ -5,7 +5,7 @@
 
 use tonic::{Code, Status};
 
-use crate::engine::{AuthError, EngineError};
+use crate::engine::{AuthError, EngineError, MemberRefusal};
 use crate::mvcc::validate::Invalid;
 
 /// Why a request is refused before the engine sees it.
@@ -24,6 +24,9 @@ pub(crate) enum Refusal {
     /// no client sends one.
     #[error("etcdserver: invalid compare option")]
     InvalidCompare,
+    /// A peer URL is missing or malformed.
+    #[error("etcdserver: given member URLs are invalid")]
+    BadMemberUrls,
     /// An alarm action has no meaning.
     #[error("etcdserver: invalid alarm action")]
     InvalidAlarmAction,
@@ -72,6 +75,7 @@ impl From<EngineError> for Status {
             ),
             EngineError::DeadlineExceeded => return deadline_exceeded(),
             EngineError::Auth(error) => return error.into(),
+            EngineError::Membership(refusal) => (membership(refusal), refusal.reason()),
             EngineError::BadTransferee => (
                 Code::FailedPrecondition,
                 "etcdserver: bad leader transferee",
@@ -116,6 +120,25 @@ impl From<AuthError> for Status {
         };
         Self::new(code, format!("etcdserver: {error}"))
     }
+}
+
+/// The codes of refused changes of the members, whose texts are etcd's already.
+const fn membership(refusal: MemberRefusal) -> Code {
+    match refusal {
+        MemberRefusal::NotFound => Code::NotFound,
+        MemberRefusal::Unhealthy => Code::Unavailable,
+        MemberRefusal::IdExists
+        | MemberRefusal::UrlExists
+        | MemberRefusal::NotLearner
+        | MemberRefusal::NotInSync
+        | MemberRefusal::TooManyLearners
+        | MemberRefusal::NotEnoughStarted => Code::FailedPrecondition,
+    }
+}
+
+/// The member has no vote, and so does not serve this.
+pub(crate) fn not_for_learners() -> Status {
+    Status::failed_precondition("etcdserver: rpc not supported for learner")
 }
 
 /// No leader is known.
@@ -197,6 +220,21 @@ mod tests {
                 EngineError::NoLeader,
                 Code::Unavailable,
                 "etcdserver: no leader",
+            ),
+            (
+                MemberRefusal::NotFound.into(),
+                Code::NotFound,
+                "etcdserver: member not found",
+            ),
+            (
+                MemberRefusal::UrlExists.into(),
+                Code::FailedPrecondition,
+                "etcdserver: Peer URLs already exists",
+            ),
+            (
+                MemberRefusal::Unhealthy.into(),
+                Code::Unavailable,
+                "etcdserver: unhealthy cluster",
             ),
             (
                 EngineError::DeadlineExceeded,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use raft::eraftpb::{
     ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState,
 };
@@ -29,7 +30,42 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// Raft's form of a change. More than one step goes through a joint phase that ends by itself.
+/// A change as it is proposed.
+///
+/// It takes place only if the membership is still the one that it was decided on: whatever was checked
+/// then still holds. So two proposers, an old leader and a new one, cannot undo each other's checks, and a
+/// proposal that is repeated takes place once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProposedChange {
+    /// The steps; several go through a joint phase. One that makes a voter of a voter, or a learner of a
+    /// learner, changes nobody's part, and still counts as a change of the membership.
+    pub steps: Vec<Change>,
+    /// [`Configuration::changed_at`] of the membership that it was decided on.
+    pub base: u64,
+    /// What the state machine is to know of it; see [`Committed`](super::Committed).
+    pub attachment: Bytes,
+}
+
+impl ProposedChange {
+    /// Raft's form. More than one step goes through a joint phase that ends by itself.
+    pub(super) fn to_raft(&self) -> ConfChangeV2 {
+        let mut context = self.base.to_le_bytes().to_vec();
+        context.extend_from_slice(&self.attachment);
+        ConfChangeV2 {
+            context,
+            ..to_raft_change(&self.steps)
+        }
+    }
+}
+
+/// What a committed change was decided on, and its attachment. `None` for one that nobody decided on: the
+/// end of a joint phase, which the protocol proposes by itself.
+pub(super) fn decided_on(change: &ConfChangeV2) -> Option<(u64, Bytes)> {
+    let (base, attachment) = change.context.split_first_chunk::<8>()?;
+    let attachment = Bytes::copy_from_slice(attachment);
+    Some((u64::from_le_bytes(*base), attachment))
+}
+
 pub(super) fn to_raft_change(changes: &[Change]) -> ConfChangeV2 {
     let single = |change: &Change| ConfChangeSingle {
         node_id: change.member.0,
@@ -90,7 +126,14 @@ impl Configuration {
             voters_outgoing: sorted(&state.voters_outgoing),
             learners_next: sorted(&state.learners_next),
             auto_leave: state.auto_leave,
+            changed_at: 0,
         }
+    }
+
+    /// The same configuration, changed by the entry at `index`.
+    pub(super) const fn changed_by(mut self, index: u64) -> Self {
+        self.changed_at = index;
+        self
     }
 }
 
@@ -134,6 +177,23 @@ mod tests {
             learners_next: next.to_vec(),
             auto_leave: !outgoing.is_empty(),
         }
+    }
+
+    #[test]
+    fn a_change_carries_what_it_was_decided_on() {
+        let proposed = ProposedChange {
+            steps: vec![Change {
+                member: MemberId(4),
+                kind: ChangeKind::Learner,
+            }],
+            base: 77,
+            attachment: Bytes::from_static(b"who"),
+        };
+        let change = proposed.to_raft();
+        assert_eq!(change.changes.len(), 1);
+        let attached = (77, Bytes::from_static(b"who"));
+        assert_eq!(decided_on(&change), Some(attached));
+        assert_eq!(decided_on(&ConfChangeV2::default()), None);
     }
 
     #[test]

@@ -17,6 +17,20 @@ pub enum ReadIndexError {
     Stopped,
 }
 
+/// Why a change of the configuration was not proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Only a leader proposes changes.
+    #[error("not leader")]
+    NotLeader,
+    /// Another change is not applied yet, or leadership is about to move. Worth trying again soon.
+    #[error("another change is under way")]
+    Busy,
+    /// The member is stopping, or has too many requests.
+    #[error("stopped")]
+    Stopped,
+}
+
 /// Why a command was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {

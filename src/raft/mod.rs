@@ -23,8 +23,10 @@ mod types;
 mod wire;
 
 pub use self::core::PeerProgress;
-pub use configuration::{Change, ChangeKind};
-pub use error::{ProposeError, RaftError, ReadIndexError, ReceiveError, TransferError};
+pub use configuration::{Change, ChangeKind, ProposedChange};
+pub use error::{
+    ChangeError, ProposeError, RaftError, ReadIndexError, ReceiveError, TransferError,
+};
 pub use log::LogError;
 pub use node::{Node, NodeConfig, NodeHandle};
 pub use types::*;

@@ -19,6 +19,9 @@ pub struct Committed {
     pub commands: Vec<Bytes>,
     /// The configuration after this entry, if the entry changed it.
     pub configuration: Option<Configuration>,
+    /// What the proposer attached to a membership change, whether or not the change took place. It did if
+    /// there is a new configuration; if not, the membership was another than the proposer had looked at.
+    pub attachment: Option<Bytes>,
 }
 
 /// Who votes and who only learns. Mirrors raft's `ConfState`, joint phase included.
@@ -34,6 +37,9 @@ pub struct Configuration {
     pub learners_next: Vec<u64>,
     /// Whether the joint phase ends by itself.
     pub auto_leave: bool,
+    /// Index of the entry that last changed the membership; 0 if none did. Changes name it, so that of two
+    /// that were decided on the same membership only one takes place.
+    pub changed_at: u64,
 }
 
 /// Where the state machine stands on disk when the node starts, or in a snapshot.

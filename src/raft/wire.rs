@@ -86,6 +86,7 @@ pub(super) fn decode_change(entry: &Entry) -> Option<ConfChangeV2> {
 
 /// Whether a message and the files that came with it belong together: a snapshot has both.
 pub(super) fn is_about(message: &Message, snapshot: Option<&Snapshot>) -> bool {
+    // The message knows everything of the configuration but when it was changed.
     let announced = (message.get_msg_type() == MessageType::MsgSnapshot).then(|| {
         let meta = message.get_snapshot().get_metadata();
         (

@@ -167,7 +167,11 @@ fn start(config: &MemberConfig) -> ExitCode {
     let code = runtime.block_on(async {
         serve(config).await.unwrap_or_else(|error| {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            match error {
+                // As in etcd: nothing is wrong, and starting it again would not help.
+                StartError::Removed(_) => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
         })
     });
     // Whatever still runs has been told to stop and given its time.

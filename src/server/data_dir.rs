@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataDirError, StartError};
+use super::join::Joined;
 use crate::base::fs::{sync_dir, sync_path};
 use crate::base::ids::{ClusterId, MemberId};
-use crate::config::{Bootstrap, ClusterState, MemberConfig};
-use crate::engine::UNFINISHED_RESTORE;
+use crate::config::{Bootstrap, BootstrapMember, ClusterState, MemberConfig};
+use crate::engine::{Member, UNFINISHED_RESTORE};
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity.json";
@@ -62,8 +63,19 @@ pub(super) struct Identity {
 pub(super) enum Origin {
     /// There is no data yet: the cluster begins as the flags say.
     Fresh(Bootstrap),
-    /// There is data, and it is this member's.
-    Restart(Identity),
+    /// There is no data yet: the cluster runs and has added this member.
+    Joining(Joined),
+    /// There is data, and it is this member's; or it was about to be when the member died.
+    Restart(Identity, Option<Beginning>),
+}
+
+/// What a new directory begins with, until it has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beginning {
+    /// Whether the member joins a running cluster, which sends it everything.
+    pub(super) joining: bool,
+    /// The first members of a new cluster, or those of the running one.
+    pub(super) members: Vec<Member>,
 }
 
 impl Origin {
@@ -74,7 +86,29 @@ impl Origin {
                 cluster_id: bootstrap.cluster_id,
                 member_id: bootstrap.member_id,
             },
-            Self::Restart(identity) => *identity,
+            Self::Joining(joined) => joined.identity,
+            Self::Restart(identity, _) => *identity,
+        }
+    }
+
+    /// What there is to begin with; `None` where all has begun. Names of a new cluster's members are published
+    /// by themselves once they run.
+    pub(super) fn beginning(&self) -> Option<Beginning> {
+        let first = |member: &BootstrapMember| Member {
+            id: member.id.0,
+            peer_urls: member.peer_urls.iter().map(ToString::to_string).collect(),
+            ..Member::default()
+        };
+        match self {
+            Self::Fresh(bootstrap) => Some(Beginning {
+                joining: false,
+                members: bootstrap.members.iter().map(first).collect(),
+            }),
+            Self::Joining(joined) => Some(Beginning {
+                joining: true,
+                members: joined.members.clone(),
+            }),
+            Self::Restart(_, beginning) => beginning.clone(),
         }
     }
 }
@@ -86,6 +120,10 @@ struct Record {
     cluster_id: String,
     member_id: String,
     token: String,
+    /// Gone once the member has begun. Until then a member that died has nothing else to begin with, and asking
+    /// the others again might get another answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beginning: Option<Beginning>,
 }
 
 impl DataDir {
@@ -116,21 +154,25 @@ impl DataDir {
         }
     }
 
-    /// Whose data this is, held against the flags. Writes nothing.
+    /// Whose data this is, held against the flags; `None` if there is none and the running cluster has to be
+    /// asked. Writes nothing.
     ///
     /// Once there is data it says who the members are, and flags may have become stale since; with
     /// `--initial-cluster-state=new` they must still describe the cluster that was begun with them.
     ///
     /// # Errors
-    /// When the data is not this member's, is not complete, or is missing although the cluster exists.
-    pub(super) fn origin(&self, config: &MemberConfig) -> Result<Origin, StartError> {
+    /// When the data is not this member's, or is not complete.
+    pub(super) fn origin(&self, config: &MemberConfig) -> Result<Option<Origin>, StartError> {
         match self.read_record()? {
-            Some(record) => Ok(Origin::Restart(self.check(&record, config)?)),
+            Some(record) => {
+                let identity = self.check(&record, config)?;
+                Ok(Some(Origin::Restart(identity, record.beginning)))
+            }
             None => {
                 self.check_empty()?;
                 match config.cluster.state {
-                    ClusterState::Existing => Err(StartError::JoinNotServed),
-                    ClusterState::New => Ok(Origin::Fresh(config.bootstrap()?)),
+                    ClusterState::Existing => Ok(None),
+                    ClusterState::New => Ok(Some(Origin::Fresh(config.bootstrap()?))),
                 }
             }
         }
@@ -148,16 +190,23 @@ impl DataDir {
         }
     }
 
-    /// Writes down whose data this will be. After it returns, a crash cannot undo it.
+    /// Writes down whose data this is, and what there is to begin with unless it has begun. After it returns, a
+    /// crash cannot undo it.
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub(super) fn claim(&self, identity: Identity, token: &str) -> Result<(), DataDirError> {
+    pub(super) fn claim(
+        &self,
+        identity: Identity,
+        token: &str,
+        beginning: Option<Beginning>,
+    ) -> Result<(), DataDirError> {
         let record = Record {
             format: FORMAT,
             cluster_id: identity.cluster_id.to_string(),
             member_id: identity.member_id.to_string(),
             token: token.to_owned(),
+            beginning,
         };
         self.write_durably(&record)
             .map_err(io_error(&self.path, "write whose it is"))
@@ -314,16 +363,17 @@ mod tests {
     fn claimed(config: &MemberConfig) -> tempfile::TempDir {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temp.path()).unwrap();
-        let origin = dir.origin(config).unwrap();
+        let origin = dir.origin(config).unwrap().unwrap();
         assert!(matches!(origin, Origin::Fresh(_)));
-        dir.claim(origin.identity(), &config.cluster.token).unwrap();
+        dir.claim(origin.identity(), &config.cluster.token, None)
+            .unwrap();
         temp
     }
 
     fn origin(temp: &tempfile::TempDir, config: &MemberConfig) -> Result<Identity, String> {
         let dir = DataDir::open(temp.path()).unwrap();
         let origin = dir.origin(config).map_err(|e| e.to_string())?;
-        Ok(origin.identity())
+        Ok(origin.ok_or("nobody's yet")?.identity())
     }
 
     #[test]
@@ -336,11 +386,32 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             PRIVATE
         );
-        let fresh = dir.origin(&config).unwrap().identity();
-        dir.claim(fresh, &config.cluster.token).unwrap();
+        let fresh = dir.origin(&config).unwrap().unwrap().identity();
+        dir.claim(fresh, &config.cluster.token, None).unwrap();
         drop(dir);
         let again = DataDir::open(&path).unwrap().origin(&config).unwrap();
-        assert!(matches!(again, Origin::Restart(identity) if identity == fresh));
+        assert!(matches!(again, Some(Origin::Restart(identity, None)) if identity == fresh));
+    }
+
+    /// A member that dies before it has begun has nothing but its claim.
+    #[test]
+    fn what_a_member_begins_with_is_kept_until_it_has_begun() {
+        let temp = tempfile::tempdir().unwrap();
+        let config = one_member();
+        let token = &config.cluster.token;
+        let dir = DataDir::open(temp.path()).unwrap();
+        let fresh = dir.origin(&config).unwrap().unwrap();
+        let beginning = fresh.beginning().unwrap();
+        assert_eq!(beginning.members[0].peer_urls, ["http://h:1"]);
+        assert!(!beginning.joining);
+        dir.claim(fresh.identity(), token, Some(beginning.clone()))
+            .unwrap();
+        let again = dir.origin(&config).unwrap().unwrap();
+        assert_eq!(again.identity(), fresh.identity());
+        assert_eq!(again.beginning(), Some(beginning));
+        dir.claim(again.identity(), token, None).unwrap();
+        let begun = dir.origin(&config).unwrap().unwrap();
+        assert_eq!(begun.beginning(), None);
     }
 
     #[test]
@@ -415,11 +486,11 @@ mod tests {
     }
 
     #[test]
-    fn joining_without_data_is_refused_and_leaves_no_claim() {
+    fn a_member_that_joins_has_to_ask_and_leaves_no_claim() {
         let temp = tempfile::tempdir().unwrap();
         let joining = config(&["--name=a", "--initial-cluster-state=existing"]);
         let said = origin(&temp, &joining).unwrap_err();
-        assert!(said.contains("--initial-cluster-state=existing"), "{said}");
+        assert_eq!(said, "nobody's yet");
         assert!(!temp.path().join(IDENTITY).exists());
     }
 

@@ -29,12 +29,18 @@ pub enum StartError {
     /// A certificate, key or revocation list cannot be used.
     #[error(transparent)]
     Tls(#[from] FileError),
-    /// A running cluster cannot be joined yet.
+    /// The running cluster does not have this member, or cannot be reached.
     #[error(
-        "--initial-cluster-state=existing is not served for a member without data: \
-         a running cluster cannot be joined yet"
+        "cannot join the cluster (--initial-cluster-state=existing): {0}; add this member first and name \
+         the members as `etcdctl member list` does"
     )]
-    JoinNotServed,
+    CannotJoin(String),
+    /// The cluster knows this member, which has no data.
+    #[error(
+        "member {0} has already been bootstrapped: it has run before and has lost its data; remove it from \
+         the cluster, add it again and start it with --initial-cluster-state=existing"
+    )]
+    AlreadyStarted(MemberId),
     /// The system refuses something that has nothing to do with the flags.
     #[error("cannot start {part}: {source}")]
     System {
@@ -46,6 +52,9 @@ pub enum StartError {
     /// Tokens cannot be signed or checked with the keys that are given.
     #[error("--auth-token: {0}")]
     AuthToken(String),
+    /// The member has been removed from its cluster.
+    #[error("{0}")]
+    Removed(String),
     /// The store does not open.
     #[error("cannot open the store in {dir}: {reason}")]
     Store {

@@ -13,6 +13,7 @@ mod connection;
 mod data_dir;
 mod error;
 mod gather;
+mod join;
 mod limits;
 mod listen;
 mod log;
@@ -47,6 +48,7 @@ use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::MemberConfig;
 use crate::engine::Engine;
+use crate::tls::Connector;
 
 /// Time for leadership to move before the member stops all the same.
 const HAND_OVER: Duration = Duration::from_secs(3);
@@ -95,17 +97,23 @@ impl Server {
         let auth = auth::auth_config(&config.auth)?;
         let dir = DataDir::open(&config.data_dir)?;
         let secured = Secured::read(config, dir.path())?;
+        // Before anything listens: members that begin together would wait for each other's answers.
+        let origin = find_origin(config, &dir, secured.calls.as_deref()).await?;
         let listeners = Listeners::bind(&config.listen)?;
         let addresses = listeners.client_addresses();
-        let origin = dir.origin(config)?;
-        if let Origin::Fresh(_) = origin {
-            dir.claim(origin.identity(), &config.cluster.token)?;
+        let token = &config.cluster.token;
+        let beginning = origin.beginning();
+        if beginning.is_some() {
+            dir.claim(origin.identity(), token, beginning.clone())?;
         }
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
         let engine = parts::engine_config(config, auth, &dir, &origin);
         let peers = (listeners.peer, &secured);
         let engine = parts::start_engine(config, &engine, &dir, &origin, peers, &metrics, &life)?;
+        if beginning.is_some() {
+            dir.claim(origin.identity(), token, None)?;
+        }
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,
@@ -165,6 +173,22 @@ impl Server {
     }
 }
 
+/// Whose data this is, after asking the other members where there is none.
+async fn find_origin(
+    config: &MemberConfig,
+    dir: &DataDir,
+    calls: Option<&Connector>,
+) -> Result<Origin, StartError> {
+    match dir.origin(config)? {
+        None => Ok(Origin::Joining(join::join(config, calls).await?)),
+        Some(Origin::Fresh(bootstrap)) => {
+            join::refuse_second_beginning(config, &bootstrap, calls).await?;
+            Ok(Origin::Fresh(bootstrap))
+        }
+        Some(origin) => Ok(origin),
+    }
+}
+
 /// Lets clients in once the cluster serves this member, or after `patience`: then reads of this member's
 /// own data are answered all the same. Before that there may be no term to name in a response.
 async fn announce_ready(engine: Engine, patience: Duration, ready: CancellationToken) {
@@ -211,7 +235,7 @@ fn announce(config: &MemberConfig, dir: &DataDir, origin: &Origin) {
         local_member_id = %identity.member_id,
         cluster_id = %identity.cluster_id,
         data_dir = %dir.path().display(),
-        member_initialized = matches!(origin, Origin::Restart(_)),
+        member_initialized = origin.beginning().is_none(),
         version = env!("CARGO_PKG_VERSION"),
         etcd_version = parts::ETCD_VERSION,
         "starting member"

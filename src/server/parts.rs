@@ -7,14 +7,16 @@ use axum::Router;
 use tokio::runtime::Handle;
 
 use super::connection::Serving;
-use super::data_dir::{DataDir, Origin};
+use super::data_dir::{Beginning, DataDir, Origin};
 use super::error::StartError;
+use super::join;
 use super::listen::Socket;
 use super::secure::Secured;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
-use crate::config::{self, BootstrapMember, MemberConfig, Url};
+use crate::config::{self, MemberConfig, Url};
+use crate::engine::StartError as EngineStartError;
 use crate::engine::{
     AuthConfig, AutoCompaction, Consistency, Engine, EngineConfig, EngineError, Member, SlowLimits,
 };
@@ -58,8 +60,14 @@ pub(super) fn start_engine(
     };
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
-    let engine = Engine::start(engine, &network, metrics, life)
-        .map_err(|error| failed(error.to_string()))?;
+    let engine = Engine::start(engine, &network, metrics, life).map_err(|error| match error {
+        EngineStartError::Removed(_) => StartError::Removed(error.to_string()),
+        error => failed(error.to_string()),
+    })?;
+    let members = engine.member_list();
+    network.set_pages(Box::new(move |path| {
+        (path == join::MEMBERS_PAGE).then(|| join::members_page(members()))?
+    }));
     for Socket { listener, https } in peers {
         let network = Arc::clone(&network);
         let tls = secured.peers.clone().filter(|_| https);
@@ -78,6 +86,10 @@ pub(super) fn engine_config(
     origin: &Origin,
 ) -> EngineConfig {
     let identity = origin.identity();
+    let beginning = origin.beginning().unwrap_or(Beginning {
+        joining: false,
+        members: Vec::new(),
+    });
     let ticks = config.raft.election_timeout.as_nanos() / config.raft.heartbeat.as_nanos().max(1);
     EngineConfig {
         data_dir: dir.path().to_owned(),
@@ -85,7 +97,11 @@ pub(super) fn engine_config(
         member_id: identity.member_id,
         name: config.name.clone(),
         client_urls: texts(&config.cluster.advertise_client_urls),
-        initial_members: first_members(origin),
+        initial_members: beginning.members,
+        joining: beginning.joining,
+        strict_reconfig: config.cluster.strict_reconfig,
+        max_learners: size(config.cluster.max_learners),
+        force_new_cluster: config.cluster.force_new,
         heartbeat: config.raft.heartbeat,
         election_ticks: usize::try_from(ticks).unwrap_or(usize::MAX),
         max_request_bytes: size(config.limits.max_request_bytes),
@@ -104,19 +120,6 @@ pub(super) fn engine_config(
         auth,
         store: StoreOptions::default(),
     }
-}
-
-/// The members that a new cluster begins with. Their names are published by themselves once they run.
-pub(super) fn first_members(origin: &Origin) -> Vec<Member> {
-    let Origin::Fresh(bootstrap) = origin else {
-        return Vec::new();
-    };
-    let member = |member: &BootstrapMember| Member {
-        id: member.id.0,
-        peer_urls: texts(&member.peer_urls),
-        ..Member::default()
-    };
-    bootstrap.members.iter().map(member).collect()
 }
 
 /// The network of this member; the engine tells it who the members are.

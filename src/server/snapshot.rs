@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::data_dir::{DataDir, Origin};
-use super::parts;
 use super::terminal::{complain, say};
 use crate::config::{self, MemberConfig, Request};
 use crate::engine::{restore_snapshot, snapshot_status};
@@ -70,12 +69,16 @@ fn restore(file: &std::path::Path, flags: Vec<OsString>) -> Outcome {
         ));
     }
     let origin = dir.origin(&config)?;
-    let Origin::Fresh(_) = &origin else {
-        return Err(format!("{} already holds data", dir.path().display()).into());
+    let origin = match origin {
+        Some(origin @ Origin::Fresh(_)) => origin,
+        Some(_) => return Err(format!("{} already holds data", dir.path().display()).into()),
+        None => return Err("a snapshot begins a cluster: --initial-cluster-state=new".into()),
     };
-    let members = parts::first_members(&origin);
+    let members = origin
+        .beginning()
+        .map_or_else(Vec::new, |first| first.members);
     let manifest = restore_snapshot(file, dir.path(), &members)?;
-    dir.claim(origin.identity(), &config.cluster.token)?;
+    dir.claim(origin.identity(), &config.cluster.token, None)?;
     Ok(format!(
         "restored revision {} into {} for member {} of cluster {}",
         manifest.revision,

@@ -71,6 +71,7 @@ group! {
         health_failures: Count = Count::default(), "etcd_server_health_failures", "Answers of /health that said unhealthy";
         client_requests: FamilyBy<Count, 2> = Family::new_with_constructor(Count::default), "etcd_server_client_requests_total", "Requests, by type and the client's API version";
         learner_promotions: Count = Count::default(), "etcd_server_learner_promote_successes", "Learners that became voters while this member led";
+        learner_promotion_failures: FamilyBy<Count, 1> = Family::new_with_constructor(Count::default), "etcd_server_learner_promote_failures", "Promotions of learners that this member refused as leader, by reason";
         apply_duration: FamilyBy<Histogram, 3> = Family::new_with_constructor(fine), "etcd_server_apply_duration_seconds", "Time to evaluate a committed command, by operation and success";
         range_duration: FamilyBy<Histogram, 1> = Family::new_with_constructor(fine), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
     }
@@ -81,6 +82,12 @@ impl ServerMetrics {
     pub fn range_durations(&self, success: bool) -> Histogram {
         let labels = [("success", flag(success))];
         self.range_duration.get_or_create_owned(&labels)
+    }
+
+    /// Counts a learner that was not promoted, by etcd's words for why.
+    pub fn promotion_failed(&self, reason: &'static str) {
+        let labels = [("Reason", reason)];
+        self.learner_promotion_failures.get_or_create(&labels).inc();
     }
 
     /// The counters of requests of a type (`unary` or `stream`), to be kept by the caller.

@@ -1,11 +1,13 @@
-//! `etcdserverpb.Cluster`. Members cannot be changed yet.
+//! `etcdserverpb.Cluster`.
 
 use tonic::{Request, Response, Status};
 
-use crate::engine::Engine;
+use crate::config::peer_urls as parse_peer_urls;
+use crate::engine::{Engine, Member};
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::cluster_server::Cluster;
-use crate::etcd::{request, response, status};
+use crate::etcd::status::Refusal;
+use crate::etcd::{request, response};
 
 pub(super) struct ClusterService {
     engine: Engine,
@@ -17,31 +19,53 @@ impl ClusterService {
     }
 }
 
-fn unknown(method: &str) -> Status {
-    status::unknown_method("etcdserverpb.Cluster", method)
+fn peer_urls(texts: &[String]) -> Result<Vec<String>, Refusal> {
+    parse_peer_urls(texts).ok_or(Refusal::BadMemberUrls)
+}
+
+fn listed(members: Vec<Member>) -> Vec<pb::Member> {
+    members.into_iter().map(response::member).collect()
 }
 
 #[tonic::async_trait]
 impl Cluster for ClusterService {
     async fn member_add(
         &self,
-        _request: Request<pb::MemberAddRequest>,
+        request: Request<pb::MemberAddRequest>,
     ) -> Result<Response<pb::MemberAddResponse>, Status> {
-        Err(unknown("MemberAdd"))
+        let request = request.into_inner();
+        let urls = peer_urls(&request.peer_ur_ls)?;
+        let added = self.engine.member_add(urls, request.is_learner).await;
+        let (header, member, members) = added?;
+        Ok(Response::new(pb::MemberAddResponse {
+            header: response::cluster_header(header),
+            member: Some(response::member(member)),
+            members: listed(members),
+        }))
     }
 
     async fn member_remove(
         &self,
-        _request: Request<pb::MemberRemoveRequest>,
+        request: Request<pb::MemberRemoveRequest>,
     ) -> Result<Response<pb::MemberRemoveResponse>, Status> {
-        Err(unknown("MemberRemove"))
+        let (header, members) = self.engine.member_remove(request.into_inner().id).await?;
+        Ok(Response::new(pb::MemberRemoveResponse {
+            header: response::cluster_header(header),
+            members: listed(members),
+        }))
     }
 
     async fn member_update(
         &self,
-        _request: Request<pb::MemberUpdateRequest>,
+        request: Request<pb::MemberUpdateRequest>,
     ) -> Result<Response<pb::MemberUpdateResponse>, Status> {
-        Err(unknown("MemberUpdate"))
+        let request = request.into_inner();
+        let urls = peer_urls(&request.peer_ur_ls)?;
+        let (header, members) = self.engine.member_update(request.id, urls).await?;
+        Ok(Response::new(pb::MemberUpdateResponse {
+            header: response::cluster_header(header),
+            members: listed(members),
+        }))
     }
 
     async fn member_list(
@@ -52,14 +76,18 @@ impl Cluster for ClusterService {
         let (header, members) = self.engine.members(consistency).await?;
         Ok(Response::new(pb::MemberListResponse {
             header: response::cluster_header(header),
-            members: members.into_iter().map(response::member).collect(),
+            members: listed(members),
         }))
     }
 
     async fn member_promote(
         &self,
-        _request: Request<pb::MemberPromoteRequest>,
+        request: Request<pb::MemberPromoteRequest>,
     ) -> Result<Response<pb::MemberPromoteResponse>, Status> {
-        Err(unknown("MemberPromote"))
+        let (header, members) = self.engine.member_promote(request.into_inner().id).await?;
+        Ok(Response::new(pb::MemberPromoteResponse {
+            header: response::cluster_header(header),
+            members: listed(members),
+        }))
     }
 }

@@ -18,7 +18,8 @@ use prost::{DecodeError, Message as _};
 use tonic::{Code, Status, Streaming};
 
 use super::access::Doorkeeper;
-use super::gate::{self, HasLeader};
+use super::admission::Admission;
+use super::gate;
 use super::kv::KvCalls;
 use super::leader;
 use super::meter::{Call, Metered};
@@ -29,7 +30,6 @@ use crate::engine::Caller;
 use crate::etcd::codec;
 use crate::etcd::identity;
 use crate::etcd::pb::etcdserverpb as pb;
-use crate::etcd::status;
 
 /// What gRPC clients call a body of protocol buffers.
 const CONTENT_TYPES: [&[u8]; 2] = [b"application/grpc", b"application/grpc+proto"];
@@ -41,7 +41,7 @@ const OK: HeaderValue = HeaderValue::from_static("0");
 pub(in crate::etcd) struct DirectCalls {
     kv: Arc<KvCalls>,
     watch: WatchService,
-    has_leader: HasLeader,
+    admission: Admission,
     doorkeeper: Arc<dyn Doorkeeper>,
     methods: Vec<(Hot, &'static str, Arc<Method>)>,
     /// The largest message in bytes.
@@ -90,7 +90,7 @@ impl DirectCalls {
     pub(super) fn new(
         kv: Arc<KvCalls>,
         watch: WatchService,
-        has_leader: HasLeader,
+        admission: Admission,
         doorkeeper: Arc<dyn Doorkeeper>,
         methods: &Methods,
         limit: usize,
@@ -102,7 +102,7 @@ impl DirectCalls {
         Self {
             kv,
             watch,
-            has_leader,
+            admission,
             doorkeeper,
             methods: methods.collect(),
             limit,
@@ -141,8 +141,8 @@ impl DirectCalls {
         let call = gate::begin(method, &head.headers);
         method.received_bytes.add((PREFIX_BYTES + size) as u64);
         method.calls.received.inc();
-        if self.lacks_leader(&head) {
-            return Ok(refuse(status::no_leader(), call));
+        if let Err(status) = self.admission.check(method, &head.headers) {
+            return Ok(refuse(status, call));
         }
         let caller = if self.doorkeeper.is_guarded() {
             let credentials = identity::credentials(&head.headers, &head.extensions);
@@ -168,8 +168,8 @@ impl DirectCalls {
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
     {
         let call = gate::begin(method, &head.headers);
-        if self.lacks_leader(head) {
-            return refuse(status::no_leader(), call);
+        if let Err(status) = self.admission.check(method, &head.headers) {
+            return refuse(status, call);
         }
         let body = Metered::received(body, method);
         let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
@@ -183,11 +183,6 @@ impl DirectCalls {
             Ok(watch) => accept(DirectBody::Watch(Box::new(WatchReply::new(watch, call)))),
             Err(status) => refuse(status, call),
         }
-    }
-
-    /// Whether the call asks for a leader and there is none.
-    fn lacks_leader(&self, head: &Parts) -> bool {
-        leader::is_required(&head.headers) && !(self.has_leader)()
     }
 
     fn find(&self, head: &Parts) -> Option<(Hot, &Arc<Method>)> {

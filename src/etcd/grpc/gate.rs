@@ -1,5 +1,6 @@
-//! What every call passes before its handler: is it gRPC, is the method known, is a leader required and
-//! known, who calls; and what every answer passes after it: counting, and gRPC's words for oversized messages.
+//! What every call passes before its handler: is it gRPC, is the method known, does the member serve it in
+//! its present state, who calls; and what every answer passes after it: counting, and gRPC's words for oversized
+//! messages.
 //!
 //! It sits on the path of every request, so it adds neither an allocation nor a lock while authentication is off.
 
@@ -16,7 +17,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::access::Doorkeeper;
-use super::leader;
+use super::admission::Admission;
 use super::meter::{self, Call, Metered};
 use super::methods::{self, Method, Methods};
 use crate::engine::{Caller, Demand};
@@ -25,14 +26,11 @@ use crate::etcd::{identity, status};
 /// Where etcd's clients name the version of the API that they speak.
 const API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
 
-/// Tells whether a leader is known now.
-pub(super) type HasLeader = Arc<dyn Fn() -> bool + Send + Sync>;
-
 /// A service behind its gate.
 #[derive(Clone)]
 pub(super) struct Gate<S> {
     service: S,
-    has_leader: HasLeader,
+    admission: Admission,
     doorkeeper: Arc<dyn Doorkeeper>,
     methods: Arc<Methods>,
 }
@@ -40,13 +38,13 @@ pub(super) struct Gate<S> {
 impl<S> Gate<S> {
     pub(super) const fn new(
         service: S,
-        has_leader: HasLeader,
+        admission: Admission,
         doorkeeper: Arc<dyn Doorkeeper>,
         methods: Arc<Methods>,
     ) -> Self {
         Self {
             service,
-            has_leader,
+            admission,
             doorkeeper,
             methods,
         }
@@ -75,8 +73,7 @@ where
             return Passage::refused(unknown(request.uri().path()).into_http());
         };
         let mut call = begin(method, request.headers());
-        if leader::is_required(request.headers()) && !(self.has_leader)() {
-            let status = status::no_leader();
+        if let Err(status) = self.admission.check(method, request.headers()) {
             call.end(status.code());
             return Passage::refused(status.into_http());
         }

@@ -38,10 +38,15 @@ struct Setup {
 
 impl Setup {
     fn new(leader: bool) -> Self {
+        Self::of(leader, false)
+    }
+
+    fn of(leader: bool, learner: bool) -> Self {
         let metrics = Metrics::new();
         let methods = Arc::new(Methods::new(&metrics));
         let service = HealthServer::new(HealthService).max_decoding_message_size(LIMIT);
-        let gate = Gate::new(service, Arc::new(move || leader), Arc::new(Open), methods);
+        let admission = Admission::new(move || leader, move || learner);
+        let gate = Gate::new(service, admission, Arc::new(Open), methods);
         Self { metrics, gate }
     }
 

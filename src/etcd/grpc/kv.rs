@@ -16,7 +16,7 @@ use crate::engine::{
 use crate::etcd::EtcdContext;
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::kv_server::Kv;
-use crate::etcd::{request, response};
+use crate::etcd::{request, response, status};
 use crate::mvcc::ops::{RangeOp, RangeResult};
 
 /// The unary calls that are served in two ways: by the generated server, and by
@@ -79,6 +79,9 @@ impl KvCalls {
         request: pb::RangeRequest,
     ) -> Result<pb::RangeResponse, Status> {
         let serializable = request.serializable;
+        if !serializable && self.engine.is_learner() {
+            return Err(status::not_for_learners());
+        }
         let op = request::range(request)?;
         let (header, result) = self.timed_range(caller, op, serializable).await?;
         Ok(response::range(response::header(header), result))

@@ -12,7 +12,7 @@ const SERVER_STREAM: &str = "server_stream";
 const BIDI_STREAM: &str = "bidi_stream";
 
 /// Every method by its path. What is not here is answered as unknown.
-const SERVED: [(&str, &str); 39] = [
+const SERVED: [(&str, &str); 43] = [
     ("/etcdserverpb.KV/Range", UNARY),
     ("/etcdserverpb.KV/RangeStream", SERVER_STREAM),
     ("/etcdserverpb.KV/Put", UNARY),
@@ -42,7 +42,11 @@ const SERVED: [(&str, &str); 39] = [
     ("/etcdserverpb.Lease/LeaseKeepAlive", BIDI_STREAM),
     ("/etcdserverpb.Lease/LeaseTimeToLive", UNARY),
     ("/etcdserverpb.Lease/LeaseLeases", UNARY),
+    ("/etcdserverpb.Cluster/MemberAdd", UNARY),
+    ("/etcdserverpb.Cluster/MemberRemove", UNARY),
+    ("/etcdserverpb.Cluster/MemberUpdate", UNARY),
     ("/etcdserverpb.Cluster/MemberList", UNARY),
+    ("/etcdserverpb.Cluster/MemberPromote", UNARY),
     ("/etcdserverpb.Maintenance/Alarm", UNARY),
     ("/etcdserverpb.Maintenance/Status", UNARY),
     ("/etcdserverpb.Maintenance/Defragment", UNARY),
@@ -54,9 +58,19 @@ const SERVED: [(&str, &str); 39] = [
     ("/grpc.health.v1.Health/Watch", SERVER_STREAM),
 ];
 
-/// One method: its counters, and whom it is for.
+/// What a member without a vote serves. Of the ranges only the serializable ones: that is the handler's to
+/// see.
+const FOR_LEARNERS: [&str; 3] = [
+    "/etcdserverpb.KV/Range",
+    "/etcdserverpb.Maintenance/Status",
+    "/etcdserverpb.Maintenance/Snapshot",
+];
+
+/// One method: its counters, whom it is for, and who serves it.
 #[derive(Debug)]
 pub(super) struct Method {
+    /// Whether a member without a vote serves it.
+    pub(super) for_learners: bool,
     pub(super) calls: MethodMetrics,
     /// What it asks of its caller.
     pub(super) demand: Demand,
@@ -77,6 +91,7 @@ impl Methods {
         let methods = SERVED.iter().filter_map(|&(path, kind)| {
             let (service, name) = split(path)?;
             let method = Method {
+                for_learners: FOR_LEARNERS.contains(&path),
                 calls: metrics.method(kind, service, name),
                 demand: access::demand(path),
                 requests: Arc::clone(if kind == UNARY { &unary } else { &stream }),

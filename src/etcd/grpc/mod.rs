@@ -1,6 +1,7 @@
 //! The gRPC services of the client port.
 
 mod access;
+mod admission;
 mod auth;
 mod cluster;
 mod direct;
@@ -30,8 +31,9 @@ use tonic_health::pb::health_server::HealthServer;
 use tower::Service;
 
 use self::access::Doorkeeper;
+use self::admission::Admission;
 pub(super) use self::direct::{DirectBody, DirectCalls};
-use self::gate::{Gate, HasLeader};
+use self::gate::Gate;
 use self::meter::Metered;
 use self::methods::Methods;
 pub(super) use self::received::{PREFIX_BYTES, put_prefix};
@@ -80,22 +82,21 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let lease = lease::LeaseService::new(engine.clone());
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
-    let leader = engine.clone();
-    let has_leader: HasLeader = Arc::new(move || leader.has_leader());
+    let admission = Admission::of(engine);
     let methods = Arc::new(Methods::new(&context.metrics));
     let doorkeeper: Arc<dyn Doorkeeper> = Arc::new(engine.clone());
     let auth = auth::AuthService::new(engine.clone());
     let direct = DirectCalls::new(
         Arc::clone(&kv),
         watch.clone(),
-        Arc::clone(&has_leader),
+        admission.clone(),
         Arc::clone(&doorkeeper),
         &methods,
         limit,
     );
     let mut gates = Gates {
         router: Router::new(),
-        has_leader,
+        admission,
         doorkeeper,
         methods,
     };
@@ -112,7 +113,7 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
 /// Adds services to a router, each behind its gate.
 struct Gates {
     router: Router,
-    has_leader: HasLeader,
+    admission: Admission,
     doorkeeper: Arc<dyn Doorkeeper>,
     methods: Arc<Methods>,
 }
@@ -128,9 +129,9 @@ impl Gates {
             >,
         S::Future: Send + Unpin + 'static,
     {
-        let has_leader = Arc::clone(&self.has_leader);
+        let admission = self.admission.clone();
         let doorkeeper = Arc::clone(&self.doorkeeper);
-        let gate = Gate::new(service, has_leader, doorkeeper, Arc::clone(&self.methods));
+        let gate = Gate::new(service, admission, doorkeeper, Arc::clone(&self.methods));
         let router = std::mem::take(&mut self.router);
         self.router = router.route_service(&format!("/{}/{{*method}}", S::NAME), gate);
     }

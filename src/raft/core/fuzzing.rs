@@ -13,7 +13,7 @@ use raft::eraftpb::{Entry, EntryType, Message, Snapshot as RaftSnapshot, Snapsho
 use super::{Core, Settings};
 use crate::base::fuzzing::Script;
 use crate::base::ids::MemberId;
-use crate::raft::configuration::{Change, ChangeKind};
+use crate::raft::configuration::{Change, ChangeKind, ProposedChange};
 use crate::raft::error::RaftError;
 use crate::raft::log::{FileDisk, LogOptions, Writer};
 use crate::raft::types::{AppliedState, Configuration, Role, Snapshot};
@@ -85,7 +85,16 @@ impl Member {
             4 => self.core.unreachable(peer(script)),
             5 => self.core.snapshot_sent(peer(script), script.flag()),
             6 => self.slow = script.flag(),
-            7 => self.core.propose_change(&[change(script)]),
+            7 => {
+                let present = self.core.configuration().changed_at;
+                let change = ProposedChange {
+                    steps: (0..=script.byte() % 2).map(|_| change(script)).collect(),
+                    base: if script.flag() { present } else { present / 2 },
+                    attachment: Bytes::copy_from_slice(script.bytes()),
+                };
+                // A refusal is as good as any other answer.
+                let _ = self.core.propose_change(&change);
+            }
             8 => self.core.flushed(self.applied),
             _ => self.receive(script)?,
         }

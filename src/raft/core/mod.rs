@@ -28,8 +28,8 @@ use bytes::Bytes;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{INVALID_ID, RawNode, SnapshotStatus, StateRole};
 
-use super::configuration::{self, Change};
-use super::error::{RaftError, ReadIndexError};
+use super::configuration::{self, ProposedChange};
+use super::error::{ChangeError, RaftError, ReadIndexError};
 use super::log::{Batch, Log};
 use super::logger;
 use super::types::{AppliedState, Configuration, Snapshot, Status};
@@ -210,14 +210,22 @@ impl Core {
         committed.saturating_sub(self.applied) > backlog::MAX_ENTRIES || self.backlog.is_full()
     }
 
-    /// Proposes a change of the configuration. Like a command it may be lost, or turn into an entry that
-    /// changes nothing if another change is under way.
-    pub(crate) fn propose_change(&mut self, changes: &[Change]) {
-        let change = configuration::to_raft_change(changes);
-        if let Err(error) = self.raw.propose_conf_change(Vec::new(), change) {
-            tracing::info!(%error, "membership change was not proposed");
+    /// Appends a change of the configuration to the leader's log. It may still be lost with the leadership.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; the change was not proposed and never will be.
+    pub(crate) fn propose_change(&mut self, change: &ProposedChange) -> Result<(), ChangeError> {
+        if self.raw.raft.state != StateRole::Leader {
+            return Err(ChangeError::NotLeader);
         }
+        // raft-rs would turn it into an entry that says nothing.
+        let joint = !self.configuration.voters_outgoing.is_empty();
+        if joint || self.raw.raft.has_pending_conf() {
+            return Err(ChangeError::Busy);
+        }
+        let proposed = self.raw.propose_conf_change(Vec::new(), change.to_raft());
         self.settle();
+        proposed.map_err(|_| ChangeError::Busy)
     }
 
     /// Takes in waiters for a linearizable read.

@@ -13,7 +13,7 @@ use crate::base::ids::MemberId;
 use crate::raft::error::{RaftError, ReadIndexError};
 use crate::raft::log::{Hard, Position};
 use crate::raft::types::{Committed, Configuration, Role, Status};
-use crate::raft::{frame, wire};
+use crate::raft::{configuration, frame, wire};
 
 impl Core {
     /// Says what is to be done now; `None` if nothing is.
@@ -152,7 +152,9 @@ impl Core {
         let number = ready.number();
         let batch = self.raw.mut_store().log.reset(number, base, hard);
         output.batches.push(batch);
-        self.configuration = Configuration::from_raft(meta.get_conf_state()).into();
+        let changed_at = snapshot.state.configuration.changed_at;
+        let configuration = Configuration::from_raft(meta.get_conf_state());
+        self.configuration = configuration.changed_by(changed_at).into();
         self.backlog.clear();
         self.handed = meta.index;
         self.emitted = meta.index;
@@ -229,34 +231,45 @@ impl Core {
         self.handed = entry.index;
         self.backlog.push(entry.index, entry.data.len());
         let (index, term) = (entry.index, entry.term);
-        let (commands, configuration) = if entry.entry_type == EntryType::EntryNormal as i32 {
-            (unpack(entry), None)
-        } else {
-            (Vec::new(), self.change_configuration(&entry))
-        };
-        output.committed.push(Committed {
+        let mut committed = Committed {
             index,
             term,
-            commands,
-            configuration,
-        });
+            commands: Vec::new(),
+            configuration: None,
+            attachment: None,
+        };
+        if entry.entry_type == EntryType::EntryNormal as i32 {
+            committed.commands = unpack(entry);
+        } else {
+            self.change_configuration(&entry, &mut committed);
+        }
+        output.committed.push(committed);
     }
 
-    /// Carries out a committed membership change. One that is impossible changes nothing, on any member;
-    /// raft-rs allows the next one as soon as this entry is applied.
-    fn change_configuration(&mut self, entry: &Entry) -> Option<Configuration> {
-        let change = wire::decode_change(entry)?;
+    /// Carries out a committed membership change. One that is impossible, or was decided on another
+    /// membership than the present one, changes nothing, on any member; raft-rs allows the next one as soon
+    /// as this entry is applied.
+    fn change_configuration(&mut self, entry: &Entry, committed: &mut Committed) {
+        let Some(change) = wire::decode_change(entry) else {
+            return;
+        };
+        let index = entry.index;
+        if let Some((base, attachment)) = configuration::decided_on(&change) {
+            committed.attachment = Some(attachment);
+            let present = self.configuration.changed_at;
+            if base != present {
+                tracing::warn!(index, base, present, "membership changed in between");
+                return;
+            }
+        }
         match self.raw.apply_conf_change(&change) {
             Ok(state) => {
-                let configuration = Configuration::from_raft(&state);
+                let configuration = Configuration::from_raft(&state).changed_by(index);
                 self.configuration = configuration.clone().into();
                 self.abdicate_without_vote();
-                Some(configuration)
+                committed.configuration = Some(configuration);
             }
-            Err(error) => {
-                tracing::warn!(index = entry.index, %error, "membership change is impossible");
-                None
-            }
+            Err(error) => tracing::warn!(index, %error, "membership change is impossible"),
         }
     }
 

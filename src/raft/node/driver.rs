@@ -84,8 +84,9 @@ impl Driver {
             self.life.fail("raft", &error);
         }
         self.shared().closed.store(true, Ordering::SeqCst);
-        // Readers that are dropped learn that the member has stopped.
+        // Who is dropped while it waits learns that the member has stopped.
         while self.shared().inboxes.reads.pop().is_some() {}
+        while self.shared().inboxes.controls.pop().is_some() {}
         self.readers.clear();
         self.log.finish();
     }
@@ -171,7 +172,10 @@ impl Driver {
         match control {
             Control::Unreachable(peer) => self.core.unreachable(peer),
             Control::Transfer(to) => self.core.transfer_leader(to),
-            Control::Change(changes) => self.core.propose_change(&changes),
+            Control::Change(change, proposed) => {
+                // Who does not wait for the answer any more will see what is committed.
+                let _ = proposed.send(self.core.propose_change(&change));
+            }
         }
     }
 

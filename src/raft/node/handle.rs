@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::{Bell, Control, Inboxes, Incoming};
 use crate::base::ids::MemberId;
 use crate::base::shutdown::Lifecycle;
-use crate::raft::configuration::Change;
+use crate::raft::configuration::ProposedChange;
 use crate::raft::core::{Core, PeerProgress};
-use crate::raft::error::{ProposeError, ReadIndexError, ReceiveError, TransferError};
+use crate::raft::error::{ChangeError, ProposeError, ReadIndexError, ReceiveError, TransferError};
 use crate::raft::types::{Configuration, Role, Snapshot, Status};
 use crate::raft::{frame, wire};
 
@@ -303,17 +303,23 @@ impl NodeHandle {
             .map_err(|()| TransferError::Stopped)
     }
 
-    /// Proposes a change of the configuration, more than one step as one joint change. Like a command it
-    /// can get lost; what is committed shows in [`Committed::configuration`](crate::raft::Committed).
+    /// Proposes a change of the configuration, if this member leads. Like a command it can get lost after
+    /// that; what is committed shows in [`Committed::configuration`](crate::raft::Committed).
     ///
     /// # Errors
-    /// [`ProposeError`].
-    pub fn propose_change(&self, changes: Vec<Change>) -> Result<(), ProposeError> {
+    /// [`ChangeError`]; the change was not proposed and never will be.
+    pub async fn propose_change(&self, change: ProposedChange) -> Result<(), ChangeError> {
         if self.shared.is_stopped() {
-            return Err(ProposeError::Stopped);
+            return Err(ChangeError::Stopped);
         }
-        self.control(Control::Change(changes))
-            .map_err(|()| ProposeError::Overloaded)
+        let (proposed, answer) = oneshot::channel();
+        self.control(Control::Change(change, proposed))
+            .map_err(|()| ChangeError::Stopped)?;
+        // As for reads: what is not seen closed is answered.
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(ChangeError::Stopped);
+        }
+        answer.await.unwrap_or(Err(ChangeError::Stopped))
     }
 
     /// The configuration in force.

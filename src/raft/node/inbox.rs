@@ -12,9 +12,9 @@ use raft::eraftpb::Message;
 use tokio::sync::oneshot;
 
 use crate::base::ids::MemberId;
-use crate::raft::configuration::Change;
+use crate::raft::configuration::ProposedChange;
 use crate::raft::core::MAX_UNDER_WAY;
-use crate::raft::error::ReadIndexError;
+use crate::raft::error::{ChangeError, ReadIndexError};
 use crate::raft::transport::MAX_MESSAGE;
 use crate::raft::types::Snapshot;
 
@@ -55,8 +55,8 @@ pub(super) enum Control {
     Unreachable(MemberId),
     /// Leadership should move.
     Transfer(MemberId),
-    /// The configuration should change.
-    Change(Vec<Change>),
+    /// The configuration should change; whoever asks is told whether that was proposed.
+    Change(ProposedChange, oneshot::Sender<Result<(), ChangeError>>),
 }
 
 /// Wakes the raft thread.

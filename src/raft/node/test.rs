@@ -12,7 +12,10 @@ use super::{Node, NodeConfig, NodeHandle};
 use crate::base::ids::MemberId;
 use crate::base::shutdown::Lifecycle;
 use crate::raft::types::*;
-use crate::raft::{Change, ChangeKind, ProposeError, ReadIndexError, ReceiveError, TransferError};
+use crate::raft::{
+    Change, ChangeError, ChangeKind, ProposeError, ProposedChange, ReadIndexError, ReceiveError,
+    TransferError,
+};
 
 /// What a toy state machine knows: the commands that were applied.
 #[derive(Debug, Clone, Default)]
@@ -323,14 +326,19 @@ async fn a_member_that_joins_is_sent_a_snapshot() {
     first.put("last");
     first.wait_for("last");
     let second = start(&network, settings(2, dir.path()), new_world(&[]), &life);
-    let join = |kind| Change {
-        member: MemberId(2),
-        kind,
+    let join = |kind| {
+        let step = Change {
+            member: MemberId(2),
+            kind,
+        };
+        ProposedChange {
+            steps: vec![step],
+            base: first.node().configuration().changed_at,
+            attachment: Bytes::from_static(b"join"),
+        }
     };
-    first
-        .node()
-        .propose_change(vec![join(ChangeKind::Learner)])
-        .unwrap();
+    let proposed = first.node().propose_change(join(ChangeKind::Learner));
+    assert_eq!(proposed.await, Ok(()));
     second.wait_for("last");
     assert!(*second.installed.lock() >= 1);
     second.wait(|_| second.node().status().role == Role::Learner);
@@ -341,16 +349,18 @@ async fn a_member_that_joins_is_sent_a_snapshot() {
             .iter()
             .any(|peer| peer.member.0 == 2 && !peer.in_snapshot)
     });
-    first
-        .node()
-        .propose_change(vec![join(ChangeKind::Voter)])
-        .unwrap();
-    second.wait(|world| world.state.configuration == configuration(&[1, 2]));
+    let refused = second.node().propose_change(join(ChangeKind::Voter)).await;
+    assert_eq!(refused, Err(ChangeError::NotLeader));
+    let proposed = first.node().propose_change(join(ChangeKind::Voter));
+    assert_eq!(proposed.await, Ok(()));
+    second.wait(|world| world.state.configuration.voters == [1, 2]);
     second.put("from the second");
     first.wait_for("from the second");
     second.wait_for("from the second");
     assert!(first.world.lock().commands == second.world.lock().commands);
-    assert_eq!(*first.node().configuration(), configuration(&[1, 2]));
+    let changed = second.world.lock().state.configuration.clone();
+    assert_eq!(*first.node().configuration(), changed);
+    assert!(changed.changed_at > 1 && changed.learners.is_empty());
     second.node().stop().await;
     first.node().stop().await;
     assert_eq!(life.failure(), None);

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 
+use super::member::Running;
 use super::network::Network;
 use super::world::{Event, World};
 use crate::base::ids::MemberId;
-use crate::raft::{Change, ChangeKind};
+use crate::raft::types::Role;
+use crate::raft::{Change, ChangeKind, ProposedChange};
 
 impl World {
     /// One piece of trouble, and the next one to come.
@@ -50,7 +52,7 @@ impl World {
                 Ok(())
             }
             14..17 => self.transfer(id),
-            17..20 => self.change(id),
+            17..20 => self.change(),
             _ => self.flush(id),
         }
     }
@@ -86,11 +88,33 @@ impl World {
         })
     }
 
-    fn change(&mut self, id: u64) -> Result<(), String> {
+    /// Somebody who leads, or believes so, is asked for a change. Sometimes it was decided on a membership
+    /// of long ago, as by a leader that was away.
+    fn change(&mut self) -> Result<(), String> {
+        let leads = |running: &Running| running.core.status().role == Role::Leader;
+        let leaders: Vec<_> = self
+            .members
+            .values()
+            .filter(|member| member.running.as_ref().is_some_and(leads))
+            .map(|member| member.id)
+            .collect();
+        if leaders.is_empty() {
+            return Ok(());
+        }
+        let id = leaders[self.rng.random_range(0..leaders.len())];
         let count = self.rng.random_range(1..3);
-        let changes: Vec<_> = (0..count).map(|_| self.any_change()).collect();
+        let steps: Vec<_> = (0..count).map(|_| self.any_change()).collect();
+        let stale = self.rng.random_bool(0.15);
         self.with(id, |running| {
-            running.core.propose_change(&changes);
+            let present = running.core.configuration().changed_at;
+            let base = if stale { present / 2 } else { present };
+            let change = ProposedChange {
+                steps,
+                base,
+                attachment: base.to_le_bytes().to_vec().into(),
+            };
+            // Another may be under way.
+            let _ = running.core.propose_change(&change);
             Ok(())
         })
     }

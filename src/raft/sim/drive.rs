@@ -115,6 +115,7 @@ impl World {
             .remove(&snapshot.dir)
             .ok_or("snapshot files are gone")?;
         self.durability.check(id, &state)?;
+        self.membership.restored(id, &state.applied)?;
         let member = self.member(id);
         member.machine.install(state);
         if let Some(running) = &mut member.running {
@@ -190,8 +191,11 @@ impl World {
         let term = self.member(id).core().unwrap().status().term;
         for entry in &entries {
             self.order.hands_over(id, entry)?;
+            self.membership.hands_over(entry)?;
             self.completeness.committed(entry.index, entry.term, term);
-            self.report.changes += u64::from(entry.configuration.is_some());
+            let took_place = entry.configuration.is_some();
+            self.report.changes += u64::from(took_place);
+            self.report.void_changes += u64::from(entry.attachment.is_some() && !took_place);
         }
         let life = self.members[&id].life;
         let delay = self.rng.random_range(0..20);

@@ -54,6 +54,7 @@ fn clusters_keep_their_promises_through_any_trouble() {
     // A simulation in which nothing happens proves nothing.
     assert!(total.acknowledged > 0 && total.reads > 0 && total.elections > 0);
     assert!(total.crashes > 0 && total.snapshots > 0 && total.changes > 0);
+    assert!(total.void_changes > 0 && total.promotions > 0);
 }
 
 /// The same seed must take the same course, or a failure could not be looked at again.

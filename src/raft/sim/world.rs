@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::invariants::{
-    Durability, ElectionSafety, LeaderCompleteness, ReadIndex, SameOrder, check_log_matching,
+    Durability, ElectionSafety, LeaderCompleteness, Membership, ReadIndex, SameOrder,
+    check_log_matching,
 };
 use super::machine::State;
 use super::member::{Member, Running};
@@ -46,6 +47,9 @@ pub(super) struct Report {
     pub(super) crashes: u64,
     pub(super) snapshots: u64,
     pub(super) changes: u64,
+    /// Changes that came too late, and learners that became voters.
+    pub(super) void_changes: u64,
+    pub(super) promotions: u64,
     pub(super) events: u64,
 }
 
@@ -57,6 +61,8 @@ impl std::ops::AddAssign for Report {
         self.crashes += other.crashes;
         self.snapshots += other.snapshots;
         self.changes += other.changes;
+        self.void_changes += other.void_changes;
+        self.promotions += other.promotions;
         self.events += other.events;
     }
 }
@@ -120,6 +126,7 @@ pub(super) struct World {
     pub(super) completeness: LeaderCompleteness,
     pub(super) durability: Durability,
     pub(super) order: SameOrder,
+    pub(super) membership: Membership,
     pub(super) reads: ReadIndex,
     pub(super) report: Report,
 }
@@ -153,6 +160,7 @@ impl World {
             completeness: LeaderCompleteness::default(),
             durability: Durability::default(),
             order: SameOrder::default(),
+            membership: Membership::default(),
             reads: ReadIndex::default(),
             report: Report::default(),
         }
@@ -184,6 +192,7 @@ impl World {
         self.report.acknowledged = self.durability.count() as u64;
         self.report.reads = self.reads.count();
         self.report.elections = self.elections.count() as u64;
+        self.report.promotions = self.membership.promotions();
         Ok(self.report)
     }
 
@@ -263,6 +272,7 @@ impl World {
         let life = member.life;
         let flushed = member.machine.flushed.clone();
         self.durability.check(id, &flushed)?;
+        self.membership.restored(id, &flushed.applied)?;
         let phase = self.rng.random_range(0..TICK);
         self.after(phase, Event::Tick { member: id, life });
         self.act(id)

@@ -1,6 +1,7 @@
 //! Making a connection to another member: TCP, TLS if its URL says so, then HTTP/1.1 with an upgrade.
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -13,13 +14,13 @@ use super::context::Context;
 use super::error::ConnectionError;
 use super::handshake::{self, Channel, Hello, Refusal, RefusalKind};
 use super::peer::Peer;
-use crate::tls::Wire;
+use crate::tls::{Connector, Wire};
 
 /// A connection that has become ours.
 pub(super) type PeerIo = TokioIo<Upgraded>;
 
 /// etcd's peer port, for a URL without one.
-const DEFAULT_PORT: u16 = 2380;
+pub(super) const DEFAULT_PORT: u16 = 2380;
 
 /// How much of an explanation is read.
 const MAX_EXPLANATION: usize = 1024;
@@ -50,14 +51,20 @@ pub(super) async fn dial(
 }
 
 async fn dial_url(ctx: &Context, url: &str, hello: &Hello) -> Result<PeerIo, ConnectionError> {
+    let (io, authority) = open(url, ctx.calls.as_deref()).await?;
+    greet(io, authority.as_str(), hello).await
+}
+
+/// Opens the stream that a URL names, with `calls` where it asks for TLS. Gives it with the URL's authority.
+pub(super) async fn open(
+    url: &str,
+    calls: Option<&Connector>,
+) -> Result<(Wire, Authority), ConnectionError> {
     let bad = || ConnectionError::BadUrl(url.to_owned());
     let uri: http::Uri = url.parse().map_err(|_| bad())?;
     let tls = match uri.scheme_str() {
         Some("http") => None,
-        Some("https") => {
-            let tls = ctx.calls.as_ref();
-            Some(tls.ok_or_else(|| ConnectionError::NoAuthority(url.to_owned()))?)
-        }
+        Some("https") => Some(calls.ok_or_else(|| ConnectionError::NoAuthority(url.to_owned()))?),
         _ => return Err(bad()),
     };
     let authority = uri.authority().ok_or_else(bad)?;
@@ -70,7 +77,7 @@ async fn dial_url(ctx: &Context, url: &str, hello: &Hello) -> Result<PeerIo, Con
         None => Wire::Plain(io),
         Some(tls) => tls.connect(host, io).await?,
     };
-    greet(io, authority.as_str(), hello).await
+    Ok((io, authority.clone()))
 }
 
 /// The handshake over any byte stream.

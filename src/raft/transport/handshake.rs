@@ -22,6 +22,9 @@ pub(super) const STREAM_PATH: &str = "/raft/stream";
 /// Where snapshot transfers begin.
 pub(super) const SNAPSHOT_PATH: &str = "/raft/snapshot";
 
+/// Which cluster a page is about; the header is etcd's.
+pub(super) const PAGE_CLUSTER: &str = "x-etcd-cluster-id";
+
 const CLUSTER: &str = "x-holdfast-cluster-id";
 const FROM: &str = "x-holdfast-from";
 const TO: &str = "x-holdfast-to";

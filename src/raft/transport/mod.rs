@@ -28,6 +28,7 @@ mod inbound;
 mod lane;
 mod members;
 mod outbox;
+mod page;
 mod peer;
 mod server;
 mod snapshot;
@@ -46,6 +47,7 @@ use tokio::runtime::Handle;
 
 pub use error::CallError;
 pub use frame::MAX_MESSAGE;
+pub use page::{Page, PageError, fetch_page};
 pub use stats::PeerStats;
 
 use self::context::{Context, Identity, Timing};

@@ -133,6 +133,12 @@ fn page(network: &PeerNetwork, path: &str) -> Answer {
     let mut answer = Response::new(Full::new(body));
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(CONTENT_TYPE, json);
+    let cluster = network.ctx.identity.cluster.to_string();
+    if let Ok(cluster) = HeaderValue::from_str(&cluster) {
+        answer
+            .headers_mut()
+            .insert(handshake::PAGE_CLUSTER, cluster);
+    }
     answer
 }
 

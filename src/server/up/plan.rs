@@ -373,8 +373,8 @@ mod tests {
         one.check().unwrap();
         let config = one.members[0].config().unwrap();
         let dir = DataDir::open(&one.members[0].data_dir).unwrap();
-        let identity = dir.origin(&config).unwrap().identity();
-        dir.claim(identity, TOKEN).unwrap();
+        let identity = dir.origin(&config).unwrap().unwrap().identity();
+        dir.claim(identity, TOKEN, None).unwrap();
         drop(dir);
         one.check().unwrap();
 

@@ -37,6 +37,26 @@ impl Cluster {
         Self { members, settings }
     }
 
+    /// Starts one member, to which others are to be added.
+    pub async fn start_one(settings: Settings) -> Self {
+        let mut members = vec![Server::prepare("a")];
+        let initial = initial_cluster(&members);
+        members[0].configure(&settings, &initial);
+        members[0].spawn();
+        members[0].ready().await;
+        Self { members, settings }
+    }
+
+    /// Takes a member that was removed out of the list.
+    pub fn take(&mut self, index: usize) -> Server {
+        self.members.remove(index)
+    }
+
+    /// Puts a member into the list again.
+    pub fn put_back(&mut self, member: Server) {
+        self.members.push(member);
+    }
+
     pub fn members(&self) -> Vec<&Server> {
         self.members.iter().collect()
     }
@@ -56,11 +76,16 @@ impl Cluster {
 
     /// Prepares one more member, to be spawned after it has been added; returns its index.
     pub fn prepare_joining(&mut self, name: &str) -> usize {
-        let mut member = Server::prepare(name);
+        self.join_as(Server::prepare(name))
+    }
+
+    /// As [`prepare_joining`](Self::prepare_joining), on a machine that has been used before.
+    pub fn join_as(&mut self, mut member: Server) -> usize {
         member.secure(&self.settings);
         let initial = format!(
-            "{},{name}={}",
+            "{},{}={}",
             initial_cluster(&self.members),
+            member.name(),
             member.peer_url()
         );
         let settings = self

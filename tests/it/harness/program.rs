@@ -10,7 +10,6 @@ const LATER: &[&str] = &[
     "downgrades",
     "elections",
     "locks",
-    "membership",
     "quota",
 ];
 

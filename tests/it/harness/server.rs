@@ -310,6 +310,39 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
+    /// Waits until the process has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let wait = async {
+            while self.is_running() {
+                sleep(POLL).await;
+            }
+        };
+        let ended = tokio::time::timeout(START_LIMIT, wait).await;
+        assert!(ended.is_ok(), "{} runs on\n{}", self.name, self.log_tail());
+        self.reap()
+    }
+
+    /// Throws the data away.
+    pub fn wipe(&self) {
+        assert!(self.process.is_none(), "{} runs", self.name);
+        std::fs::remove_dir_all(self.dir.join("data")).unwrap();
+    }
+
+    /// Changes a flag for the next start.
+    pub fn set_flag(&mut self, name: &str, value: impl std::fmt::Display) {
+        let flag = format!("--{name}=");
+        self.flags.retain(|given| !given.starts_with(&flag));
+        self.flags.push(format!("{flag}{value}"));
+    }
+
+    /// Gives the member another port for its peers, from the next start on.
+    pub fn move_peer_url(&mut self) {
+        self.peer_url = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+        let url = self.peer_url.clone();
+        self.set_flag("listen-peer-urls", &url);
+        self.set_flag("initial-advertise-peer-urls", &url);
+    }
+
     pub fn is_running(&mut self) -> bool {
         let process = self.process.as_mut();
         process.is_some_and(|process| process.try_wait().unwrap().is_none())

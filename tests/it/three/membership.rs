@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast::etcd::pb::etcdserverpb::{
     MemberAddRequest, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest,
-    MoveLeaderRequest, StatusRequest,
+    MoveLeaderRequest, SnapshotRequest, StatusRequest,
 };
 use tokio::time::sleep;
 use tonic::{Code, Status};
@@ -51,7 +51,9 @@ fn local(key: &str) -> holdfast::etcd::pb::etcdserverpb::RangeRequest {
 }
 
 /// Repeats a call while members do not yet count as connected.
-async fn once_healthy<T, F: Future<Output = Result<T, Status>>>(mut call: impl FnMut() -> F) -> T {
+pub(super) async fn once_healthy<T, F: Future<Output = Result<T, Status>>>(
+    mut call: impl FnMut() -> F,
+) -> T {
     loop {
         match call().await {
             Ok(response) => return response,
@@ -108,6 +110,9 @@ async fn it_cannot_be_promoted_yet(cluster: &Cluster, id: u64) {
         .await;
     let text = "etcdserver: can only promote a learner member which is in sync with leader";
     refused(result, Code::FailedPrecondition, text);
+    let metrics = cluster[cluster.leader().await].http("/metrics").await;
+    let counted = format!("etcd_server_learner_promote_failures{{Reason=\"{text}\"}} 1\n");
+    assert!(metrics.text().contains(&counted), "{}", metrics.text());
 }
 
 /// 3.5 answers with another code than its successors.
@@ -134,6 +139,11 @@ async fn a_learner_serves_little(cluster: &Cluster, joining: usize) {
     watch.send_create(watch_key("a")).await;
     not_for_learners(watch.message().await);
     not_for_learners(KeepAlive::open(&client).ping(1).await);
+    let backup = client.maintenance().snapshot(SnapshotRequest {}).await;
+    let first = backup.unwrap().into_inner().message().await.unwrap();
+    assert!(first.is_some_and(|piece| !piece.blob.is_empty()));
+    let metrics = cluster[joining].http("/metrics").await;
+    assert!(metrics.text().contains("\netcd_server_is_learner 1\n"));
     let ready = cluster[joining].http("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use raft::eraftpb::{Message, MessageType};
 
 use super::*;
-use crate::raft::configuration::ChangeKind;
+use crate::raft::configuration::{Change, ChangeKind};
 use crate::raft::log::{FaultyDisk, LogOptions, Writer};
 use crate::raft::start;
 use crate::raft::types::{Committed, Role};
@@ -184,15 +184,23 @@ impl Cluster {
     }
 
     fn change(&mut self, id: u64, changes: &[(u64, ChangeKind)]) {
-        let changes: Vec<_> = changes
-            .iter()
-            .map(|&(member, kind)| Change {
-                member: MemberId(member),
-                kind,
-            })
-            .collect();
-        self.member(id).core.propose_change(&changes);
+        let base = self.member(id).core.configuration().changed_at;
+        let proposed = self.member(id).core.propose_change(&change(base, changes));
+        assert_eq!(proposed, Ok(()));
         self.act(id);
+    }
+}
+
+/// A change that was decided on the membership of this index.
+fn change(base: u64, steps: &[(u64, ChangeKind)]) -> ProposedChange {
+    let step = |&(member, kind)| Change {
+        member: MemberId(member),
+        kind,
+    };
+    ProposedChange {
+        steps: steps.iter().map(step).collect(),
+        base,
+        attachment: Bytes::from_static(b"why"),
     }
 }
 
@@ -666,6 +674,55 @@ fn an_impossible_change_changes_nothing_and_blocks_nothing() {
     assert_eq!(alone.member(1).core.configuration().voters, [1]);
     alone.change(1, &[(2, ChangeKind::Learner)]);
     assert_eq!(alone.member(1).core.configuration().learners, [2]);
+}
+
+/// Of two changes that were decided on the same membership only the first takes place.
+#[test]
+fn a_change_that_was_decided_on_another_membership_is_void() {
+    let mut alone = Cluster {
+        members: [(1, Member::new(1, &[1]))].into(),
+        wire: VecDeque::new(),
+    };
+    alone.act(1);
+    let add = |base, id| change(base, &[(id, ChangeKind::Learner)]);
+    for (base, id) in [(0, 2), (0, 3), (99, 3)] {
+        assert_eq!(alone.member(1).core.propose_change(&add(base, id)), Ok(()));
+        // Until it is applied there is room for no other.
+        let early = alone.member(1).core.propose_change(&add(base, 4));
+        assert_eq!(early, Err(ChangeError::Busy));
+        alone.act(1);
+        let entry = alone.member(1).committed.last().unwrap().clone();
+        assert_eq!(entry.attachment.as_deref(), Some(&b"why"[..]));
+        let changed = entry.configuration.map(|new| new.changed_at);
+        assert_eq!(changed, (id == 2).then_some(entry.index));
+    }
+    let configuration = alone.member(1).core.configuration();
+    assert_eq!(configuration.learners, [2]);
+    let next = add(configuration.changed_at, 3);
+    assert_eq!(alone.member(1).core.propose_change(&next), Ok(()));
+    alone.act(1);
+    assert_eq!(alone.member(1).core.configuration().learners, [2, 3]);
+}
+
+/// What only changes something that consensus does not know of counts as a change all the same.
+#[test]
+fn a_change_of_nobodys_part_is_one() {
+    let mut cluster = Cluster::new();
+    cluster.change(1, &[(2, ChangeKind::Voter)]);
+    cluster.deliver_all();
+    let changed = cluster.member(1).core.configuration();
+    assert_eq!(changed.voters, [1, 2, 3]);
+    assert!(changed.changed_at > 1);
+    cluster.put(1, "after");
+    assert_eq!(cluster.member(2).core.configuration(), changed);
+}
+
+#[test]
+fn only_a_leader_proposes_changes() {
+    let mut cluster = Cluster::new();
+    let leave = change(0, &[(3, ChangeKind::Remove)]);
+    let refused = cluster.member(2).core.propose_change(&leave);
+    assert_eq!(refused, Err(ChangeError::NotLeader));
 }
 
 #[test]
