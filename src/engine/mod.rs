@@ -212,6 +212,12 @@ impl Engine {
         self.inner.published.cancelled().await;
     }
 
+    /// Runs what must be brought to an end even if the request that began it is dropped. Ends early only
+    /// with the member. The caller bounds how many there are.
+    pub fn finish(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.life.task(name, work);
+    }
+
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
         self.inner.node.leader() != MemberId::NONE

@@ -2,14 +2,18 @@
 
 mod cluster;
 mod direct;
+mod election;
 mod gate;
 mod health;
 mod kv;
 mod leader;
 mod lease;
+mod lock;
 mod maintenance;
 mod meter;
 mod methods;
+mod observe;
+mod queue;
 mod received;
 mod snapshot;
 mod watch;
@@ -39,6 +43,8 @@ use super::pb::etcdserverpb::kv_server::KvServer;
 use super::pb::etcdserverpb::lease_server::LeaseServer;
 use super::pb::etcdserverpb::maintenance_server::MaintenanceServer;
 use super::pb::etcdserverpb::watch_server::WatchServer;
+use super::pb::v3electionpb::election_server::ElectionServer;
+use super::pb::v3lockpb::lock_server::LockServer;
 use super::status;
 
 /// What a message may be larger than the largest request: room for what surrounds the command.
@@ -70,6 +76,9 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let lease = lease::LeaseService::new(engine.clone());
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
+    let queues = queue::Queues::new(Arc::clone(&kv), engine.clone());
+    let lock = lock::LockService::new(queues.clone());
+    let election = election::ElectionService::new(queues);
     let leader = engine.clone();
     let has_leader: HasLeader = Arc::new(move || leader.has_leader());
     let methods = Arc::new(Methods::new(&context.metrics));
@@ -90,6 +99,8 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     gates.add(server!(LeaseServer, lease, limit));
     gates.add(server!(ClusterServer, cluster, limit));
     gates.add(server!(MaintenanceServer, maintenance, limit));
+    gates.add(server!(LockServer, lock, limit));
+    gates.add(server!(ElectionServer, election, limit));
     gates.add(server!(HealthServer, health::HealthService, limit));
     (direct, gates.router)
 }

@@ -8,8 +8,6 @@ use std::sync::OnceLock;
 const LATER: &[&str] = &[
     "alarms",
     "downgrades",
-    "elections",
-    "locks",
     "membership",
     "quota",
     "the JSON gateway",
