@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cluster;
 use super::error::ConfigError;
+use super::gates;
 use super::member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
@@ -25,6 +26,9 @@ const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Streams on one connection when etcd would not bound them at all: enough for a hundred thousand watch
 /// streams, and a bound on what one client can make the member remember (I8).
 const MAX_STREAMS: u64 = 1 << 17;
+
+/// Bytes that the state may take unless something else is said; etcd's default.
+const DEFAULT_QUOTA: i64 = 2 << 30;
 
 /// Reads and checks everything.
 ///
@@ -50,6 +54,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
             .max(MIN_PROGRESS_INTERVAL),
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
+        lease_checkpoints: lease_checkpoints(given)?,
         log: log(given),
         notes: given.notes.clone(),
         stop_with_stdin: given.stop_with_stdin,
@@ -137,7 +142,27 @@ fn limits(given: &Given) -> Result<LimitConfig, ConfigError> {
         max_request_bytes: positive(given, "max-request-bytes")?,
         max_txn_ops: positive(given, "max-txn-ops")?,
         max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        quota_bytes: match signed(given, "quota-backend-bytes")? {
+            0 => DEFAULT_QUOTA,
+            bytes => bytes,
+        },
     })
+}
+
+/// Two gates, or the flags of 3.5 and 3.6 that became them.
+fn lease_checkpoints(given: &Given) -> Result<bool, ConfigError> {
+    let on = |gate, flag| -> Result<bool, ConfigError> {
+        Ok(gates::is_on(given.text(gates::FLAG), gate) || boolean(given, flag)?)
+    };
+    let checkpoints = on("LeaseCheckpoint", "experimental-enable-lease-checkpoint")?;
+    let persist = on(
+        "LeaseCheckpointPersist",
+        "experimental-enable-lease-checkpoint-persist",
+    )?;
+    if persist && !checkpoints {
+        return Err(ConfigError::CheckpointsOff);
+    }
+    Ok(checkpoints)
 }
 
 fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
@@ -238,6 +263,10 @@ fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigError> {
 
 fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
     value::unsigned(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn signed(given: &Given, name: &'static str) -> Result<i64, ConfigError> {
+    value::signed(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 
 fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {

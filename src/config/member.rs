@@ -31,6 +31,8 @@ pub struct MemberConfig {
     pub wait_cluster_ready: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// Whether the time left to long leases is replicated, so that a new leader goes on from there.
+    pub lease_checkpoints: bool,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.
@@ -106,6 +108,8 @@ pub struct LimitConfig {
     pub max_txn_ops: u64,
     /// Most streams on one client connection.
     pub max_concurrent_streams: u32,
+    /// Most bytes of the state on disk; negative is no limit.
+    pub quota_bytes: i64,
 }
 
 /// How client connections are probed.

@@ -173,11 +173,11 @@ const MEMBER: &[Flag] = &[
     noted("max-wals", Uint, "5", NO_FILES_TO_KEEP),
     noted("max-snapshots", Uint, "5", NO_FILES_TO_KEEP),
     refused("memory-mlock", Bool, "false", "memory is not locked"),
-    refused(
+    served(
         "quota-backend-bytes",
         Int,
         "0",
-        "there is no space quota yet: writes are never refused for want of it",
+        "Most bytes of the state on disk before writes are refused; 0 is 2 GiB, negative is no limit.",
     ),
     noted(
         "backend-bbolt-freelist-type",
@@ -513,17 +513,17 @@ const FEATURES: &[Flag] = &[
         "5000",
         "Log entries that are kept for slow followers when the log is cut.",
     ),
-    refused(
+    served(
         "experimental-enable-lease-checkpoint",
         Bool,
         "false",
-        "the rest of a lease's time is not replicated yet",
+        "Keep the time left to long leases across a change of leader; the gate LeaseCheckpoint.",
     ),
-    refused(
+    served(
         "experimental-enable-lease-checkpoint-persist",
         Bool,
         "false",
-        "the rest of a lease's time is not replicated yet",
+        "Implied by the former; the gate LeaseCheckpointPersist.",
     ),
     noted(
         "experimental-txn-mode-write-with-shared-buffer",

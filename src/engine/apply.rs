@@ -15,15 +15,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 
+use super::alarms::Alarms;
 use super::answers::Answers;
 use super::command::{Command, Envelope, RequestId};
 use super::error::EngineError;
 use super::lessor::Lessor;
 use super::members::Members;
 use super::meta;
+use super::quota::{Quota, growth};
 use super::state_dir::StateDir;
 use super::stopwatch::Stopwatch;
-use super::types::Member;
+use super::types::{Alarm, Member, MinorVersion};
 use super::view::{View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
@@ -73,6 +75,8 @@ pub(crate) enum Reply {
     Delete(DeleteResult),
     /// Of a transaction.
     Txn(TxnResult),
+    /// Of a change of alarms: those that it was about.
+    Alarms(Vec<Alarm>),
 }
 
 /// Everything the apply thread works on.
@@ -84,6 +88,7 @@ pub(crate) struct Applier {
     pub(crate) publisher: Publisher,
     pub(crate) lessor: Arc<Lessor>,
     pub(crate) members: Arc<Members>,
+    pub(crate) quota: Arc<Quota>,
     pub(crate) node: NodeHandle,
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
@@ -102,7 +107,10 @@ struct Effects {
     answers: Vec<(RequestId, Answer)>,
     granted: Vec<(LeaseId, i64)>,
     revoked: Vec<LeaseId>,
+    checkpointed: Vec<(LeaseId, i64)>,
     members: Option<Vec<Member>>,
+    alarms: Option<Alarms>,
+    downgrade: Option<Option<MinorVersion>>,
     compacted: Option<Revision>,
 }
 
@@ -125,6 +133,59 @@ pub(crate) enum ApplyError {
         /// What is wrong with it.
         error: CodecError,
     },
+}
+
+impl Effects {
+    /// The alarms as of the commands so far.
+    fn alarms<'a>(&'a self, view: &'a View) -> &'a Alarms {
+        self.alarms.as_ref().unwrap_or(&view.alarms)
+    }
+
+    fn change_alarms(&mut self, view: &View) -> &mut Alarms {
+        self.alarms
+            .get_or_insert_with(|| Alarms::clone(&view.alarms))
+    }
+
+    fn raise(&mut self, view: &View, alarm: Alarm) -> Result<Reply, EngineError> {
+        self.change_alarms(view).raise(alarm)?;
+        Ok(Reply::Alarms(vec![alarm]))
+    }
+
+    fn lower(&mut self, view: &View, alarm: Alarm) -> Reply {
+        let lowered = self.change_alarms(view).lower(alarm);
+        Reply::Alarms(lowered.then_some(alarm).into_iter().collect())
+    }
+
+    fn set_downgrade(
+        &mut self,
+        view: &View,
+        target: Option<MinorVersion>,
+    ) -> Result<Reply, EngineError> {
+        let running = self.downgrade.unwrap_or(view.downgrade).is_some();
+        if running && target.is_some() {
+            return Err(EngineError::DowngradeInProgress);
+        }
+        self.downgrade = Some(target);
+        Ok(Reply::Done)
+    }
+
+    /// Records what changed of the alarms and the downgrade, and gives both for the next view.
+    fn standing(
+        &self,
+        view: &View,
+        session: &mut Session<'_>,
+    ) -> Result<(Arc<Alarms>, Option<MinorVersion>), CodecError> {
+        let mut standing = (Arc::clone(&view.alarms), view.downgrade);
+        if let Some(alarms) = &self.alarms {
+            meta::put_alarms(session, alarms)?;
+            standing.0 = Arc::new(alarms.clone());
+        }
+        if let Some(target) = self.downgrade {
+            meta::put_downgrade(session, target)?;
+            standing.1 = target;
+        }
+        Ok(standing)
+    }
 }
 
 impl Applier {
@@ -171,7 +232,7 @@ impl Applier {
         let mut session = Session::begin_with(&mut recent, &view.store, view.state);
         for entry in entries {
             for command in &entry.commands {
-                self.evaluate(&mut session, command, entry.index, &mut effects)?;
+                self.evaluate(&mut session, command, entry, &view, &mut effects)?;
             }
             if let Some(configuration) = &entry.configuration {
                 self.count_promotions(configuration);
@@ -191,12 +252,15 @@ impl Applier {
             meta::put_members(&mut session, members)
                 .map_err(|error| command_error(last.index, error))?;
         }
+        let standing = effects.standing(&view, &mut session);
+        let (alarms, downgrade) = standing.map_err(|error| command_error(last.index, error))?;
         let storage_error = |error| ApplyError::Storage {
             index: last.index,
             error,
         };
         let done = session.finish();
         let state = done.state;
+        self.quota.wrote(done.batch.weight() as u64);
         let writing = clock::now();
         let changes = recent
             .write(&view.store, done)
@@ -207,6 +271,8 @@ impl Applier {
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state,
+            alarms,
+            downgrade,
         });
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
@@ -223,24 +289,48 @@ impl Applier {
         &mut self,
         session: &mut Session<'_>,
         command: &Bytes,
-        index: u64,
+        entry: &Committed,
+        view: &View,
         effects: &mut Effects,
     ) -> Result<(), ApplyError> {
+        let index = entry.index;
         let Envelope { request, command } =
             Envelope::decode(command).map_err(|error| command_error(index, error))?;
         self.stopwatch.begin(&command);
-        let outcome = self.execute(session, command, effects);
-        let reply = match outcome {
-            Ok(reply) => Ok(reply),
-            Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
-            Err(error) => Err(error.into()),
+        let grows = growth(&command);
+        let refusal = effects.alarms(view).refusal(&command);
+        let outcome = match (refusal, command) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Command::RaiseAlarm(alarm)) => effects.raise(view, alarm),
+            (None, Command::LowerAlarm(alarm)) => Ok(effects.lower(view, alarm)),
+            (None, Command::Downgrade(target)) => effects.set_downgrade(view, target),
+            (None, Command::LeaseCheckpoint(checkpoint)) if checkpoint.term != entry.term => {
+                Ok(Reply::Done)
+            }
+            (None, command) => match self.execute(session, command, effects) {
+                Err(error) if error.is_fatal() => {
+                    return Err(ApplyError::Storage { index, error });
+                }
+                outcome => outcome.map_err(EngineError::from),
+            },
         };
-        self.stopwatch.end(reply.is_ok());
+        self.stopwatch.end(outcome.is_ok());
+        let reply = outcome.and_then(|reply| self.within_quota(grows, view).map(|()| reply));
         if self.waiters.owns(request) {
             let revision = session.state().revision;
             effects.answers.push((request, Answer { revision, reply }));
         }
         Ok(())
+    }
+
+    /// What is written stays written, on every member alike; but whoever wrote beyond the quota of the member
+    /// that it asked hears of it (etcd's rule), and the alarm is raised.
+    fn within_quota(&self, grows: u64, view: &View) -> Result<(), EngineError> {
+        if self.quota.admits(grows, &view.store) {
+            return Ok(());
+        }
+        self.quota.exceed();
+        Err(EngineError::NoSpace)
     }
 
     /// Counts the learners that became voters, if this member led the cluster through it.
@@ -287,6 +377,7 @@ impl Applier {
             Command::LeaseRevoke { id } => {
                 session.lease_revoke(id)?;
                 effects.granted.retain(|(granted, _)| *granted != id);
+                effects.checkpointed.retain(|(lease, _)| *lease != id);
                 effects.revoked.push(id);
                 Ok(Reply::Done)
             }
@@ -296,7 +387,19 @@ impl Applier {
                 effects.members = Some(publish_member(known, member));
                 Ok(Reply::Done)
             }
-            Command::Barrier => Ok(Reply::Done),
+            Command::LeaseCheckpoint(checkpoint) => {
+                for (id, remaining) in checkpoint.remaining {
+                    if let Some(remaining) = session.lease_checkpoint(id, remaining)? {
+                        effects.checkpointed.push((id, remaining));
+                    }
+                }
+                Ok(Reply::Done)
+            }
+            // The others are no business of the store's.
+            Command::Barrier
+            | Command::RaiseAlarm(_)
+            | Command::LowerAlarm(_)
+            | Command::Downgrade(_) => Ok(Reply::Done),
         }
     }
 
@@ -311,8 +414,12 @@ impl Applier {
             self.lessor
                 .change(&effects.granted, &effects.revoked, clock::now());
         }
+        self.lessor.checkpointed(&effects.checkpointed);
         if let Some(members) = effects.members {
             self.members.replace(members);
+        }
+        if let Some(alarms) = &effects.alarms {
+            self.metrics.show_alarms(alarms.labels());
         }
         if let Some(compacted) = effects.compacted {
             // A full queue is no loss: a later compaction covers this one, and so does a restart.
@@ -331,17 +438,17 @@ impl Applier {
             .state_dir
             .adopt(&snapshot.dir)
             .map_err(|error| error.to_string())?;
-        let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
         let members = meta::members(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
         self.members.replace(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
-        self.views.publish(View {
-            store: Arc::new(store),
-            state,
-        });
-        self.publisher.reset(state.revision);
+        let new = View::of(Arc::new(store))?;
+        let revision = new.state.revision;
+        self.metrics.show_alarms(new.alarms.labels());
+        self.quota.measure(&new.store);
+        self.views.publish(new);
+        self.publisher.reset(revision);
         self.applied.advance(index, &mut self.marks);
         let removed = &self.metrics.mvcc.compacted_records;
         removed.add(old.store.take_removed());

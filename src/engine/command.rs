@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::types::Member;
+use super::types::{Alarm, Member, MinorVersion};
 use crate::base::codec::{self, CodecError};
 use crate::base::ids::LeaseId;
 use crate::base::range::{KeyRange, RangeEnd};
@@ -45,6 +45,24 @@ pub(crate) enum Command {
     PublishMember(Member),
     /// Change nothing: what must merely be ordered after everything before it.
     Barrier,
+    /// Raise an alarm.
+    RaiseAlarm(Alarm),
+    /// Lower an alarm.
+    LowerAlarm(Alarm),
+    /// Begin to take the cluster back to a release, or end that.
+    Downgrade(Option<MinorVersion>),
+    /// Record how much of their time is left to leases.
+    LeaseCheckpoint(LeaseCheckpoint),
+}
+
+/// What is left of leases, as a leader knew it. Void in any other term than its own: a command that lay
+/// somewhere while another leader renewed the leases must not make them end early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeaseCheckpoint {
+    /// The leader's term.
+    pub(crate) term: u64,
+    /// Leases with the seconds left to them; 0 gives a lease its full time again.
+    pub(crate) remaining: Vec<(LeaseId, i64)>,
 }
 
 /// Names one request of one run of one member, so that its answer finds the waiting client and a
@@ -82,7 +100,7 @@ impl Envelope {
 
 impl Command {
     /// etcd's names for the commands, in the order of the variants.
-    pub(crate) const OPERATIONS: [&str; 8] = [
+    pub(crate) const OPERATIONS: [&str; 12] = [
         "Put",
         "DeleteRange",
         "Txn",
@@ -92,6 +110,10 @@ impl Command {
         "ClusterMemberAttrSet",
         // What a barrier stands for: alarms that are listed.
         "Alarm",
+        "Alarm",
+        "Alarm",
+        "DowngradeInfoSet",
+        "LeaseCheckpoint",
     ];
 
     /// The place of the command's name in [`Self::OPERATIONS`].
@@ -105,6 +127,10 @@ impl Command {
             Self::LeaseRevoke { .. } => 5,
             Self::PublishMember(_) => 6,
             Self::Barrier => 7,
+            Self::RaiseAlarm(_) => 8,
+            Self::LowerAlarm(_) => 9,
+            Self::Downgrade(_) => 10,
+            Self::LeaseCheckpoint(_) => 11,
         }
     }
 
@@ -120,7 +146,11 @@ impl Command {
             Self::Compact { .. }
             | Self::LeaseGrant { .. }
             | Self::LeaseRevoke { .. }
-            | Self::Barrier => 12,
+            | Self::Barrier
+            | Self::RaiseAlarm(_)
+            | Self::LowerAlarm(_)
+            | Self::Downgrade(_) => 12,
+            Self::LeaseCheckpoint(checkpoint) => 12 * checkpoint.remaining.len() + 6,
             Self::PublishMember(member) => {
                 member.name.len() + member.client_urls.iter().map(String::len).sum::<usize>()
             }

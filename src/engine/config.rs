@@ -41,6 +41,10 @@ pub struct EngineConfig {
     pub progress_interval: Duration,
     /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
+    /// The most bytes that the state may take on disk before what makes it grow is refused.
+    pub quota_bytes: Option<u64>,
+    /// How often the time left to long leases is replicated; `None` is never.
+    pub lease_checkpoint_interval: Option<Duration>,
     /// Storage settings.
     pub store: StoreOptions,
 }

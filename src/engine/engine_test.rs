@@ -37,6 +37,8 @@ fn config(dir: &Path) -> EngineConfig {
         fsync: true,
         progress_interval: Duration::from_secs(600),
         auto_compaction: AutoCompaction::Off,
+        quota_bytes: None,
+        lease_checkpoint_interval: None,
         store: StoreOptions::default(),
     }
 }

@@ -3,6 +3,8 @@
 //! Commands travel `propose -> raft -> apply -> watch ring -> answer`; the apply thread is the only
 //! writer of the state (`docs/invariants.md` states the order). Nothing here knows gRPC or HTTP.
 
+mod alarm_calls;
+mod alarms;
 mod answers;
 mod apply;
 mod auto_compaction;
@@ -24,6 +26,7 @@ mod members;
 mod meta;
 mod peers;
 mod propose;
+mod quota;
 mod read;
 mod report;
 mod restore;
@@ -58,6 +61,7 @@ use self::barrier::Readers;
 use self::command::Command;
 use self::lessor::Lessor;
 use self::members::Members;
+use self::quota::Quota;
 use self::view::Views;
 use self::waiters::{AppliedIndex, Waiters};
 use crate::base::ids::{ClusterId, MemberId, Revision};
@@ -94,6 +98,7 @@ struct Inner {
     applied: Arc<AppliedIndex>,
     lessor: Arc<Lessor>,
     members: Arc<Members>,
+    quota: Arc<Quota>,
     node: NodeHandle,
     hub: Hub,
     /// Commands of the largest entry since somebody last asked.

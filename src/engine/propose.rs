@@ -17,7 +17,12 @@ pub(super) const REQUEST_BASE_TIMEOUT: Duration = Duration::from_secs(5);
 impl Engine {
     /// Replicates a command and gives its outcome with the header of its revision.
     pub(super) async fn propose(&self, command: Command) -> EngineResult<(Header, Reply)> {
+        self.admit(&command).await?;
         let Answer { revision, reply } = self.replicate(command).await?;
+        if reply == Err(EngineError::NoSpace) {
+            // Whoever hears of it finds the alarm.
+            self.raise_no_space().await;
+        }
         let header = Header {
             revision,
             ..self.header()
@@ -25,7 +30,8 @@ impl Engine {
         reply.map(|reply| (header, reply))
     }
 
-    async fn replicate(&self, command: Command) -> EngineResult<Answer> {
+    /// As [`Self::propose`], without the checks that may refuse a command before.
+    pub(super) async fn replicate(&self, command: Command) -> EngineResult<Answer> {
         let answer = self.try_replicate(command).await;
         if answer.is_err() {
             self.inner.metrics.server.proposals_failed.inc();

@@ -20,6 +20,7 @@ use super::lessor::Lessor;
 use super::machine::{Machine, SnapshotMaker};
 use super::members::Members;
 use super::peers::{PeerCalls, PeerInbox};
+use super::quota::Quota;
 use super::state_dir::{StateDir, StateDirError};
 use super::stopwatch::Stopwatch;
 use super::types::Member;
@@ -87,8 +88,12 @@ impl Engine {
         if !members.iter().any(|member| member.id == config.member_id.0) {
             return Err(StartError::NotAMember(config.member_id));
         }
-        let state = mvcc::load_state(&store).map_err(unreadable)?;
         let leases = mvcc::lease::list(&store).map_err(unreadable)?;
+        let first = View::of(Arc::new(store)).map_err(unreadable)?;
+        let state = first.state;
+        let quota = Arc::new(Quota::new(config.quota_bytes));
+        quota.measure(&first.store);
+        metrics.show_alarms(first.alarms.labels());
 
         let (tasks, task_queue) = handover::bounded(APPLY_QUEUE);
         let (snapshots, snapshot_queue) = bounded(1);
@@ -116,10 +121,6 @@ impl Engine {
             life,
         )?;
 
-        let first = View {
-            store: Arc::new(store),
-            state,
-        };
         let views = Arc::new(Views::new(first, metrics.mvcc.open_reads.clone()));
         let (hub, publisher) = Hub::start(
             config.hub(Arc::clone(&term)),
@@ -144,8 +145,13 @@ impl Engine {
             answers: Arc::default(),
             readers: Readers::default(),
             applied: Arc::clone(&applied),
-            lessor: Arc::new(Lessor::new(&leases, clock::now())),
+            lessor: Arc::new(Lessor::new(
+                &leases,
+                clock::now(),
+                config.lease_checkpoint_interval,
+            )),
             members: Arc::new(Members::new(members)),
+            quota: Arc::clone(&quota),
             node: node.clone(),
             hub,
             largest_round,
@@ -170,6 +176,7 @@ impl Engine {
             publisher,
             lessor: Arc::clone(&inner.lessor),
             members: Arc::clone(&inner.members),
+            quota: Arc::clone(&quota),
             node: node.clone(),
             compactions: compactions.clone(),
             state_dir,
@@ -188,6 +195,7 @@ impl Engine {
         let compactor = Compactor {
             views: Arc::clone(&views),
             removed,
+            quota: Arc::clone(&quota),
             life: life.clone(),
         };
         let flusher = Flusher {
@@ -195,6 +203,7 @@ impl Engine {
             applied,
             log_bytes,
             node: node.clone(),
+            quota,
             flushes: metrics.disk.state_flush.clone(),
             life: life.clone(),
         };
@@ -233,6 +242,8 @@ impl Engine {
         life.task("read-rounds", self.clone().confirm_reads());
         life.task("lease-role", self.clone().follow_role());
         life.task("lease-expiry", self.clone().expire_leases());
+        life.task("lease-checkpoints", self.clone().checkpoint_leases());
+        life.task("quota", self.clone().watch_quota());
         let me = Member {
             id: config.member_id.0,
             name: config.name.clone(),

@@ -6,6 +6,7 @@
 //! here, and no storage or consensus is touched.
 
 mod codec;
+mod downgrade;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod grpc;
@@ -44,8 +45,8 @@ pub struct EtcdSettings {
     pub max_request_bytes: usize,
     /// The most operations in a list of a transaction (`--max-txn-ops`).
     pub max_txn_ops: usize,
-    /// The space quota in bytes as reported by `Status`; 0 if there is none.
-    pub quota_bytes: u64,
+    /// The space quota in bytes as `Status` and the metric report it; negative if there is none.
+    pub quota_bytes: i64,
     /// Origins that browsers may call from (`--cors`); `*` is every one.
     pub cors: Vec<String>,
     /// Host names that plain HTTP requests may be addressed to (`--host-whitelist`); `*` is every one.
@@ -58,7 +59,7 @@ impl Default for EtcdSettings {
         Self {
             max_request_bytes: 1024 * 1536,
             max_txn_ops: 128,
-            quota_bytes: 0,
+            quota_bytes: 2 << 30,
             cors: vec!["*".into()],
             host_whitelist: vec!["*".into()],
         }
@@ -78,7 +79,9 @@ impl EtcdContext {
             version::SERVER.into(),
             version::CLUSTER_MINOR.into(),
         );
-        let quota = i64::try_from(self.settings.quota_bytes).unwrap_or(i64::MAX);
-        self.metrics.server.quota_bytes.set(quota);
+        self.metrics
+            .server
+            .quota_bytes
+            .set(self.settings.quota_bytes);
     }
 }

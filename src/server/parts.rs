@@ -21,6 +21,9 @@ use crate::storage::StoreOptions;
 
 pub(super) use crate::etcd::ETCD_VERSION;
 
+/// How often the time left to long leases is replicated, if it is; etcd's pace.
+const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+
 /// What the member answers with.
 #[derive(Debug, Clone)]
 pub(super) struct Routers {
@@ -81,6 +84,10 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
             config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
             config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
         },
+        quota_bytes: u64::try_from(config.limits.quota_bytes).ok(),
+        lease_checkpoint_interval: config
+            .lease_checkpoints
+            .then_some(LEASE_CHECKPOINT_INTERVAL),
         store: StoreOptions::default(),
     }
 }
@@ -129,7 +136,7 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
         settings: EtcdSettings {
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
-            quota_bytes: 0,
+            quota_bytes: config.limits.quota_bytes,
             cors: config.http.cors.clone(),
             host_whitelist: config.http.host_whitelist.clone(),
         },

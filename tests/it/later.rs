@@ -1,15 +1,7 @@
 //! What Holdfast does not serve yet is refused as such, and changes nothing.
 
-use holdfast::etcd::pb::etcdserverpb::alarm_request::AlarmAction;
 use holdfast::etcd::pb::etcdserverpb::auth_client::AuthClient;
-use holdfast::etcd::pb::etcdserverpb::{
-    AlarmRequest, AlarmType, AuthEnableRequest, DowngradeRequest, MemberAddRequest,
-    MemberRemoveRequest,
-};
-use holdfast::etcd::pb::v3electionpb::CampaignRequest;
-use holdfast::etcd::pb::v3electionpb::election_client::ElectionClient;
-use holdfast::etcd::pb::v3lockpb::LockRequest;
-use holdfast::etcd::pb::v3lockpb::lock_client::LockClient;
+use holdfast::etcd::pb::etcdserverpb::{AuthEnableRequest, MemberAddRequest, MemberRemoveRequest};
 use tonic::Code;
 
 use crate::harness::*;
@@ -22,23 +14,11 @@ async fn services_that_come_later_answer_unimplemented() {
     let server = Server::fresh().await;
     let client = server.client();
     let channel = client.channel();
-    let raise = AlarmRequest {
-        action: AlarmAction::Activate.into(),
-        member_id: 1,
-        alarm: AlarmType::Nospace.into(),
-    };
     let member = MemberAddRequest {
         peer_ur_ls: vec!["http://127.0.0.1:1".into()],
         is_learner: false,
     };
     let codes = [
-        code(client.maintenance().alarm(raise).await),
-        code(
-            client
-                .maintenance()
-                .downgrade(DowngradeRequest::default())
-                .await,
-        ),
         code(client.cluster().member_add(member).await),
         code(
             client
@@ -47,22 +27,12 @@ async fn services_that_come_later_answer_unimplemented() {
                 .await,
         ),
         code(
-            AuthClient::new(channel.clone())
+            AuthClient::new(channel)
                 .auth_enable(AuthEnableRequest {})
                 .await,
         ),
-        code(
-            LockClient::new(channel.clone())
-                .lock(LockRequest::default())
-                .await,
-        ),
-        code(
-            ElectionClient::new(channel)
-                .campaign(CampaignRequest::default())
-                .await,
-        ),
     ];
-    assert_eq!(codes, [Code::Unimplemented; 7]);
+    assert_eq!(codes, [Code::Unimplemented; 3]);
     client.put(put("a", "1")).await.expect("still serving");
 }
 

@@ -19,10 +19,7 @@ impl ElectionService {
     }
 
     /// A candidate that has a key already changes its value at once, before it waits.
-    async fn campaign(
-        &self,
-        request: pb::CampaignRequest,
-    ) -> Result<pb::CampaignResponse, Status> {
+    async fn campaign(&self, request: pb::CampaignRequest) -> Result<pb::CampaignResponse, Status> {
         let entry = Entry {
             name: request.name.clone(),
             lease: request.lease,
@@ -41,10 +38,7 @@ impl ElectionService {
         })
     }
 
-    async fn proclaim(
-        &self,
-        request: pb::ProclaimRequest,
-    ) -> Result<pb::ProclaimResponse, Status> {
+    async fn proclaim(&self, request: pb::ProclaimRequest) -> Result<pb::ProclaimResponse, Status> {
         let leader = request.leader.ok_or_else(no_leader_key)?;
         let lease = self.queues.lease(leader.lease).await?;
         let put = self

@@ -31,6 +31,7 @@ const SERVED: &[(&str, &str)] = &[
     ("/etcdserverpb.Maintenance/HashKV", UNARY),
     ("/etcdserverpb.Maintenance/Snapshot", SERVER_STREAM),
     ("/etcdserverpb.Maintenance/MoveLeader", UNARY),
+    ("/etcdserverpb.Maintenance/Downgrade", UNARY),
     ("/v3lockpb.Lock/Lock", UNARY),
     ("/v3lockpb.Lock/Unlock", UNARY),
     ("/v3electionpb.Election/Campaign", UNARY),
