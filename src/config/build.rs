@@ -7,8 +7,9 @@ use super::cluster;
 use super::error::ConfigError;
 use super::gates;
 use super::member::{
-    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
+    AutoCompaction, ClusterConfig, ClusterState, CorruptChecks, HttpConfig, InitialMember,
+    KeepaliveConfig, LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput,
+    MemberConfig, RaftConfig,
 };
 use super::parse::Given;
 use super::url::{self, Url};
@@ -55,6 +56,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
         lease_checkpoints: lease_checkpoints(given)?,
+        corrupt_checks: corrupt_checks(given)?,
         log: log(given),
         notes: given.notes.clone(),
         stop_with_stdin: given.stop_with_stdin,
@@ -149,13 +151,31 @@ fn limits(given: &Given) -> Result<LimitConfig, ConfigError> {
     })
 }
 
-/// Two gates, or the flags of 3.5 and 3.6 that became them.
+/// Whether a gate is on, or the flag of 3.5 and 3.6 that became it.
+fn gate(given: &Given, gate: &str, flag: &'static str) -> Result<bool, ConfigError> {
+    Ok(gates::is_on(given.text(gates::FLAG), gate) || boolean(given, flag)?)
+}
+
+fn corrupt_checks(given: &Given) -> Result<CorruptChecks, ConfigError> {
+    let interval = duration(given, "corrupt-check-time")?;
+    Ok(CorruptChecks {
+        at_start: gate(
+            given,
+            "InitialCorruptCheck",
+            "experimental-initial-corrupt-check",
+        )?,
+        interval: (!interval.is_zero()).then_some(interval),
+    })
+}
+
 fn lease_checkpoints(given: &Given) -> Result<bool, ConfigError> {
-    let on = |gate, flag| -> Result<bool, ConfigError> {
-        Ok(gates::is_on(given.text(gates::FLAG), gate) || boolean(given, flag)?)
-    };
-    let checkpoints = on("LeaseCheckpoint", "experimental-enable-lease-checkpoint")?;
-    let persist = on(
+    let checkpoints = gate(
+        given,
+        "LeaseCheckpoint",
+        "experimental-enable-lease-checkpoint",
+    )?;
+    let persist = gate(
+        given,
         "LeaseCheckpointPersist",
         "experimental-enable-lease-checkpoint-persist",
     )?;

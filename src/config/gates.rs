@@ -21,11 +21,7 @@ const GATES: &[Gate] = &[
         false,
         Noted("serving goes on while storage rewrites itself"),
     ),
-    gate(
-        "InitialCorruptCheck",
-        false,
-        Noted("the contents of members are not compared at start"),
-    ),
+    gate("InitialCorruptCheck", false, Served),
     gate(
         "CompactHashCheck",
         false,
@@ -114,9 +110,9 @@ mod tests {
 
     #[test]
     fn known_gates_are_noted_and_unknown_ones_refused() {
-        let notes = judge("InitialCorruptCheck=true, LeaseCheckpoint=false").unwrap();
+        let notes = judge("CompactHashCheck=true, LeaseCheckpoint=false").unwrap();
         assert_eq!(notes.len(), 1);
-        assert!(notes[0].to_string().contains("InitialCorruptCheck=true"));
+        assert!(notes[0].to_string().contains("CompactHashCheck=true"));
         assert_eq!(
             judge("Nonsense=true").unwrap_err().to_string(),
             "unrecognized feature gate: Nonsense"

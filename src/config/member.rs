@@ -33,6 +33,8 @@ pub struct MemberConfig {
     pub auto_compaction: AutoCompaction,
     /// Whether the time left to long leases is replicated, so that a new leader goes on from there.
     pub lease_checkpoints: bool,
+    /// When the members' data is compared.
+    pub corrupt_checks: CorruptChecks,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.
@@ -139,6 +141,15 @@ pub enum AutoCompaction {
     Periodic(Duration),
     /// All but this many revisions.
     Revisions(i64),
+}
+
+/// When the members' data is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CorruptChecks {
+    /// Before this member serves clients.
+    pub at_start: bool,
+    /// How often while it leads; `None` is never.
+    pub interval: Option<Duration>,
 }
 
 /// What is logged, where and how.

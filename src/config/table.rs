@@ -50,7 +50,7 @@ const NO_FILES_TO_KEEP: &str =
     "the log is cut where the state on disk covers it, and snapshots are made when one is needed";
 const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by bytes and time: after 64 MiB or 30 s of writes, \
      not by entries";
-const CHECKS: &str = "the contents of members are not compared at these times";
+const CHECKS: &str = "the contents of members are not compared at compactions";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
 const SLOW_LOG: &str = "slow requests are counted in the metrics and not logged";
 
@@ -466,8 +466,18 @@ const MONITORING: &[Flag] = &[
 ];
 
 const FEATURES: &[Flag] = &[
-    noted("experimental-initial-corrupt-check", Bool, "false", CHECKS),
-    refused("corrupt-check-time", Duration, "0s", CHECKS),
+    served(
+        "experimental-initial-corrupt-check",
+        Bool,
+        "false",
+        "Compare the data with the other members' before serving clients; the gate InitialCorruptCheck.",
+    ),
+    served(
+        "corrupt-check-time",
+        Duration,
+        "0s",
+        "How often the leader compares the members' data; 0 is never.",
+    ),
     noted(
         "experimental-compact-hash-check-enabled",
         Bool,

@@ -45,6 +45,8 @@ pub struct EngineConfig {
     pub quota_bytes: Option<u64>,
     /// How often the time left to long leases is replicated; `None` is never.
     pub lease_checkpoint_interval: Option<Duration>,
+    /// How often the members are compared while this one leads; `None` is never.
+    pub corrupt_check_interval: Option<Duration>,
     /// Storage settings.
     pub store: StoreOptions,
 }

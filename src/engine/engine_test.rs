@@ -18,7 +18,7 @@ use crate::watch::{WatchRequest, WatchSpec};
 
 const ID: u64 = 7;
 
-fn config(dir: &Path) -> EngineConfig {
+pub(super) fn config(dir: &Path) -> EngineConfig {
     EngineConfig {
         data_dir: dir.to_owned(),
         cluster_id: ClusterId(1),
@@ -39,13 +39,18 @@ fn config(dir: &Path) -> EngineConfig {
         auto_compaction: AutoCompaction::Off,
         quota_bytes: None,
         lease_checkpoint_interval: None,
+        corrupt_check_interval: None,
         store: StoreOptions::default(),
     }
 }
 
-fn start(dir: &Path) -> Engine {
+pub(super) fn start(dir: &Path) -> Engine {
+    start_with(&config(dir))
+}
+
+pub(super) fn start_with(config: &EngineConfig) -> Engine {
     let life = Lifecycle::new();
-    let config = config(dir);
+    let dir = &config.data_dir;
     let peers = PeerConfig {
         cluster_id: config.cluster_id,
         member_id: config.member_id,
@@ -59,14 +64,14 @@ fn start(dir: &Path) -> Engine {
     let runtime = tokio::runtime::Handle::current();
     let metrics = Arc::default();
     let network = PeerNetwork::start(peers, runtime, &metrics, &life).unwrap();
-    Engine::start(&config, &network, &metrics, &life).unwrap()
+    Engine::start(config, &network, &metrics, &life).unwrap()
 }
 
-fn bytes(text: &str) -> Bytes {
+pub(super) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn put(key: &str, value: &str) -> PutOp {
+pub(super) fn put(key: &str, value: &str) -> PutOp {
     PutOp::new(bytes(key), bytes(value))
 }
 

@@ -98,11 +98,8 @@ impl Engine {
     }
 
     /// Answers a peer's call; bytes that are no call are answered with nothing.
-    pub(super) async fn answer_peer_call(&self, kind: u16, request: Bytes) -> Option<Bytes> {
-        if kind != LEASE_CALL {
-            return None;
-        }
-        let call = codec::decode(CALL_VERSION, &request).ok()?;
+    pub(super) async fn answer_lease_bytes(&self, request: &[u8]) -> Option<Bytes> {
+        let call = codec::decode(CALL_VERSION, request).ok()?;
         let reply = self.answer_lease_call(call).await;
         codec::encode(CALL_VERSION, &reply).ok().map(Bytes::from)
     }

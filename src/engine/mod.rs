@@ -13,6 +13,7 @@ mod backup;
 mod barrier;
 mod command;
 mod config;
+mod corruption;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -274,3 +275,6 @@ fn unexpected(reply: &Reply) -> EngineError {
 #[cfg(test)]
 #[path = "engine_test.rs"]
 mod tests;
+
+#[cfg(test)]
+mod alarm_test;

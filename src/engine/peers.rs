@@ -4,6 +4,8 @@ use std::sync::Weak;
 
 use bytes::Bytes;
 
+use super::corruption::HASH_CALL;
+use super::lease_calls::LEASE_CALL;
 use super::machine::check_received;
 use super::{Engine, Inner};
 use crate::base::ids::MemberId;
@@ -62,7 +64,11 @@ impl CallHandler for PeerCalls {
         let engine = self.0.upgrade().map(|inner| Engine { inner });
         Box::pin(async move {
             let engine = engine.ok_or("stopping")?;
-            let answer = engine.answer_peer_call(kind, request).await;
+            let answer = match kind {
+                LEASE_CALL => engine.answer_lease_bytes(&request).await,
+                HASH_CALL => engine.answer_hash_call(&request).await,
+                _ => None,
+            };
             answer.ok_or_else(|| format!("call kind {kind} is not served here"))
         })
     }

@@ -244,6 +244,9 @@ impl Engine {
         life.task("lease-expiry", self.clone().expire_leases());
         life.task("lease-checkpoints", self.clone().checkpoint_leases());
         life.task("quota", self.clone().watch_quota());
+        if let Some(interval) = config.corrupt_check_interval {
+            life.task("corrupt-check", self.clone().check_corruption(interval));
+        }
         let me = Member {
             id: config.member_id.0,
             name: config.name.clone(),

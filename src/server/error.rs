@@ -31,6 +31,12 @@ pub enum StartError {
          a running cluster cannot be joined yet"
     )]
     JoinNotServed,
+    /// The other members have other data.
+    #[error(
+        "the data in {0} differs from the other members': remove this member from the cluster and \
+         add it again with an empty directory"
+    )]
+    Corrupt(PathBuf),
     /// The system refuses something that has nothing to do with the flags.
     #[error("cannot start {part}: {source}")]
     System {

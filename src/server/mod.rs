@@ -96,6 +96,9 @@ impl Server {
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
         let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &metrics, &life)?;
+        if config.corrupt_checks.at_start {
+            parts::check_data(&engine, &dir).await?;
+        }
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,

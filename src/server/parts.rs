@@ -88,7 +88,26 @@ fn engine_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> Engin
         lease_checkpoint_interval: config
             .lease_checkpoints
             .then_some(LEASE_CHECKPOINT_INTERVAL),
+        corrupt_check_interval: config.corrupt_checks.interval,
         store: StoreOptions::default(),
+    }
+}
+
+/// Refuses to go on with data that differs from the other members'.
+///
+/// # Errors
+/// [`StartError::Corrupt`]; the store is stopped then.
+pub(super) async fn check_data(engine: &Engine, dir: &DataDir) -> Result<(), StartError> {
+    match engine.is_corrupt().await {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            engine.stop().await;
+            Err(StartError::Corrupt(dir.path().to_owned()))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the data could not be compared with the other members'");
+            Ok(())
+        }
     }
 }
 

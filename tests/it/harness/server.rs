@@ -1,8 +1,8 @@
 //! A server process: started, killed, paused, restarted on the same data.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -112,6 +112,18 @@ impl Server {
             .extend(identity.map(|(name, value)| format!("--{name}={value}")));
     }
 
+    /// Makes the data of a member that has none out of a backup.
+    pub fn restore(&self, backup: &Path) {
+        let restored = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .args(["snapshot", "restore"])
+            .arg(backup)
+            .args(&self.flags)
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&restored.stderr);
+        assert!(restored.status.success(), "{complaint}");
+    }
+
     /// Starts the process without waiting for it to serve.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
@@ -206,6 +218,11 @@ impl Server {
     /// SIGTERM, then waits for the process to end by itself.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.reap()
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn ended(&mut self) -> ExitStatus {
         self.reap()
     }
 

@@ -1,5 +1,6 @@
 //! Three members: what any of them must answer, and what must survive when some of them do not.
 
+mod corruption;
 mod healthy;
 mod kill;
 mod load;
