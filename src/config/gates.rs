@@ -62,8 +62,8 @@ const fn gate(name: &'static str, default: bool, state: State) -> Gate {
 
 /// Whether a gate is on, by what the flag says or by default.
 pub(super) fn is_on(text: &str, name: &str) -> bool {
-    let entries = text.split(',').filter_map(|entry| entry.split_once('='));
-    let set = entries.filter(|(gate, _)| gate.trim() == name).next_back();
+    let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
+    let set = entries.rfind(|(gate, _)| gate.trim() == name);
     let set = set.and_then(|(_, setting)| value::boolean(setting));
     let gate = GATES.iter().find(|gate| gate.name == name);
     set.unwrap_or_else(|| gate.is_some_and(|gate| gate.default))

@@ -1,6 +1,7 @@
 //! What is replicated beside the data: alarms, the downgrade, what is left of leases. And the space quota,
 //! which is not.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -196,7 +197,7 @@ async fn what_is_left_of_a_lease_survives_a_restart_until_it_is_renewed() {
     };
     let engine = start_with(&config);
     engine.lease_grant(LeaseId(1), 60).await.unwrap();
-    while !recorded(&engine).is_some_and(|left| left <= 58) {
+    while recorded(&engine).is_none_or(|left| left > 58) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     engine.stop().await;

@@ -179,7 +179,7 @@ async fn whoever_waits_longest_is_next(c: Case) {
             let key: Bytes = waiter.await.unwrap().unwrap();
             assert_eq!(key, key_of(&name, lease));
             unlock(&c, key).await.unwrap();
-        } else if choice / 64 % 2 == 0 {
+        } else if (choice / 64).is_multiple_of(2) {
             waiter.abort();
         } else {
             revoke(&c, lease).await;
