@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::command::Command;
@@ -29,6 +30,8 @@ pub(crate) struct Quota {
     limit: Option<u64>,
     /// The size as last measured, and what has been written since.
     used: AtomicU64,
+    /// Held while the store is asked: two corrections at once would be one too many.
+    measuring: Mutex<()>,
     /// Wakes who raises the alarm.
     exceeded: Notify,
 }
@@ -39,6 +42,7 @@ impl Quota {
         Self {
             limit,
             used: AtomicU64::new(0),
+            measuring: Mutex::new(()),
             exceeded: Notify::new(),
         }
     }
@@ -48,11 +52,14 @@ impl Quota {
         let Some(limit) = self.limit else {
             return true;
         };
-        let fits = || self.used.load(Ordering::Relaxed).saturating_add(bytes) < limit;
-        bytes == 0 || fits() || {
-            self.measure(store);
-            fits()
+        let fits = |used: u64| used.saturating_add(bytes) < limit;
+        let estimate_fits = || fits(self.used.load(Ordering::Relaxed));
+        if bytes == 0 || estimate_fits() {
+            return true;
         }
+        let _measuring = self.measuring.lock();
+        // Whoever waited for another's answer may make use of it.
+        estimate_fits() || fits(self.correct(store))
     }
 
     /// Adds what a batch wrote.
@@ -62,13 +69,20 @@ impl Quota {
 
     /// Asks the store how large it is.
     pub(crate) fn measure(&self, store: &Store) {
-        if self.limit.is_none() {
-            return;
+        if self.limit.is_some() {
+            let _measuring = self.measuring.lock();
+            self.correct(store);
         }
+    }
+
+    /// Sets the estimate right and gives the size.
+    fn correct(&self, store: &Store) -> u64 {
         // What is written between the two may count twice until the next time.
         let before = self.used.load(Ordering::Relaxed);
-        let correction = store.disk_size().wrapping_sub(before);
-        self.used.fetch_add(correction, Ordering::Relaxed);
+        let size = store.disk_size();
+        self.used
+            .fetch_add(size.wrapping_sub(before), Ordering::Relaxed);
+        size
     }
 
     /// Says that something was written beyond the quota.
@@ -162,6 +176,24 @@ mod tests {
         quota.measure(&store);
         assert!(!quota.admits(1, &store));
         assert!(quota.admits(0, &store), "what does not grow fits always");
+    }
+
+    /// Many requests find the estimate too high at once: none of them is refused for it.
+    #[test]
+    fn an_estimate_that_is_too_high_refuses_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &StoreOptions::default()).unwrap();
+        let quota = Quota::new(Some(store.disk_size() + (64 << 20)));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        quota.wrote(16 << 20);
+                        assert!(quota.admits(1, &store));
+                    }
+                });
+            }
+        });
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod meter;
 mod methods;
 mod observe;
 mod queue;
+mod queue_keys;
 mod received;
 mod snapshot;
 mod watch;

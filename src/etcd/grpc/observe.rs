@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tonic::Status;
 
-use super::queue::{Events, Queues, prefix_of, without_code};
+use super::queue::{Events, Queues, without_code};
+use super::queue_keys::prefix_of;
 use crate::base::range::KeyRange;
 use crate::etcd::pb::mvccpb::KeyValue;
 use crate::etcd::pb::mvccpb::event::EventType;
