@@ -62,7 +62,7 @@ pub(super) fn created_at(key: &Bytes, revision: i64) -> pb::Compare {
     }
 }
 
-/// The pair that the transaction of [`Queues::enter`] found instead of creating one.
+/// The pair that the transaction which enters a queue found instead of creating one.
 pub(super) fn found_in(response: &pb::TxnResponse) -> Option<&KeyValue> {
     match response.responses.first()?.response.as_ref()? {
         Outcome::ResponseRange(range) => range.kvs.first(),
