@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::auth;
 use super::error::ConfigError;
+use super::gates;
 use super::member::{
-    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, MemberConfig, RaftConfig, SlowConfig,
+    AutoCompaction, ClusterConfig, ClusterState, CorruptChecks, HttpConfig, InitialMember,
+    KeepaliveConfig, LimitConfig, ListenConfig, MemberConfig, RaftConfig, SlowConfig,
 };
 use super::parse::Given;
 use super::tls_flags;
@@ -27,6 +28,9 @@ const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Streams on one connection when etcd would not bound them at all: enough for a hundred thousand watch
 /// streams, and a bound on what one client can make the member remember (I8).
 const MAX_STREAMS: u64 = 1 << 17;
+
+/// Bytes that the state may take unless something else is said; etcd's default.
+const DEFAULT_QUOTA: i64 = 2 << 30;
 
 /// Reads and checks everything.
 ///
@@ -58,6 +62,8 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
             .max(MIN_PROGRESS_INTERVAL),
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
+        lease_checkpoints: lease_checkpoints(given)?,
+        corrupt_checks: corrupt_checks(given)?,
         slow: SlowConfig {
             apply: duration(given, "warning-apply-duration")?,
             request: duration(given, "warning-unary-request-duration")?,
@@ -152,7 +158,45 @@ fn limits(given: &Given) -> Result<LimitConfig, ConfigError> {
         max_request_bytes: positive(given, "max-request-bytes")?,
         max_txn_ops: positive(given, "max-txn-ops")?,
         max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+        quota_bytes: match signed(given, "quota-backend-bytes")? {
+            0 => DEFAULT_QUOTA,
+            bytes => bytes,
+        },
     })
+}
+
+/// Whether a gate is on, or the flag of 3.5 and 3.6 that became it.
+fn gate(given: &Given, gate: &str, flag: &'static str) -> Result<bool, ConfigError> {
+    Ok(gates::is_on(given.text(gates::FLAG), gate) || boolean(given, flag)?)
+}
+
+fn corrupt_checks(given: &Given) -> Result<CorruptChecks, ConfigError> {
+    let interval = duration(given, "corrupt-check-time")?;
+    Ok(CorruptChecks {
+        at_start: gate(
+            given,
+            "InitialCorruptCheck",
+            "experimental-initial-corrupt-check",
+        )?,
+        interval: (!interval.is_zero()).then_some(interval),
+    })
+}
+
+fn lease_checkpoints(given: &Given) -> Result<bool, ConfigError> {
+    let checkpoints = gate(
+        given,
+        "LeaseCheckpoint",
+        "experimental-enable-lease-checkpoint",
+    )?;
+    let persist = gate(
+        given,
+        "LeaseCheckpointPersist",
+        "experimental-enable-lease-checkpoint-persist",
+    )?;
+    if persist && !checkpoints {
+        return Err(ConfigError::CheckpointsOff);
+    }
+    Ok(checkpoints)
 }
 
 fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
@@ -232,6 +276,10 @@ pub(super) fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigE
 
 pub(super) fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
     value::unsigned(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
+}
+
+fn signed(given: &Given, name: &'static str) -> Result<i64, ConfigError> {
+    value::signed(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 
 fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {

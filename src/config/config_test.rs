@@ -88,9 +88,9 @@ fn kubeadms_line_is_understood() {
     let names: Vec<_> = config.cluster.initial.iter().map(|m| &m.name).collect();
     assert_eq!(names, ["node-1", "node-2"]);
     let notes: Vec<_> = config.notes.iter().map(ToString::to_string).collect();
-    assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes[0].contains("InitialCorruptCheck=true"), "{notes:?}");
-    assert!(notes[1].contains("--snapshot-count"), "{notes:?}");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("--snapshot-count"), "{notes:?}");
+    assert!(config.corrupt_checks.at_start);
 }
 
 #[test]
@@ -101,7 +101,8 @@ fn kubeadms_older_spellings_mean_the_same() {
     ])
     .unwrap();
     assert_eq!(config.watch_progress_interval, Duration::from_secs(5));
-    assert_eq!(config.notes.len(), 1);
+    assert!(config.corrupt_checks.at_start);
+    assert_eq!(config.notes.len(), 0);
 }
 
 #[test]
@@ -441,4 +442,38 @@ proptest! {
         let flag = index.get(&flags);
         let _ = read(&[&format!("--{}={value}", flag.name)]).map(|config| config.bootstrap());
     }
+}
+
+#[test]
+fn a_quota_of_zero_is_two_gibibytes_and_a_negative_one_is_none() {
+    let quota = |args: &[&str]| read(args).unwrap().limits.quota_bytes;
+    assert_eq!(quota(&[]), 2 << 30);
+    assert_eq!(quota(&["--quota-backend-bytes=0"]), 2 << 30);
+    assert_eq!(quota(&["--quota-backend-bytes=123"]), 123);
+    assert_eq!(quota(&["--quota-backend-bytes=-1"]), -1);
+}
+
+#[test]
+fn lease_checkpoints_have_a_gate_and_an_older_flag() {
+    let on = |args: &[&str]| read(args).unwrap().lease_checkpoints;
+    assert!(!on(&[]));
+    assert!(on(&["--feature-gates=LeaseCheckpoint=true"]));
+    assert!(on(&["--experimental-enable-lease-checkpoint"]));
+    assert!(on(&[
+        "--feature-gates=LeaseCheckpoint=true,LeaseCheckpointPersist=true"
+    ]));
+    let (text, code) = refusal(&["--experimental-enable-lease-checkpoint-persist=true"]);
+    assert!(text.contains("requires enabling LeaseCheckpoint"), "{text}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn members_are_compared_when_it_is_said() {
+    let config = read(&["--experimental-corrupt-check-time=1h"]).unwrap();
+    assert_eq!(
+        config.corrupt_checks.interval,
+        Some(Duration::from_secs(3600))
+    );
+    assert!(!config.corrupt_checks.at_start);
+    assert_eq!(read(&[]).unwrap().corrupt_checks.interval, None);
 }

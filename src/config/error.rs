@@ -76,6 +76,9 @@ pub enum ConfigError {
     /// A feature gate that etcd does not have either.
     #[error("unrecognized feature gate: {0}")]
     UnknownGate(String),
+    /// Lease checkpoints are to be kept on disk and not to be made.
+    #[error("enabling LeaseCheckpointPersist requires enabling LeaseCheckpoint")]
+    CheckpointsOff,
     /// A `unix` URL.
     #[error("--{flag} has {url}: {reason}")]
     SchemeNotServed {

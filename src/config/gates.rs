@@ -1,7 +1,7 @@
 //! etcd's feature gates: named switches inside one flag.
 
 use super::error::ConfigError;
-use super::flag::State::{self, Noted, Refused};
+use super::flag::State::{self, Noted, Refused, Served};
 use super::member::Note;
 use super::value;
 
@@ -21,11 +21,7 @@ const GATES: &[Gate] = &[
         false,
         Noted("serving goes on while storage rewrites itself"),
     ),
-    gate(
-        "InitialCorruptCheck",
-        false,
-        Noted("the contents of members are not compared at start"),
-    ),
+    gate("InitialCorruptCheck", false, Served),
     gate(
         "CompactHashCheck",
         false,
@@ -36,16 +32,9 @@ const GATES: &[Gate] = &[
         true,
         Noted("it tunes etcd's own storage engine"),
     ),
-    gate(
-        "LeaseCheckpoint",
-        false,
-        Refused("the rest of a lease's time is not replicated yet"),
-    ),
-    gate(
-        "LeaseCheckpointPersist",
-        false,
-        Refused("the rest of a lease's time is not replicated yet"),
-    ),
+    gate("LeaseCheckpoint", false, Served),
+    // What LeaseCheckpoint records is always on disk.
+    gate("LeaseCheckpointPersist", false, Served),
     gate(
         "SetMemberLocalAddr",
         false,
@@ -69,6 +58,15 @@ const fn gate(name: &'static str, default: bool, state: State) -> Gate {
         default,
         state,
     }
+}
+
+/// Whether a gate is on, by what the flag says or by default.
+pub(super) fn is_on(text: &str, name: &str) -> bool {
+    let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
+    let set = entries.rfind(|(gate, _)| gate.trim() == name);
+    let set = set.and_then(|(_, setting)| value::boolean(setting));
+    let gate = GATES.iter().find(|gate| gate.name == name);
+    set.unwrap_or_else(|| gate.is_some_and(|gate| gate.default))
 }
 
 /// Reads `Name=true,Name=false` and tells what the log is to say.
@@ -100,7 +98,7 @@ pub(super) fn judge(text: &str) -> Result<Vec<Note>, ConfigError> {
                 flag: format!("{FLAG}={entry}"),
                 reason,
             }),
-            Refused(_) | State::Served => {}
+            Refused(_) | Served => {}
         }
     }
     Ok(notes)
@@ -112,18 +110,32 @@ mod tests {
 
     #[test]
     fn known_gates_are_noted_and_unknown_ones_refused() {
-        let notes = judge("InitialCorruptCheck=true, LeaseCheckpoint=false").unwrap();
+        let notes = judge("CompactHashCheck=true, LeaseCheckpoint=false").unwrap();
         assert_eq!(notes.len(), 1);
-        assert!(notes[0].to_string().contains("InitialCorruptCheck=true"));
+        assert!(notes[0].to_string().contains("CompactHashCheck=true"));
         assert_eq!(
             judge("Nonsense=true").unwrap_err().to_string(),
             "unrecognized feature gate: Nonsense"
         );
         assert!(judge("InitialCorruptCheck").is_err());
-        let refused = judge("LeaseCheckpoint=true").unwrap_err().to_string();
+        let refused = judge("SetMemberLocalAddr=true").unwrap_err().to_string();
         assert!(
-            refused.contains("--feature-gates=LeaseCheckpoint=true is not served"),
+            refused.contains("--feature-gates=SetMemberLocalAddr=true is not served"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_gate_is_what_was_said_last() {
+        for (text, on) in [
+            ("", false),
+            ("LeaseCheckpoint=true", true),
+            ("InitialCorruptCheck=true, LeaseCheckpoint=T", true),
+            ("LeaseCheckpoint=true,LeaseCheckpoint=false", false),
+            ("LeaseCheckpointPersist=true", false),
+        ] {
+            assert_eq!(judge(text).map(|_| is_on(text, "LeaseCheckpoint")), Ok(on));
+        }
+        assert!(is_on("", "FastLeaseKeepAlive"));
     }
 }

@@ -39,6 +39,10 @@ pub struct MemberConfig {
     pub auto_compaction: AutoCompaction,
     /// What the log is told of as slow.
     pub slow: SlowConfig,
+    /// Whether the time left to long leases is replicated, so that a new leader goes on from there.
+    pub lease_checkpoints: bool,
+    /// When the members' data is compared.
+    pub corrupt_checks: CorruptChecks,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.
@@ -120,6 +124,8 @@ pub struct LimitConfig {
     pub max_txn_ops: u64,
     /// Most streams on one client connection.
     pub max_concurrent_streams: u32,
+    /// Most bytes of the state on disk; negative is no limit.
+    pub quota_bytes: i64,
 }
 
 /// How client connections are probed.
@@ -151,6 +157,15 @@ pub enum AutoCompaction {
     Periodic(Duration),
     /// All but this many revisions.
     Revisions(i64),
+}
+
+/// When the members' data is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CorruptChecks {
+    /// Before this member serves clients.
+    pub at_start: bool,
+    /// How often while it leads; `None` is never.
+    pub interval: Option<Duration>,
 }
 
 /// What the log is told of as slow.

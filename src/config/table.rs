@@ -48,7 +48,7 @@ const NO_FILES_TO_KEEP: &str =
     "the log is cut where the state on disk covers it, and snapshots are made when one is needed";
 const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by bytes and time: after 64 MiB or 30 s of writes, \
      not by entries";
-const CHECKS: &str = "the contents of members are not compared at these times";
+const CHECKS: &str = "the contents of members are not compared at compactions";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
 
 const fn flag(
@@ -176,11 +176,11 @@ const MEMBER: &[Flag] = &[
     noted("max-wals", Uint, "5", NO_FILES_TO_KEEP),
     noted("max-snapshots", Uint, "5", NO_FILES_TO_KEEP),
     refused("memory-mlock", Bool, "false", "memory is not locked"),
-    refused(
+    served(
         "quota-backend-bytes",
         Int,
         "0",
-        "there is no space quota yet: writes are never refused for want of it",
+        "Most bytes of the state on disk before writes are refused; 0 is 2 GiB, negative is no limit.",
     ),
     noted(
         "backend-bbolt-freelist-type",
@@ -594,8 +594,18 @@ const MONITORING: &[Flag] = &[
 ];
 
 const FEATURES: &[Flag] = &[
-    noted("experimental-initial-corrupt-check", Bool, "false", CHECKS),
-    refused("corrupt-check-time", Duration, "0s", CHECKS),
+    served(
+        "experimental-initial-corrupt-check",
+        Bool,
+        "false",
+        "Compare the data with the other members' before serving clients; the gate InitialCorruptCheck.",
+    ),
+    served(
+        "corrupt-check-time",
+        Duration,
+        "0s",
+        "How often the leader compares the members' data; 0 is never.",
+    ),
     noted(
         "experimental-compact-hash-check-enabled",
         Bool,
@@ -641,17 +651,17 @@ const FEATURES: &[Flag] = &[
         "5000",
         "Log entries that are kept for slow followers when the log is cut.",
     ),
-    refused(
+    served(
         "experimental-enable-lease-checkpoint",
         Bool,
         "false",
-        "the rest of a lease's time is not replicated yet",
+        "Keep the time left to long leases across a change of leader; the gate LeaseCheckpoint.",
     ),
-    refused(
+    served(
         "experimental-enable-lease-checkpoint-persist",
         Bool,
         "false",
-        "the rest of a lease's time is not replicated yet",
+        "Implied by the former; the gate LeaseCheckpointPersist.",
     ),
     noted(
         "experimental-txn-mode-write-with-shared-buffer",

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 
+use super::alarms::Alarms;
 use super::answers::Answers;
 use super::auth::{Auth, authorize};
 use super::command::{Command, Envelope, RequestId};
@@ -22,9 +23,11 @@ use super::lessor::Lessor;
 use super::members::{Members, Membership};
 use super::membership::Attachment;
 use super::meta;
+use super::quota::{Quota, growth};
 use super::slow::{Applied, Run, SlowLog};
 use super::state_dir::StateDir;
 use super::stopwatch::Stopwatch;
+use super::types::{Alarm, MinorVersion};
 use super::view::{View, Views};
 use super::waiters::{AppliedIndex, Marks, Waiters};
 use crate::base::clock;
@@ -33,7 +36,7 @@ use crate::base::handover::Receiver;
 use crate::base::ids::{LeaseId, Revision};
 use crate::base::metrics::{Metrics, Raised};
 use crate::base::shutdown::Lifecycle;
-use crate::mvcc::auth::{Actor, AuthState, TokenChange};
+use crate::mvcc::auth::{Actor, AuthCommand, AuthState, TokenChange};
 use crate::mvcc::ops::{DeleteResult, PutResult, TxnResult};
 use crate::mvcc::{self, MvccError, Recent, Session};
 use crate::raft::transport::PeerNetwork;
@@ -82,6 +85,8 @@ pub(crate) enum Reply {
         /// The entry that changed them; `None` if it came too late: another change was first.
         changed_at: Option<u64>,
     },
+    /// Of a change of alarms: those that it was about.
+    Alarms(Vec<Alarm>),
 }
 
 /// Everything the apply thread works on.
@@ -95,6 +100,7 @@ pub(crate) struct Applier {
     pub(crate) lessor: Arc<Lessor>,
     pub(crate) members: Arc<Members>,
     pub(crate) network: Arc<PeerNetwork>,
+    pub(crate) quota: Arc<Quota>,
     pub(crate) node: NodeHandle,
     pub(crate) compactions: Sender<Revision>,
     pub(crate) state_dir: StateDir,
@@ -114,7 +120,10 @@ struct Effects {
     answers: Vec<(RequestId, Answer)>,
     granted: Vec<(LeaseId, i64)>,
     revoked: Vec<LeaseId>,
+    checkpointed: Vec<(LeaseId, i64)>,
     members: Option<Membership>,
+    alarms: Option<Alarms>,
+    downgrade: Option<Option<MinorVersion>>,
     compacted: Option<Revision>,
     tokens: Vec<TokenChange>,
 }
@@ -138,6 +147,59 @@ pub(crate) enum ApplyError {
         /// What is wrong with it.
         error: CodecError,
     },
+}
+
+impl Effects {
+    /// The alarms as of the commands so far.
+    fn alarms<'a>(&'a self, view: &'a View) -> &'a Alarms {
+        self.alarms.as_ref().unwrap_or(&view.alarms)
+    }
+
+    fn change_alarms(&mut self, view: &View) -> &mut Alarms {
+        self.alarms
+            .get_or_insert_with(|| Alarms::clone(&view.alarms))
+    }
+
+    fn raise(&mut self, view: &View, alarm: Alarm) -> Result<Reply, EngineError> {
+        self.change_alarms(view).raise(alarm)?;
+        Ok(Reply::Alarms(vec![alarm]))
+    }
+
+    fn lower(&mut self, view: &View, alarm: Alarm) -> Reply {
+        let lowered = self.change_alarms(view).lower(alarm);
+        Reply::Alarms(lowered.then_some(alarm).into_iter().collect())
+    }
+
+    fn set_downgrade(
+        &mut self,
+        view: &View,
+        target: Option<MinorVersion>,
+    ) -> Result<Reply, EngineError> {
+        let running = self.downgrade.unwrap_or(view.downgrade).is_some();
+        if running && target.is_some() {
+            return Err(EngineError::DowngradeInProgress);
+        }
+        self.downgrade = Some(target);
+        Ok(Reply::Done)
+    }
+
+    /// Records what changed of the alarms and the downgrade, and gives both for the next view.
+    fn standing(
+        &self,
+        view: &View,
+        session: &mut Session<'_>,
+    ) -> Result<(Arc<Alarms>, Option<MinorVersion>), CodecError> {
+        let mut standing = (Arc::clone(&view.alarms), view.downgrade);
+        if let Some(alarms) = &self.alarms {
+            meta::put_alarms(session, alarms)?;
+            standing.0 = Arc::new(alarms.clone());
+        }
+        if let Some(target) = self.downgrade {
+            meta::put_downgrade(session, target)?;
+            standing.1 = target;
+        }
+        Ok(standing)
+    }
 }
 
 impl Applier {
@@ -185,7 +247,7 @@ impl Applier {
         let mut session = Session::begin_with(&mut recent, &view.store, view.state);
         for entry in entries {
             for command in &entry.commands {
-                self.evaluate(&mut session, &mut auth, command, entry.index, &mut effects)?;
+                self.evaluate(&mut session, &mut auth, command, entry, &view, &mut effects)?;
             }
             self.change_members(&mut session, entry, &mut effects)?;
         }
@@ -201,12 +263,15 @@ impl Applier {
             meta::put_members(&mut session, &members.members, &members.removed)
                 .map_err(|error| command_error(last.index, error))?;
         }
+        let standing = effects.standing(&view, &mut session);
+        let (alarms, downgrade) = standing.map_err(|error| command_error(last.index, error))?;
         let storage_error = |error| ApplyError::Storage {
             index: last.index,
             error,
         };
         let done = session.finish();
         let state = done.state;
+        self.quota.wrote(done.batch.weight() as u64);
         let writing = clock::now();
         let changes = recent
             .write(&view.store, done)
@@ -227,6 +292,8 @@ impl Applier {
             store: Arc::clone(&view.store),
             state,
             auth,
+            alarms,
+            downgrade,
         });
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
@@ -257,22 +324,25 @@ impl Applier {
         session: &mut Session<'_>,
         auth: &mut Arc<AuthState>,
         command: &Bytes,
-        index: u64,
+        entry: &Committed,
+        view: &View,
         effects: &mut Effects,
     ) -> Result<(), ApplyError> {
+        let index = entry.index;
         let Envelope {
             request,
             actor,
             command,
         } = Envelope::decode(command).map_err(|error| command_error(index, error))?;
         self.stopwatch.begin(&command);
-        let outcome = self.authorized(session, auth, &actor, command, index, effects);
-        let reply = match outcome {
-            Ok(reply) => Ok(reply),
-            Err(error) if error.is_fatal() => return Err(ApplyError::Storage { index, error }),
-            Err(error) => Err(error.into()),
+        let grows = growth(&command);
+        let outcome = self.authorized(session, auth, &actor, command, entry, view, effects);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(ApplyError::Storage { index, error }),
         };
-        self.stopwatch.end(reply.is_ok());
+        self.stopwatch.end(outcome.is_ok());
+        let reply = outcome.and_then(|reply| self.within_quota(grows, view).map(|()| reply));
         if self.waiters.owns(request) {
             let revision = session.state().revision;
             let answer = Answer {
@@ -328,6 +398,16 @@ impl Applier {
         known.unwrap_or_else(|| Membership::clone(&self.members.load()))
     }
 
+    /// What is written stays written, on every member alike; but whoever wrote beyond the quota of the member
+    /// that it asked hears of it (etcd's rule), and the alarm is raised.
+    fn within_quota(&self, grows: u64, view: &View) -> Result<(), EngineError> {
+        if self.quota.admits(grows, &view.store) {
+            return Ok(());
+        }
+        self.quota.exceed();
+        Err(EngineError::NoSpace)
+    }
+
     /// Counts the learners that became voters, if this member led the cluster through it.
     fn count_promotions(&mut self, configuration: &Configuration) {
         let learners = std::mem::replace(&mut self.learners, configuration.learners.clone());
@@ -337,28 +417,36 @@ impl Applier {
         }
     }
 
-    /// Executes a command if its caller may have it.
+    /// Executes a command if its caller may have it and no alarm forbids it. The error is one that ends the
+    /// member; a refusal is an outcome.
+    #[expect(clippy::too_many_arguments, reason = "what a run of commands shares")]
     fn authorized(
         &self,
         session: &mut Session<'_>,
         auth: &mut Arc<AuthState>,
         actor: &Actor,
         command: Command,
-        index: u64,
+        entry: &Committed,
+        view: &View,
         effects: &mut Effects,
-    ) -> Result<Reply, MvccError> {
-        authorize(auth, actor, &command, session)?;
+    ) -> Result<Result<Reply, EngineError>, MvccError> {
+        if let Err(error) = authorize(auth, actor, &command, session) {
+            return settled(Err(error));
+        }
+        if let Some(refusal) = effects.alarms(view).refusal(&command) {
+            return Ok(Err(refusal));
+        }
         match command {
-            Command::Auth(command) => {
-                let changes = session.change_auth(auth, &command, index)?;
-                let token = changes.iter().find_map(|change| match change {
-                    TokenChange::Given { token, .. } => Some(Reply::Token(token.clone())),
-                    _ => None,
-                });
-                effects.tokens.extend(changes);
-                Ok(token.unwrap_or(Reply::Done))
+            Command::RaiseAlarm(alarm) => Ok(effects.raise(view, alarm)),
+            Command::LowerAlarm(alarm) => Ok(Ok(effects.lower(view, alarm))),
+            Command::Downgrade(target) => Ok(effects.set_downgrade(view, target)),
+            Command::LeaseCheckpoint(checkpoint) if checkpoint.term != entry.term => {
+                Ok(Ok(Reply::Done))
             }
-            command => self.execute(session, command, effects),
+            Command::Auth(command) => {
+                settled(change_auth(session, auth, &command, entry.index, effects))
+            }
+            command => settled(self.execute(session, command, effects)),
         }
     }
 
@@ -397,6 +485,7 @@ impl Applier {
             Command::LeaseRevoke { id } => {
                 session.lease_revoke(id)?;
                 effects.granted.retain(|(granted, _)| *granted != id);
+                effects.checkpointed.retain(|(lease, _)| *lease != id);
                 effects.revoked.push(id);
                 Ok(Reply::Done)
             }
@@ -406,8 +495,20 @@ impl Applier {
                 effects.members = Some(membership);
                 Ok(Reply::Done)
             }
-            // Users and roles are changed by now.
-            Command::Barrier | Command::Auth(_) => Ok(Reply::Done),
+            Command::LeaseCheckpoint(checkpoint) => {
+                for (id, remaining) in checkpoint.remaining {
+                    if let Some(remaining) = session.lease_checkpoint(id, remaining)? {
+                        effects.checkpointed.push((id, remaining));
+                    }
+                }
+                Ok(Reply::Done)
+            }
+            // The others are no business of the store's.
+            Command::Barrier
+            | Command::Auth(_)
+            | Command::RaiseAlarm(_)
+            | Command::LowerAlarm(_)
+            | Command::Downgrade(_) => Ok(Reply::Done),
         }
     }
 
@@ -430,10 +531,14 @@ impl Applier {
             self.lessor
                 .change(&effects.granted, &effects.revoked, clock::now());
         }
+        self.lessor.checkpointed(&effects.checkpointed);
         if let Some(members) = effects.members {
             self.network
                 .update_peers(&members.peers(), &members.departed());
             self.members.replace(members);
+        }
+        if let Some(alarms) = &effects.alarms {
+            self.metrics.show_alarms(alarms.labels());
         }
         if let Some(compacted) = effects.compacted {
             // A full queue is no loss: a later compaction covers this one, and so does a restart.
@@ -452,7 +557,6 @@ impl Applier {
             .state_dir
             .adopt(&snapshot.dir)
             .map_err(|error| error.to_string())?;
-        let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
         let members = meta::membership(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
         let auth = mvcc::auth::load(&store).map_err(|error| error.to_string())?;
@@ -468,12 +572,12 @@ impl Applier {
         self.members.replace(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
-        self.views.publish(View {
-            store: Arc::new(store),
-            state,
-            auth: Arc::new(auth),
-        });
-        self.publisher.reset(state.revision);
+        let new = View::of(Arc::new(store))?;
+        let revision = new.state.revision;
+        self.metrics.show_alarms(new.alarms.labels());
+        self.quota.measure(&new.store);
+        self.views.publish(new);
+        self.publisher.reset(revision);
         self.applied.advance(index, &mut self.marks);
         let removed = &self.metrics.mvcc.compacted_records;
         removed.add(old.store.take_removed());
@@ -507,6 +611,30 @@ fn take_waiting(entries: &mut Vec<Committed>, tasks: &Receiver<Task>) -> Option<
 fn promotions(learners: &[u64], configuration: &Configuration) -> u64 {
     let votes = |id: &&u64| configuration.voters.contains(id);
     learners.iter().filter(votes).count() as u64
+}
+
+/// Parts what ends the member from what is merely refused.
+fn settled(outcome: Result<Reply, MvccError>) -> Result<Result<Reply, EngineError>, MvccError> {
+    match outcome {
+        Err(error) if error.is_fatal() => Err(error),
+        outcome => Ok(outcome.map_err(EngineError::from)),
+    }
+}
+
+fn change_auth(
+    session: &mut Session<'_>,
+    auth: &mut Arc<AuthState>,
+    command: &AuthCommand,
+    index: u64,
+    effects: &mut Effects,
+) -> Result<Reply, MvccError> {
+    let changes = session.change_auth(auth, command, index)?;
+    let token = changes.iter().find_map(|change| match change {
+        TokenChange::Given { token, .. } => Some(Reply::Token(token.clone())),
+        _ => None,
+    });
+    effects.tokens.extend(changes);
+    Ok(token.unwrap_or(Reply::Done))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam::channel::Receiver;
 use tokio::sync::watch;
 
+use super::quota::Quota;
 use super::view::Views;
 use super::waiters::AppliedIndex;
 use crate::base::clock;
@@ -26,6 +27,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct Compactor {
     pub(super) views: Arc<Views>,
     pub(super) removed: watch::Sender<Revision>,
+    pub(super) quota: Arc<Quota>,
     pub(super) life: Lifecycle,
 }
 
@@ -39,6 +41,7 @@ impl Compactor {
                 self.life.fail("compaction", &error);
                 return;
             }
+            self.quota.measure(&store);
             self.removed.send_replace(compacted);
         }
     }
@@ -50,6 +53,7 @@ pub(super) struct Flusher {
     pub(super) applied: Arc<AppliedIndex>,
     pub(super) log_bytes: Arc<AtomicU64>,
     pub(super) node: NodeHandle,
+    pub(super) quota: Arc<Quota>,
     /// How long flushes take.
     pub(super) flushes: Histogram,
     pub(super) life: Lifecycle,
@@ -62,6 +66,7 @@ impl Flusher {
         let mut flushed_at = clock::now();
         while !self.life.is_stopping() {
             std::thread::park_timeout(LOOK_INTERVAL);
+            self.quota.measure(&self.views.load().store);
             let bytes = self.log_bytes.load(Ordering::Relaxed);
             let due = clock::now().duration_since(flushed_at) >= FLUSH_INTERVAL;
             let index = self.applied.get();

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::types::Member;
+use super::types::{Alarm, Member, MinorVersion};
 use crate::base::codec::{self, CodecError};
 use crate::base::ids::LeaseId;
 use crate::base::range::{KeyRange, RangeEnd};
@@ -50,6 +50,24 @@ pub(crate) enum Command {
     Barrier,
     /// Change users and roles.
     Auth(AuthCommand),
+    /// Raise an alarm.
+    RaiseAlarm(Alarm),
+    /// Lower an alarm.
+    LowerAlarm(Alarm),
+    /// Begin to take the cluster back to a release, or end that.
+    Downgrade(Option<MinorVersion>),
+    /// Record how much of their time is left to leases.
+    LeaseCheckpoint(LeaseCheckpoint),
+}
+
+/// What is left of leases, as a leader knew it. Void in any other term than its own: a command that lay
+/// somewhere while another leader renewed the leases must not make them end early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeaseCheckpoint {
+    /// The leader's term.
+    pub(crate) term: u64,
+    /// Leases with the seconds left to them; 0 gives a lease its full time again.
+    pub(crate) remaining: Vec<(LeaseId, i64)>,
 }
 
 /// Names one request of one run of one member, so that its answer finds the waiting client and a
@@ -109,7 +127,7 @@ impl Envelope {
 
 impl Command {
     /// etcd's names for the commands, in the order of the variants.
-    pub(crate) const OPERATIONS: [&str; 20] = [
+    pub(crate) const OPERATIONS: [&str; 24] = [
         "Put",
         "DeleteRange",
         "Txn",
@@ -131,6 +149,10 @@ impl Command {
         "AuthRoleDelete",
         "AuthRoleGrantPermission",
         "AuthRoleRevokePermission",
+        "Alarm",
+        "Alarm",
+        "DowngradeInfoSet",
+        "LeaseCheckpoint",
     ];
 
     /// The place of the command's name in [`Self::OPERATIONS`].
@@ -145,6 +167,10 @@ impl Command {
             Self::PublishMember(_) => 6,
             Self::Barrier => 7,
             Self::Auth(command) => 8 + command.operation(),
+            Self::RaiseAlarm(_) => 20,
+            Self::LowerAlarm(_) => 21,
+            Self::Downgrade(_) => 22,
+            Self::LeaseCheckpoint(_) => 23,
         }
     }
 
@@ -160,8 +186,12 @@ impl Command {
             Self::Compact { .. }
             | Self::LeaseGrant { .. }
             | Self::LeaseRevoke { .. }
-            | Self::Barrier => 12,
+            | Self::Barrier
+            | Self::RaiseAlarm(_)
+            | Self::LowerAlarm(_)
+            | Self::Downgrade(_) => 12,
             Self::Auth(command) => 12 + command.size(),
+            Self::LeaseCheckpoint(checkpoint) => 12 * checkpoint.remaining.len() + 6,
             Self::PublishMember(member) => {
                 member.name.len() + member.client_urls.iter().map(String::len).sum::<usize>()
             }

@@ -57,6 +57,12 @@ pub struct EngineConfig {
     pub auto_compaction: AutoCompaction,
     /// Tokens and passwords.
     pub auth: AuthConfig,
+    /// The most bytes that the state may take on disk before what makes it grow is refused.
+    pub quota_bytes: Option<u64>,
+    /// How often the time left to long leases is replicated; `None` is never.
+    pub lease_checkpoint_interval: Option<Duration>,
+    /// How often the members are compared while this one leads; `None` is never.
+    pub corrupt_check_interval: Option<Duration>,
     /// Storage settings.
     pub store: StoreOptions,
 }

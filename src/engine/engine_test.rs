@@ -21,7 +21,7 @@ mod auth;
 
 const ID: u64 = 7;
 
-fn config(dir: &Path) -> EngineConfig {
+pub(super) fn config(dir: &Path) -> EngineConfig {
     EngineConfig {
         data_dir: dir.to_owned(),
         cluster_id: ClusterId(1),
@@ -46,15 +46,18 @@ fn config(dir: &Path) -> EngineConfig {
         slow: SlowLimits::default(),
         auto_compaction: AutoCompaction::Off,
         auth: AuthConfig::default(),
+        quota_bytes: None,
+        lease_checkpoint_interval: None,
+        corrupt_check_interval: None,
         store: StoreOptions::default(),
     }
 }
 
-fn start(dir: &Path) -> Engine {
+pub(super) fn start(dir: &Path) -> Engine {
     start_with(&config(dir))
 }
 
-fn start_with(config: &EngineConfig) -> Engine {
+pub(super) fn start_with(config: &EngineConfig) -> Engine {
     let life = Lifecycle::new();
     let peers = PeerConfig {
         cluster_id: config.cluster_id,
@@ -73,11 +76,11 @@ fn start_with(config: &EngineConfig) -> Engine {
     Engine::start(config, &network, &metrics, &life).unwrap()
 }
 
-fn bytes(text: &str) -> Bytes {
+pub(super) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn put(key: &str, value: &str) -> PutOp {
+pub(super) fn put(key: &str, value: &str) -> PutOp {
     PutOp::new(bytes(key), bytes(value))
 }
 

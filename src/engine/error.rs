@@ -33,6 +33,15 @@ pub enum EngineError {
     /// A queue is full, or the state machine lags too far behind the log.
     #[error("too many requests")]
     TooManyRequests,
+    /// The space quota is used up, or an alarm says so.
+    #[error("database space exceeded")]
+    NoSpace,
+    /// An alarm says that members differ.
+    #[error("corrupt cluster")]
+    Corrupt,
+    /// The cluster is being taken back to an earlier release already.
+    #[error("cluster has a downgrade job in progress")]
+    DowngradeInProgress,
     /// No leader is known.
     #[error("no leader")]
     NoLeader,

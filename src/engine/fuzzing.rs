@@ -113,17 +113,27 @@ fn evaluate(session: &mut Session<'_>, command: &Command) -> Result<(), MvccErro
         Command::LeaseGrant { id, ttl } => {
             session.lease_grant(*id, *ttl)?;
             let (lessor, now) = (Lessor::default(), clock::now());
-            lessor.lead(now, Duration::from_secs(1));
+            lessor.lead(1, now, Duration::from_secs(1));
             lessor.change(&[(*id, *ttl)], &[], now);
             assert_eq!(lessor.list(), [*id]);
             Ok(())
         }
         Command::LeaseRevoke { id } => session.lease_revoke(*id).map(drop),
-        Command::PublishMember(_) | Command::Barrier => Ok(()),
+        Command::LeaseCheckpoint(checkpoint) => {
+            for (id, remaining) in &checkpoint.remaining {
+                session.lease_checkpoint(*id, *remaining)?;
+            }
+            Ok(())
+        }
         Command::Auth(command) => {
             let mut state = Arc::default();
             session.change_auth(&mut state, command, 1).map(drop)
         }
+        Command::PublishMember(_)
+        | Command::Barrier
+        | Command::RaiseAlarm(_)
+        | Command::LowerAlarm(_)
+        | Command::Downgrade(_) => Ok(()),
     }
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::command::{Command, LeaseCheckpoint};
 use super::error::EngineError;
-use super::membership::MEMBER_CALL;
+use super::lessor::Renewal;
 use super::{Engine, EngineResult};
 use crate::base::clock;
 use crate::base::codec;
 use crate::base::ids::{LeaseId, MemberId};
+use crate::mvcc::auth::Actor;
 
 /// The kind of peer call that carries a [`LeaseCall`].
 pub(super) const LEASE_CALL: u16 = 1;
@@ -36,7 +38,7 @@ enum LeaseReply {
     Found(Found),
     /// There is no such lease, or its time is up.
     Missing,
-    /// The member asked does not lead.
+    /// The member asked does not lead, or cannot say yet: it is to be asked again.
     NotLeader,
 }
 
@@ -97,13 +99,8 @@ impl Engine {
     }
 
     /// Answers a peer's call; bytes that are no call are answered with nothing.
-    pub(super) async fn answer_peer_call(&self, kind: u16, request: Bytes) -> Option<Bytes> {
-        match kind {
-            LEASE_CALL => {}
-            MEMBER_CALL => return self.answer_member_call(&request).await,
-            _ => return None,
-        }
-        let call = codec::decode(CALL_VERSION, &request).ok()?;
+    pub(super) async fn answer_lease_bytes(&self, request: &[u8]) -> Option<Bytes> {
+        let call = codec::decode(CALL_VERSION, request).ok()?;
         let reply = self.answer_lease_call(call).await;
         codec::encode(CALL_VERSION, &reply).ok().map(Bytes::from)
     }
@@ -111,9 +108,10 @@ impl Engine {
     async fn answer_lease_call(&self, call: LeaseCall) -> LeaseReply {
         if matches!(call, LeaseCall::Renew(_)) {
             // A renewal is answered from what is applied, as long as the lease is there.
-            let answer = self.try_lease_call(call);
-            if !matches!(answer, LeaseReply::Missing) {
-                return answer;
+            match self.try_lease_call(call) {
+                Ok(LeaseReply::Missing) => {}
+                Ok(answer) => return answer,
+                Err(shortened) => return self.restore_lease(shortened).await,
             }
         }
         // A grant or revocation may be committed, and acknowledged by another member, but not applied here.
@@ -125,29 +123,59 @@ impl Engine {
         {
             return LeaseReply::NotLeader;
         }
-        self.try_lease_call(call)
+        match self.try_lease_call(call) {
+            Ok(answer) => answer,
+            Err(shortened) => self.restore_lease(shortened).await,
+        }
     }
 
-    fn try_lease_call(&self, call: LeaseCall) -> LeaseReply {
+    /// Answers from what is applied; an error is the lease that a checkpoint has shortened.
+    fn try_lease_call(&self, call: LeaseCall) -> Result<LeaseReply, LeaseId> {
         let lessor = &self.inner.lessor;
-        if !lessor.leads() {
-            return LeaseReply::NotLeader;
+        if lessor.leads().is_none() {
+            return Ok(LeaseReply::NotLeader);
         }
         let now = clock::now();
         let found = match call {
-            LeaseCall::Renew(id) => {
-                self.inner.metrics.lease.renewed.inc();
-                lessor.renew(LeaseId(id), now).map(|ttl| (ttl, ttl))
-            }
+            LeaseCall::Renew(id) => match lessor.renew(LeaseId(id), now) {
+                Renewal::Renewed(ttl) => {
+                    self.inner.metrics.lease.renewed.inc();
+                    Some((ttl, ttl))
+                }
+                Renewal::Missing => None,
+                Renewal::Later => return Ok(LeaseReply::NotLeader),
+                Renewal::Shortened => return Err(LeaseId(id)),
+            },
             LeaseCall::Remaining(id) => lessor.remaining(LeaseId(id), now),
         };
-        match found {
+        Ok(match found {
             Some((granted, left)) => LeaseReply::Found(Found {
                 granted,
                 left,
                 applied: self.inner.applied.get(),
             }),
             None => LeaseReply::Missing,
+        })
+    }
+
+    /// Gives a lease its full time again where the next leader would look, then renews it. A renewal that was
+    /// acknowledged must not be lost with this leader.
+    async fn restore_lease(&self, id: LeaseId) -> LeaseReply {
+        let Some(term) = self.inner.lessor.leads() else {
+            return LeaseReply::NotLeader;
+        };
+        let full = LeaseCheckpoint {
+            term,
+            remaining: vec![(id, 0)],
+        };
+        if self
+            .replicate(&Actor::Member, Command::LeaseCheckpoint(full))
+            .await
+            .is_err()
+        {
+            return LeaseReply::NotLeader;
         }
+        let renewed = self.try_lease_call(LeaseCall::Renew(id.0));
+        renewed.unwrap_or(LeaseReply::NotLeader)
     }
 }

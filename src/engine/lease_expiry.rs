@@ -8,12 +8,15 @@ use tokio::sync::Semaphore;
 use super::Engine;
 use super::command::Command;
 use crate::base::clock;
+use crate::mvcc::auth::Actor;
 use crate::raft::Role;
 
 /// How often the leader looks for leases whose time is up (etcd's pace).
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Leases revoked per look (etcd's pace: 1000 a second).
 const EXPIRED_PER_LOOK: usize = 500;
+/// Leases of which a look records what is left.
+const CHECKPOINTED_PER_LOOK: usize = 1000;
 /// Revocations under way at once.
 const PARALLEL_REVOKES: usize = 16;
 
@@ -42,6 +45,24 @@ impl Engine {
         }
     }
 
+    /// Records what is left of long leases, for as long as this member leads.
+    pub(super) async fn checkpoint_leases(self) {
+        let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let due = self
+                .inner
+                .lessor
+                .checkpoint(clock::now(), CHECKPOINTED_PER_LOOK);
+            if let Some(checkpoint) = due {
+                let command = Command::LeaseCheckpoint(checkpoint.clone());
+                let answered = self.replicate(&Actor::Member, command).await;
+                self.inner.lessor.settle(&checkpoint, answered.is_ok());
+            }
+        }
+    }
+
     /// Keeps the lessor in step with this member's role.
     pub(super) async fn follow_role(self) {
         let mut statuses = self.inner.node.subscribe();
@@ -59,7 +80,7 @@ impl Engine {
                         led_term = Some(term);
                         self.inner
                             .lessor
-                            .lead(clock::now(), self.inner.election_timeout);
+                            .lead(term, clock::now(), self.inner.election_timeout);
                     } else {
                         tokio::time::sleep(self.inner.heartbeat / 2).await;
                     }

@@ -3,13 +3,19 @@
 //! Which leases exist is replicated state; when they end is the leader's business alone. Every member
 //! keeps the list, and a new leader gives every lease its full time again, plus one election timeout for
 //! renewals that the old leader granted last: a lease may end late, never early (etcd's rule).
+//!
+//! With checkpoints a leader has recorded every so often what is left of long leases, and a new one goes on
+//! from there. So that no lease ends early, one that is renewed first has its full time recorded again, and is
+//! not renewed at all while a checkpoint of it is under way.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::command::LeaseCheckpoint;
 use crate::base::ids::LeaseId;
+use crate::storage::records::LeaseRecord;
 
 /// How long a revocation that was proposed may take before it is proposed again.
 const REVOKE_RETRY: Duration = Duration::from_secs(3);
@@ -26,33 +32,63 @@ struct Inner {
     leases: HashMap<LeaseId, Lease>,
     /// Leases by when to look at them next: their deadline, or the retry of a revocation. Only on the leader.
     agenda: BTreeSet<(Instant, LeaseId)>,
-    leading: bool,
+    /// Leases by when to record what is left of them. Only on the leader.
+    checkpoints: BTreeSet<(Instant, LeaseId)>,
+    /// How often to do so; `None` is never.
+    checkpoint_interval: Option<Duration>,
+    /// The term in which this member leads.
+    leading: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     ttl: i64,
+    /// What a checkpoint left of it; `None` is all.
+    remaining: Option<i64>,
     /// Where the lease stands on the agenda.
     due: Option<Instant>,
     /// When it ends; later than `due` never, earlier once its revocation has been proposed.
     deadline: Option<Instant>,
+    /// Where it stands among the checkpoints.
+    checkpoint: Option<Instant>,
+    /// Whether a checkpoint of it is under way.
+    checkpointing: bool,
+}
+
+/// How a renewal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// The lease has these seconds again.
+    Renewed(i64),
+    /// There is no such lease, or it has ended and only waits for its revocation to be applied.
+    Missing,
+    /// A checkpoint of it is under way: to be tried again.
+    Later,
+    /// A checkpoint shortened it: its full time has to be recorded before it is tried again.
+    Shortened,
 }
 
 impl Lessor {
     /// Begins with the leases that the store holds; none has a deadline until this member leads.
-    pub(crate) fn new(leases: &[(LeaseId, i64)], now: Instant) -> Self {
+    pub(crate) fn new(
+        leases: &[(LeaseId, LeaseRecord)],
+        now: Instant,
+        checkpoint_interval: Option<Duration>,
+    ) -> Self {
         let lessor = Self::default();
+        lessor.inner.lock().checkpoint_interval = checkpoint_interval;
         lessor.replace(leases, now);
         lessor
     }
 
     /// Takes the leases of a newly installed store.
-    pub(crate) fn replace(&self, leases: &[(LeaseId, i64)], now: Instant) {
+    pub(crate) fn replace(&self, leases: &[(LeaseId, LeaseRecord)], now: Instant) {
         let mut inner = self.inner.lock();
         inner.leases.clear();
         inner.agenda.clear();
-        for &(id, ttl) in leases {
-            inner.grant(id, ttl, now);
+        inner.checkpoints.clear();
+        for &(id, record) in leases {
+            inner.add(id, record, now);
         }
     }
 
@@ -63,46 +99,102 @@ impl Lessor {
             inner.remove(*id);
         }
         for &(id, ttl) in granted {
-            inner.grant(id, ttl, now);
+            inner.add(id, LeaseRecord::new(ttl), now);
         }
     }
 
-    /// This member leads now: every lease gets its full time again plus `extend`.
-    pub(crate) fn lead(&self, now: Instant, extend: Duration) {
+    /// Takes over the checkpoints of an applied run; 0 is that a lease has all of its time again.
+    pub(crate) fn checkpointed(&self, checkpoints: &[(LeaseId, i64)]) {
+        if checkpoints.is_empty() {
+            return;
+        }
         let mut inner = self.inner.lock();
-        inner.leading = true;
-        let all: Vec<_> = inner.leases.iter().map(|(id, l)| (*id, l.ttl)).collect();
-        for (id, ttl) in all {
-            inner.schedule(id, now + seconds(ttl) + extend);
+        for (id, remaining) in checkpoints {
+            if let Some(lease) = inner.leases.get_mut(id) {
+                lease.remaining = Some(*remaining).filter(|remaining| *remaining > 0);
+            }
+        }
+    }
+
+    /// This member leads now, in `term`: every lease gets what its last checkpoint left of it, or its full time
+    /// again, plus `extend`.
+    pub(crate) fn lead(&self, term: u64, now: Instant, extend: Duration) {
+        let mut inner = self.inner.lock();
+        inner.leading = Some(term);
+        let left = |lease: &Lease| seconds(lease.remaining.unwrap_or(lease.ttl)) + extend;
+        let all: Vec<_> = inner.leases.iter().map(|(id, l)| (*id, left(l))).collect();
+        for (id, left) in all {
+            inner.schedule(id, now, left);
         }
     }
 
     /// This member no longer leads: deadlines mean nothing here.
     pub(crate) fn follow(&self) {
         let mut inner = self.inner.lock();
-        inner.leading = false;
+        inner.leading = None;
         inner.agenda.clear();
+        inner.checkpoints.clear();
         for lease in inner.leases.values_mut() {
             lease.due = None;
             lease.deadline = None;
+            lease.checkpoint = None;
+            lease.checkpointing = false;
         }
     }
 
-    /// Whether this member decides about deadlines.
-    pub(crate) fn leads(&self) -> bool {
+    /// The term in which this member decides about deadlines, if it does.
+    pub(crate) fn leads(&self) -> Option<u64> {
         self.inner.lock().leading
     }
 
-    /// Restarts a lease's time and gives its seconds. `None` if there is no such lease, or it has ended and
-    /// only waits for its revocation to be applied.
-    pub(crate) fn renew(&self, id: LeaseId, now: Instant) -> Option<i64> {
+    /// Restarts a lease's time.
+    pub(crate) fn renew(&self, id: LeaseId, now: Instant) -> Renewal {
         let mut inner = self.inner.lock();
-        let lease = *inner.leases.get(&id)?;
+        let Some(lease) = inner.leases.get(&id).copied() else {
+            return Renewal::Missing;
+        };
         if lease.deadline.is_some_and(|deadline| deadline <= now) {
-            return None;
+            return Renewal::Missing;
         }
-        inner.schedule(id, now + seconds(lease.ttl));
-        Some(lease.ttl)
+        if lease.checkpointing {
+            return Renewal::Later;
+        }
+        if lease.remaining.is_some() {
+            return Renewal::Shortened;
+        }
+        inner.schedule(id, now, seconds(lease.ttl));
+        Renewal::Renewed(lease.ttl)
+    }
+
+    /// What is left of up to `most` leases whose turn it is. Until [`Self::settle`] they are not renewed.
+    pub(crate) fn checkpoint(&self, now: Instant, most: usize) -> Option<LeaseCheckpoint> {
+        let mut inner = self.inner.lock();
+        let term = inner.leading?;
+        let due = inner.checkpoints.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<_> = due.take(most).map(|(_, id)| *id).collect();
+        let remaining = due.into_iter().filter_map(|id| {
+            let left = inner.begin_checkpoint(id, now)?;
+            Some((id, left))
+        });
+        let remaining: Vec<_> = remaining.collect();
+        (!remaining.is_empty()).then_some(LeaseCheckpoint { term, remaining })
+    }
+
+    /// A checkpoint is no longer under way. Of one that may be applied yet, or not, the worse is assumed: that
+    /// it shortened the leases.
+    pub(crate) fn settle(&self, checkpoint: &LeaseCheckpoint, answered: bool) {
+        let mut inner = self.inner.lock();
+        if inner.leading != Some(checkpoint.term) {
+            return;
+        }
+        for (id, left) in &checkpoint.remaining {
+            if let Some(lease) = inner.leases.get_mut(id) {
+                lease.checkpointing = false;
+                if !answered {
+                    lease.remaining = Some(*left);
+                }
+            }
+        }
     }
 
     /// Granted and remaining seconds of a lease; `None` if there is no such lease.
@@ -145,33 +237,68 @@ impl Lessor {
 }
 
 impl Inner {
-    fn grant(&mut self, id: LeaseId, ttl: i64, now: Instant) {
+    fn add(&mut self, id: LeaseId, record: LeaseRecord, now: Instant) {
+        let LeaseRecord { ttl, remaining } = record;
         let lease = Lease {
             ttl,
+            remaining,
             due: None,
             deadline: None,
+            checkpoint: None,
+            checkpointing: false,
         };
         self.leases.insert(id, lease);
-        if self.leading {
-            self.schedule(id, now + seconds(ttl));
-        }
+        self.schedule(id, now, seconds(remaining.unwrap_or(ttl)));
     }
 
     fn remove(&mut self, id: LeaseId) {
-        if let Some(lease) = self.leases.remove(&id)
-            && let Some(due) = lease.due
-        {
+        let Some(lease) = self.leases.remove(&id) else {
+            return;
+        };
+        if let Some(due) = lease.due {
             self.agenda.remove(&(due, id));
+        }
+        if let Some(at) = lease.checkpoint {
+            self.checkpoints.remove(&(at, id));
         }
     }
 
-    fn schedule(&mut self, id: LeaseId, deadline: Instant) {
-        if self.leading {
-            self.look_again(id, deadline);
+    /// Lets a lease end after `left`, if this member decides about that.
+    fn schedule(&mut self, id: LeaseId, now: Instant, left: Duration) {
+        if self.leading.is_some() {
+            self.look_again(id, now + left);
             if let Some(lease) = self.leases.get_mut(&id) {
-                lease.deadline = Some(deadline);
+                lease.deadline = Some(now + left);
             }
+            self.plan_checkpoint(id, now, left);
         }
+    }
+
+    /// Plans the next checkpoint of a lease that outlives it.
+    fn plan_checkpoint(&mut self, id: LeaseId, now: Instant, left: Duration) {
+        let Some(interval) = self.checkpoint_interval else {
+            return;
+        };
+        if let Some(lease) = self.leases.get_mut(&id) {
+            let next = (left > interval).then_some(now + interval);
+            if let Some(old) = std::mem::replace(&mut lease.checkpoint, next) {
+                self.checkpoints.remove(&(old, id));
+            }
+            self.checkpoints.extend(next.map(|at| (at, id)));
+        }
+    }
+
+    /// The seconds left of a lease whose checkpoint is due, if some are left and some are over.
+    fn begin_checkpoint(&mut self, id: LeaseId, now: Instant) -> Option<i64> {
+        let lease = *self.leases.get(&id)?;
+        let left = lease.deadline?.saturating_duration_since(now);
+        self.plan_checkpoint(id, now, left);
+        // Rounded up: a lease may end late, never early.
+        let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        let rest = i64::try_from(whole).unwrap_or(i64::MAX);
+        let lease = self.leases.get_mut(&id)?;
+        lease.checkpointing = (1..lease.ttl).contains(&rest);
+        lease.checkpointing.then_some(rest)
     }
 
     fn look_again(&mut self, id: LeaseId, due: Instant) {
@@ -194,74 +321,5 @@ fn seconds(ttl: i64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock;
-
-    const A: LeaseId = LeaseId(1);
-    const B: LeaseId = LeaseId(2);
-
-    fn second(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    #[test]
-    fn only_a_leader_lets_leases_end() {
-        let start = clock::now();
-        let lessor = Lessor::new(&[(A, 5)], start);
-        assert!(lessor.expired(start + second(100), 10).is_empty());
-        lessor.lead(start, second(1));
-        assert!(lessor.expired(start + second(5), 10).is_empty());
-        assert_eq!(lessor.expired(start + second(6), 10), [A]);
-        lessor.follow();
-        assert!(lessor.expired(start + second(100), 10).is_empty());
-    }
-
-    #[test]
-    fn renewal_restarts_the_time_but_not_after_the_end() {
-        let start = clock::now();
-        let lessor = Lessor::default();
-        lessor.lead(start, Duration::ZERO);
-        lessor.change(&[(A, 5)], &[], start);
-        assert_eq!(lessor.renew(A, start + second(4)), Some(5));
-        assert_eq!(lessor.remaining(A, start + second(4)), Some((5, 5)));
-        assert!(lessor.expired(start + second(8), 10).is_empty());
-        assert_eq!(lessor.renew(A, start + second(9)), None);
-        assert_eq!(lessor.renew(B, start), None);
-    }
-
-    #[test]
-    fn a_stuck_revocation_is_tried_again_until_it_is_applied() {
-        let start = clock::now();
-        let lessor = Lessor::default();
-        lessor.lead(start, Duration::ZERO);
-        lessor.change(&[(A, 1), (B, 1)], &[], start);
-        assert_eq!(lessor.expired(start + second(1), 1).len(), 1);
-        assert_eq!(lessor.expired(start + second(1), 10).len(), 1);
-        assert!(lessor.expired(start + second(2), 10).is_empty());
-        assert_eq!(lessor.expired(start + second(4), 10).len(), 2);
-        assert_eq!(lessor.renew(A, start + second(4)), None);
-        lessor.change(&[], &[A, B], start);
-        assert!(lessor.expired(start + second(100), 10).is_empty());
-        assert!(lessor.list().is_empty());
-    }
-
-    #[test]
-    fn an_impossible_time_to_live_ends_late_or_at_once() {
-        let start = clock::now();
-        let lessor = Lessor::default();
-        lessor.lead(start, Duration::ZERO);
-        lessor.change(&[(A, i64::MAX), (B, i64::MIN)], &[], start);
-        assert_eq!(lessor.expired(start, 10), [B]);
-        assert_eq!(lessor.renew(A, start + second(1)), Some(i64::MAX));
-    }
-
-    #[test]
-    fn leases_are_listed_by_deadline() {
-        let start = clock::now();
-        let lessor = Lessor::default();
-        lessor.lead(start, Duration::ZERO);
-        lessor.change(&[(A, 9), (B, 3)], &[], start);
-        assert_eq!(lessor.list(), [B, A]);
-    }
-}
+#[path = "lessor_test.rs"]
+mod tests;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::apply::Reply;
 use super::command::Command;
 use super::error::EngineError;
-use super::types::{Alarm, Consistency, Header, KvHash, Member, MemberStatus};
+use super::types::{Consistency, Header, KvHash, Member, MemberStatus, MinorVersion};
 use super::{Engine, EngineResult};
 use crate::base::clock;
 use crate::base::ids::{MemberId, Revision};
@@ -45,7 +44,10 @@ impl Engine {
     /// None today; the signature leaves room for a store that must be asked.
     pub fn status(&self) -> EngineResult<MemberStatus> {
         let status = self.inner.node.status();
-        let store = Arc::clone(&self.inner.views.load().store);
+        let (store, downgrade) = {
+            let view = self.inner.views.load();
+            (Arc::clone(&view.store), view.downgrade)
+        };
         Ok(MemberStatus {
             header: self.header(),
             db_size: store.disk_size(),
@@ -54,7 +56,17 @@ impl Engine {
             raft_index: status.commit,
             raft_applied_index: self.inner.applied.get(),
             is_learner: self.is_learner(),
+            downgrade,
         })
+    }
+
+    /// Records that the cluster is to be taken back to a release, or with `None` that it is not.
+    ///
+    /// # Errors
+    /// [`EngineError::DowngradeInProgress`] if it is being taken back already, and those of every command.
+    pub async fn set_downgrade(&self, target: Option<MinorVersion>) -> EngineResult<Header> {
+        let (header, _) = self.propose(Command::Downgrade(target)).await?;
+        Ok(header)
     }
 
     /// Hash of the kept revisions up to `revision` (0 is the current one).
@@ -98,6 +110,7 @@ impl Engine {
     pub async fn defragment(&self) -> EngineResult<()> {
         let store = Arc::clone(&self.inner.views.load().store);
         let metrics = Arc::clone(&self.inner.metrics);
+        let quota = Arc::clone(&self.inner.quota);
         self.blocking(move || {
             let _inflight = Raised::new(&metrics.disk.defrags);
             let began = clock::now();
@@ -105,6 +118,7 @@ impl Engine {
                 .compact_all()
                 .map_err(|error| EngineError::Internal(error.to_string()))?;
             metrics.disk.defrag.since(began);
+            quota.measure(&store);
             Ok(())
         })
         .await
@@ -139,24 +153,5 @@ impl Engine {
             Ok(Err(_)) => Err(EngineError::Stopped),
             Err(_) => Err(EngineError::TransferTimeout),
         }
-    }
-
-    /// The alarms that are raised, through the log as etcd reads them.
-    ///
-    /// # Errors
-    /// Those of every command.
-    pub async fn alarms(&self) -> EngineResult<(Header, Vec<Alarm>)> {
-        let (header, reply) = self.propose(Command::Barrier).await?;
-        debug_assert_eq!(reply, Reply::Done);
-        Ok((header, self.local_alarms()?))
-    }
-
-    /// The alarms as this member's applied state has them, without waiting for anyone. Nothing raises one
-    /// yet, so the list is empty.
-    ///
-    /// # Errors
-    /// [`EngineError::Internal`] when storage fails.
-    pub fn local_alarms(&self) -> EngineResult<Vec<Alarm>> {
-        Ok(Vec::new())
     }
 }

@@ -1,9 +1,11 @@
-//! The engine's own records in the store: where the log was applied to, the configuration, the members.
+//! The engine's own records in the store: where the log was applied to, the configuration, the members, the
+//! alarms.
 
 use serde::{Deserialize, Serialize};
 
+use super::alarms::Alarms;
 use super::members::Membership;
-use super::types::Member;
+use super::types::{Member, MinorVersion};
 use crate::base::codec::{self, CodecError};
 use crate::mvcc::Session;
 use crate::raft::{AppliedState, Configuration};
@@ -68,6 +70,29 @@ pub(crate) fn put_members(
     let record = codec::encode(CHANGEABLE, &(members, removed))?;
     session.put_meta(MetaKey::Members, record);
     Ok(())
+}
+
+pub(crate) fn put_alarms(session: &mut Session<'_>, alarms: &Alarms) -> Result<(), CodecError> {
+    session.put_meta(MetaKey::Alarms, codec::encode(VERSION, alarms)?);
+    Ok(())
+}
+
+pub(crate) fn put_downgrade(
+    session: &mut Session<'_>,
+    target: Option<MinorVersion>,
+) -> Result<(), CodecError> {
+    session.put_meta(MetaKey::Downgrade, codec::encode(VERSION, &target)?);
+    Ok(())
+}
+
+/// The alarms that are raised.
+pub(crate) fn alarms(store: &Store) -> Result<Alarms, MetaError> {
+    Ok(read(store, MetaKey::Alarms)?.unwrap_or_default())
+}
+
+/// What the cluster is being taken back to.
+pub(crate) fn downgrade(store: &Store) -> Result<Option<MinorVersion>, MetaError> {
+    Ok(read(store, MetaKey::Downgrade)?.flatten())
 }
 
 /// Where the state machine stands. `None` for a store that has never applied anything.

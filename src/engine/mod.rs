@@ -3,6 +3,8 @@
 //! Commands travel `propose -> raft -> apply -> watch ring -> answer`; the apply thread is the only
 //! writer of the state (`docs/invariants.md` states the order). Nothing here knows gRPC or HTTP.
 
+mod alarm_calls;
+mod alarms;
 mod answers;
 mod apply;
 mod auth;
@@ -12,6 +14,7 @@ mod backup;
 mod barrier;
 mod command;
 mod config;
+mod corruption;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -26,6 +29,7 @@ mod membership;
 mod meta;
 mod peers;
 mod propose;
+mod quota;
 mod read;
 mod report;
 mod restore;
@@ -70,6 +74,7 @@ use self::barrier::Readers;
 use self::command::Command;
 use self::lessor::Lessor;
 use self::members::Members;
+use self::quota::Quota;
 use self::view::Views;
 use self::waiters::{AppliedIndex, Waiters};
 use crate::base::ids::{ClusterId, MemberId, Revision};
@@ -114,6 +119,7 @@ struct Inner {
     member_turn: tokio::sync::Mutex<()>,
     strict_reconfig: bool,
     max_learners: usize,
+    quota: Arc<Quota>,
     node: NodeHandle,
     hub: Hub,
     /// Commands of the largest entry since somebody last asked.
@@ -236,6 +242,12 @@ impl Engine {
         &self.inner.slow
     }
 
+    /// Runs what must be brought to an end even if the request that began it is dropped. Ends early only
+    /// with the member. The caller bounds how many there are.
+    pub fn finish(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.life.task(name, work);
+    }
+
     /// Whether a leader is known now.
     pub fn has_leader(&self) -> bool {
         self.inner.node.leader() != MemberId::NONE
@@ -287,3 +299,6 @@ fn unexpected(reply: &Reply) -> EngineError {
 #[cfg(test)]
 #[path = "engine_test.rs"]
 mod tests;
+
+#[cfg(test)]
+mod alarm_test;

@@ -5,8 +5,11 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::auth::Caller;
+use super::corruption::HASH_CALL;
+use super::lease_calls::LEASE_CALL;
 use super::machine::check_received;
 use super::members::Members;
+use super::membership::MEMBER_CALL;
 use super::{Engine, Inner};
 use crate::base::ids::MemberId;
 use crate::raft::transport::{CallAnswer, CallHandler, Inbox};
@@ -64,7 +67,12 @@ impl CallHandler for PeerCalls {
         });
         Box::pin(async move {
             let engine = engine.ok_or("stopping")?;
-            let answer = engine.answer_peer_call(kind, request).await;
+            let answer = match kind {
+                LEASE_CALL => engine.answer_lease_bytes(&request).await,
+                MEMBER_CALL => engine.answer_member_call(&request).await,
+                HASH_CALL => engine.answer_hash_call(&request).await,
+                _ => None,
+            };
             answer.ok_or_else(|| format!("call kind {kind} is not served here"))
         })
     }

@@ -23,6 +23,7 @@ impl Engine {
     ///
     /// A caller that was made out before the last change of users and roles is made out again.
     pub(super) async fn propose(&self, command: Command) -> EngineResult<(Header, Reply)> {
+        self.admit_command(&command).await?;
         let Some(mut caller) = self.caller.renewable().map(|_| self.caller.clone()) else {
             return self.propose_as(self.caller.proposing(), command).await;
         };
@@ -43,6 +44,10 @@ impl Engine {
         let Answer {
             revision, reply, ..
         } = self.replicate(actor, command).await?;
+        if reply == Err(EngineError::NoSpace) {
+            // Whoever hears of it finds the alarm.
+            self.raise_no_space().await;
+        }
         let header = Header {
             revision,
             ..self.header()
@@ -50,7 +55,8 @@ impl Engine {
         reply.map(|reply| (header, reply))
     }
 
-    async fn replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
+    /// As [`Self::propose`], without the checks that may refuse a command before.
+    pub(super) async fn replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
         let answer = self.try_replicate(actor, command).await;
         if answer.is_err() {
             self.inner.metrics.server.proposals_failed.inc();

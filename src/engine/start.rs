@@ -22,6 +22,7 @@ use super::machine::{Machine, SnapshotMaker};
 use super::members::{Members, Membership};
 use super::membership::go_on_alone;
 use super::peers::{PeerCalls, PeerInbox};
+use super::quota::Quota;
 use super::slow::SlowLog;
 use super::state_dir::{StateDir, StateDirError};
 use super::stopwatch::Stopwatch;
@@ -102,10 +103,16 @@ impl Engine {
         }
         let membership = meta::membership(&store).map_err(unreadable)?;
         belongs(config.member_id, &membership)?;
-        let state = mvcc::load_state(&store).map_err(unreadable)?;
         let leases = mvcc::lease::list(&store).map_err(unreadable)?;
-        let users = Arc::new(mvcc::auth::load(&store).map_err(unreadable)?);
-        metrics.auth.revision.set(users.revision().cast_signed());
+        let first = View::of(Arc::new(store)).map_err(unreadable)?;
+        let state = first.state;
+        let quota = Arc::new(Quota::new(config.quota_bytes));
+        quota.measure(&first.store);
+        metrics.show_alarms(first.alarms.labels());
+        metrics
+            .auth
+            .revision
+            .set(first.auth.revision().cast_signed());
         let auth = Auth::new(&config.auth);
 
         let (tasks, task_queue) = handover::bounded(APPLY_QUEUE);
@@ -134,11 +141,6 @@ impl Engine {
             life,
         )?;
 
-        let first = View {
-            store: Arc::new(store),
-            state,
-            auth: users,
-        };
         let views = Arc::new(Views::new(first, metrics.mvcc.open_reads.clone()));
         let (hub, publisher) = Hub::start(
             config.hub(Arc::clone(&term)),
@@ -164,12 +166,17 @@ impl Engine {
             answers: Arc::default(),
             readers: Readers::default(),
             applied: Arc::clone(&applied),
-            lessor: Arc::new(Lessor::new(&leases, clock::now())),
+            lessor: Arc::new(Lessor::new(
+                &leases,
+                clock::now(),
+                config.lease_checkpoint_interval,
+            )),
             members: Arc::new(Members::new(config.member_id, membership)),
             slow: Arc::new(SlowLog::new(config.slow)),
             member_turn: tokio::sync::Mutex::new(()),
             strict_reconfig: config.strict_reconfig,
             max_learners: config.max_learners,
+            quota: Arc::clone(&quota),
             node: node.clone(),
             hub,
             largest_round,
@@ -196,6 +203,7 @@ impl Engine {
             lessor: Arc::clone(&inner.lessor),
             members: Arc::clone(&inner.members),
             network: Arc::clone(network),
+            quota: Arc::clone(&quota),
             node: node.clone(),
             compactions: compactions.clone(),
             state_dir,
@@ -215,6 +223,7 @@ impl Engine {
         let compactor = Compactor {
             views: Arc::clone(&views),
             removed,
+            quota: Arc::clone(&quota),
             life: life.clone(),
         };
         let flusher = Flusher {
@@ -222,6 +231,7 @@ impl Engine {
             applied,
             log_bytes,
             node: node.clone(),
+            quota,
             flushes: metrics.disk.state_flush.clone(),
             life: life.clone(),
         };
@@ -266,6 +276,11 @@ impl Engine {
         life.task("token-expiry", self.clone().sweep_tokens());
         life.task("lease-role", self.clone().follow_role());
         life.task("lease-expiry", self.clone().expire_leases());
+        life.task("lease-checkpoints", self.clone().checkpoint_leases());
+        life.task("quota", self.clone().watch_quota());
+        if let Some(interval) = config.corrupt_check_interval {
+            life.task("corrupt-check", self.clone().check_corruption(interval));
+        }
         let me = Member {
             id: config.member_id.0,
             name: config.name.clone(),

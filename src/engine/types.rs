@@ -82,10 +82,14 @@ pub struct MemberStatus {
     pub raft_applied_index: u64,
     /// Whether this member has no vote.
     pub is_learner: bool,
+    /// What the cluster is being taken back to, if it is.
+    pub downgrade: Option<MinorVersion>,
 }
 
-/// An alarm that is raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An alarm that is raised. Part of the log and of the state on disk.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Alarm {
     /// The member it concerns.
     pub member: MemberId,
@@ -93,13 +97,40 @@ pub struct Alarm {
     pub kind: AlarmKind,
 }
 
-/// What an alarm says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an alarm says. The order is the format.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum AlarmKind {
     /// The space quota is used up.
     NoSpace,
     /// The data differs from other members'.
     Corrupt,
+}
+
+impl AlarmKind {
+    /// etcd's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSpace => "NOSPACE",
+            Self::Corrupt => "CORRUPT",
+        }
+    }
+}
+
+/// A minor release of the API that members serve. Part of the log and of the state on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MinorVersion {
+    /// The first number.
+    pub major: u64,
+    /// The second number.
+    pub minor: u64,
+}
+
+impl std::fmt::Display for MinorVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.0", self.major, self.minor)
+    }
 }
 
 /// The answer to a hash of the key space.

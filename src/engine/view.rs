@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::alarms::Alarms;
 use super::error::EngineError;
+use super::meta;
+use super::types::MinorVersion;
 use crate::base::ids::Revision;
 use crate::base::metrics::{Gauge, Raised};
 use crate::base::range::KeyRange;
@@ -24,6 +27,30 @@ pub(crate) struct View {
     pub(crate) state: mvcc::State,
     /// Users and roles: who may see what is here.
     pub(crate) auth: Arc<AuthState>,
+    /// The alarms that are raised.
+    pub(crate) alarms: Arc<Alarms>,
+    /// What the cluster is being taken back to.
+    pub(crate) downgrade: Option<MinorVersion>,
+}
+
+impl View {
+    /// What a store holds on disk.
+    ///
+    /// # Errors
+    /// A text for the log: the store does not read.
+    pub(crate) fn of(store: Arc<Store>) -> Result<Self, String> {
+        let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
+        let alarms = meta::alarms(&store).map_err(|error| error.to_string())?;
+        let downgrade = meta::downgrade(&store).map_err(|error| error.to_string())?;
+        let auth = mvcc::auth::load(&store).map_err(|error| error.to_string())?;
+        Ok(Self {
+            store,
+            state,
+            auth: Arc::new(auth),
+            alarms: Arc::new(alarms),
+            downgrade,
+        })
+    }
 }
 
 /// The view that is current, swapped by the apply thread and loaded by readers without a lock.

@@ -7,6 +7,7 @@
 //! here, and no storage or consensus is touched.
 
 mod codec;
+mod downgrade;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gateway;
@@ -48,8 +49,8 @@ pub struct EtcdSettings {
     pub max_request_bytes: usize,
     /// The most operations in a list of a transaction (`--max-txn-ops`).
     pub max_txn_ops: usize,
-    /// The space quota in bytes as reported by `Status`; 0 if there is none.
-    pub quota_bytes: u64,
+    /// The space quota in bytes as `Status` and the metric report it; negative if there is none.
+    pub quota_bytes: i64,
     /// Whether the API is served as JSON too (`--enable-grpc-gateway`).
     pub gateway: bool,
     /// Origins that browsers may call from (`--cors`); `*` is every one.
@@ -64,7 +65,7 @@ impl Default for EtcdSettings {
         Self {
             max_request_bytes: 1024 * 1536,
             max_txn_ops: 128,
-            quota_bytes: 0,
+            quota_bytes: 2 << 30,
             gateway: true,
             cors: vec!["*".into()],
             host_whitelist: vec!["*".into()],
@@ -85,7 +86,9 @@ impl EtcdContext {
             version::SERVER.into(),
             version::CLUSTER_MINOR.into(),
         );
-        let quota = i64::try_from(self.settings.quota_bytes).unwrap_or(i64::MAX);
-        self.metrics.server.quota_bytes.set(quota);
+        self.metrics
+            .server
+            .quota_bytes
+            .set(self.settings.quota_bytes);
     }
 }

@@ -30,6 +30,15 @@ pub(crate) enum Refusal {
     /// An alarm action has no meaning.
     #[error("etcdserver: invalid alarm action")]
     InvalidAlarmAction,
+    /// There is no such alarm.
+    #[error("etcdserver: invalid alarm type")]
+    InvalidAlarmType,
+    /// A version is none.
+    #[error("etcdserver: wrong downgrade target version format")]
+    DowngradeFormat,
+    /// A version that the cluster cannot be taken back to.
+    #[error("etcdserver: invalid downgrade target version")]
+    DowngradeTarget,
 }
 
 impl From<Refusal> for Status {
@@ -61,6 +70,15 @@ impl From<EngineError> for Status {
             EngineError::TooManyRequests => {
                 (Code::ResourceExhausted, "etcdserver: too many requests")
             }
+            EngineError::NoSpace => (
+                Code::ResourceExhausted,
+                "etcdserver: mvcc: database space exceeded",
+            ),
+            EngineError::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+            EngineError::DowngradeInProgress => (
+                Code::FailedPrecondition,
+                "etcdserver: cluster has a downgrade job in progress",
+            ),
             EngineError::NoLeader => return no_leader(),
             EngineError::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
             EngineError::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
@@ -235,6 +253,21 @@ mod tests {
                 MemberRefusal::Unhealthy.into(),
                 Code::Unavailable,
                 "etcdserver: unhealthy cluster",
+            ),
+            (
+                EngineError::NoSpace,
+                Code::ResourceExhausted,
+                "etcdserver: mvcc: database space exceeded",
+            ),
+            (
+                EngineError::Corrupt,
+                Code::DataLoss,
+                "etcdserver: corrupt cluster",
+            ),
+            (
+                EngineError::DowngradeInProgress,
+                Code::FailedPrecondition,
+                "etcdserver: cluster has a downgrade job in progress",
             ),
             (
                 EngineError::DeadlineExceeded,

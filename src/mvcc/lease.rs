@@ -9,20 +9,20 @@ use crate::storage::keys::{
     attachment_bounds, attachment_prefix, lease_bounds, lease_key, parse_attachment_key,
     parse_lease_key,
 };
-use crate::storage::records::{RecordError, parse_lease};
+use crate::storage::records::{LeaseRecord, RecordError, parse_lease};
 use crate::storage::{Family, Store};
 
-/// Every lease with the seconds granted to it, in no order that means anything.
+/// Every lease with its record, in no order that means anything.
 ///
 /// # Errors
 /// Only fatal ones.
-pub fn list(store: &Store) -> Result<Vec<(LeaseId, i64)>, MvccError> {
+pub fn list(store: &Store) -> Result<Vec<(LeaseId, LeaseRecord)>, MvccError> {
     let (first, end) = lease_bounds();
     let mut rows = store.scan(Family::Lease, &first, Some(&end));
     let mut leases = Vec::new();
     while let Some((key, record)) = rows.row()? {
         let id = parse_lease_key(key).ok_or(RecordError::Key)?;
-        leases.push((id, parse_lease(record)?.ttl));
+        leases.push((id, parse_lease(record)?));
         rows.advance();
     }
     Ok(leases)

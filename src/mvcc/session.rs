@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
         if self.writer().lease(id)?.is_some() {
             return Err(MvccError::LeaseExists);
         }
-        self.pending.leases.insert(id, Some(LeaseRecord { ttl }));
+        self.pending.leases.insert(id, Some(LeaseRecord::new(ttl)));
         Ok(())
     }
 
@@ -162,6 +162,25 @@ impl<'a> Session<'a> {
         let changed = state.apply(command, index)?;
         self.auth.extend(changed.rows);
         Ok(changed.tokens)
+    }
+
+    /// Records the seconds that are left to a lease; none, or as many as were granted, is all of its time again.
+    /// Gives what was recorded, 0 for all; `None` if there is no such lease.
+    ///
+    /// # Errors
+    /// Only fatal ones.
+    pub fn lease_checkpoint(
+        &mut self,
+        id: LeaseId,
+        remaining: i64,
+    ) -> Result<Option<i64>, MvccError> {
+        let Some(ttl) = self.writer().lease(id)? else {
+            return Ok(None);
+        };
+        let remaining = (1..ttl).contains(&remaining).then_some(remaining);
+        let record = LeaseRecord { ttl, remaining };
+        self.pending.leases.insert(id, Some(record));
+        Ok(Some(remaining.unwrap_or(0)))
     }
 
     /// Sets a named record in the same batch. A later value for the same key wins.

@@ -15,11 +15,12 @@ use crate::storage::records::Record;
 use crate::storage::{Family, Frozen, MetaKey, Store};
 
 /// The named records that every member has alike.
-const REPLICATED: [MetaKey; 4] = [
+const REPLICATED: [MetaKey; 5] = [
     MetaKey::State,
     MetaKey::Configuration,
     MetaKey::Members,
     MetaKey::Alarms,
+    MetaKey::Downgrade,
 ];
 
 /// The hash of the store as it is now, and the state that it was in.

@@ -41,6 +41,12 @@ pub enum StartError {
          the cluster, add it again and start it with --initial-cluster-state=existing"
     )]
     AlreadyStarted(MemberId),
+    /// The other members have other data.
+    #[error(
+        "the data in {0} differs from the other members': remove this member from the cluster and \
+         add it again with an empty directory"
+    )]
+    Corrupt(PathBuf),
     /// The system refuses something that has nothing to do with the flags.
     #[error("cannot start {part}: {source}")]
     System {

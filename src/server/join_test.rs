@@ -87,7 +87,7 @@ async fn nobody_to_ask_is_said() {
     else {
         panic!("not a member");
     };
-    let error = tokio::time::timeout(Duration::from_secs(60), join(&config));
+    let error = tokio::time::timeout(Duration::from_secs(60), join(&config, None));
     let said = error.await.unwrap().unwrap_err().to_string();
     assert!(said.contains("names no other member"), "{said}");
 }

@@ -114,6 +114,9 @@ impl Server {
         if beginning.is_some() {
             dir.claim(origin.identity(), token, None)?;
         }
+        if config.corrupt_checks.at_start {
+            parts::check_data(&engine, &dir).await?;
+        }
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,

@@ -26,6 +26,9 @@ use crate::storage::StoreOptions;
 
 pub(super) use crate::etcd::ETCD_VERSION;
 
+/// How often the time left to long leases is replicated, if it is; etcd's pace.
+const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+
 /// What the member answers with.
 #[derive(Debug, Clone)]
 pub(super) struct Routers {
@@ -118,7 +121,30 @@ pub(super) fn engine_config(
             config::AutoCompaction::Revisions(keep) => AutoCompaction::Revisions(keep),
         },
         auth,
+        quota_bytes: u64::try_from(config.limits.quota_bytes).ok(),
+        lease_checkpoint_interval: config
+            .lease_checkpoints
+            .then_some(LEASE_CHECKPOINT_INTERVAL),
+        corrupt_check_interval: config.corrupt_checks.interval,
         store: StoreOptions::default(),
+    }
+}
+
+/// Refuses to go on with data that differs from the other members'.
+///
+/// # Errors
+/// [`StartError::Corrupt`]; the store is stopped then.
+pub(super) async fn check_data(engine: &Engine, dir: &DataDir) -> Result<(), StartError> {
+    match engine.is_corrupt().await {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            engine.stop().await;
+            Err(StartError::Corrupt(dir.path().to_owned()))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the data could not be compared with the other members'");
+            Ok(())
+        }
     }
 }
 
@@ -154,7 +180,7 @@ pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metri
         settings: EtcdSettings {
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
-            quota_bytes: 0,
+            quota_bytes: config.limits.quota_bytes,
             gateway: config.http.gateway,
             cors: config.http.cors.clone(),
             host_whitelist: config.http.host_whitelist.clone(),

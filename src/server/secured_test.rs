@@ -72,6 +72,7 @@ async fn asked(certify: bool) -> String {
         max_request_bytes: 1 << 20,
         max_txn_ops: 128,
         max_concurrent_streams: 8,
+        quota_bytes: 0,
     };
     let keepalive = KeepaliveConfig {
         interval: None,

@@ -21,6 +21,7 @@ const LIMITS: LimitConfig = LimitConfig {
     max_request_bytes: 1 << 20,
     max_txn_ops: 128,
     max_concurrent_streams: 8,
+    quota_bytes: -1,
 };
 
 const KEEPALIVE: KeepaliveConfig = KeepaliveConfig {

@@ -30,11 +30,13 @@ pub enum MetaKey {
     Identity,
     /// The alarms that are raised.
     Alarms,
+    /// What the cluster is being taken back to.
+    Downgrade,
 }
 
 impl MetaKey {
     /// Every key there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Format,
         Self::State,
         Self::Applied,
@@ -42,6 +44,7 @@ impl MetaKey {
         Self::Members,
         Self::Identity,
         Self::Alarms,
+        Self::Downgrade,
     ];
 
     /// The key's name on disk.
@@ -54,6 +57,7 @@ impl MetaKey {
             Self::Members => b"members",
             Self::Identity => b"identity",
             Self::Alarms => b"alarms",
+            Self::Downgrade => b"downgrade",
         }
     }
 }
@@ -145,7 +149,7 @@ mod tests {
             ]
         );
         let names: Vec<&[u8]> = MetaKey::ALL.iter().map(|key| key.name()).collect();
-        let expected: [&[u8]; 7] = [
+        let expected: [&[u8]; 8] = [
             b"format",
             b"state",
             b"applied",
@@ -153,6 +157,7 @@ mod tests {
             b"members",
             b"identity",
             b"alarms",
+            b"downgrade",
         ];
         assert_eq!(names, expected);
     }

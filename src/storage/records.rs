@@ -5,7 +5,6 @@
 //! on and borrow the rest.
 
 use bytes::{BufMut, Bytes};
-use serde::{Deserialize, Serialize};
 
 use crate::base::change::{Change, ChangeKind};
 use crate::base::ids::{ChangeId, Revision};
@@ -21,6 +20,7 @@ pub(crate) const EVENT_HEADER: usize = 16;
 const STATE_VERSION: u8 = 1;
 const STATE_LEN: usize = 18;
 const LEASE_VERSION: u8 = 1;
+const LEASE_REMAINING_VERSION: u8 = 2;
 
 const EVENT_TYPE: u32 = 1;
 const EVENT_KV: u32 = 2;
@@ -47,6 +47,9 @@ pub enum RecordError {
     /// A revision that cannot be.
     #[error("impossible revision {0}")]
     Revision(i64),
+    /// A lease that has nothing left, which is written in another way.
+    #[error("impossible rest of a lease: {0}")]
+    Remaining(i64),
     /// A key of a column family does not parse.
     #[error("malformed key")]
     Key,
@@ -314,17 +317,33 @@ pub fn parse_state(bytes: &[u8]) -> Result<(Revision, Option<Revision>), RecordE
 }
 
 /// What is known of a lease. Another version of the record may add to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseRecord {
     /// Seconds granted.
     pub ttl: i64,
+    /// Seconds that were left when a leader last said so, above 0; `None` is all of them.
+    pub remaining: Option<i64>,
 }
 
-/// Encodes a lease: the version byte, then bincode with fixed integers.
+impl LeaseRecord {
+    /// A lease with all of its time.
+    pub const fn new(ttl: i64) -> Self {
+        let remaining = None;
+        Self { ttl, remaining }
+    }
+}
+
+/// Encodes a lease: the version byte, then little-endian numbers. Only a lease of which less than all is left
+/// takes the longer version.
 pub fn lease_record(lease: LeaseRecord) -> Bytes {
-    let mut bytes = vec![LEASE_VERSION];
-    bincode::serialize_into(&mut bytes, &lease)
-        .expect("a fixed-size struct serializes into memory");
+    let mut bytes = vec![match lease.remaining {
+        None => LEASE_VERSION,
+        Some(_) => LEASE_REMAINING_VERSION,
+    }];
+    bytes.extend_from_slice(&lease.ttl.to_le_bytes());
+    if let Some(remaining) = lease.remaining {
+        bytes.extend_from_slice(&remaining.to_le_bytes());
+    }
     bytes.into()
 }
 
@@ -335,12 +354,26 @@ pub fn lease_record(lease: LeaseRecord) -> Bytes {
 pub fn parse_lease(bytes: &[u8]) -> Result<LeaseRecord, RecordError> {
     match bytes.split_first() {
         None => Err(RecordError::Length),
-        Some((&LEASE_VERSION, rest)) if rest.len() == size_of::<LeaseRecord>() => {
-            bincode::deserialize(rest).map_err(|_| RecordError::Length)
+        Some((&LEASE_VERSION, rest)) => Ok(LeaseRecord::new(lease_number(rest)?)),
+        Some((&LEASE_REMAINING_VERSION, rest)) => {
+            let (ttl, remaining) = rest.split_at_checked(8).ok_or(RecordError::Length)?;
+            let remaining = lease_number(remaining)?;
+            if remaining <= 0 {
+                return Err(RecordError::Remaining(remaining));
+            }
+            Ok(LeaseRecord {
+                ttl: lease_number(ttl)?,
+                remaining: Some(remaining),
+            })
         }
-        Some((&LEASE_VERSION, _)) => Err(RecordError::Length),
         Some((&other, _)) => Err(RecordError::Version(other)),
     }
+}
+
+/// A number of a lease's record, which must be all there is.
+fn lease_number(bytes: &[u8]) -> Result<i64, RecordError> {
+    let bytes = bytes.try_into().map_err(|_| RecordError::Length)?;
+    Ok(i64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -109,11 +109,27 @@ fn golden_bytes_of_the_state() {
 
 #[test]
 fn golden_bytes_of_a_lease() {
-    let record = lease_record(LeaseRecord { ttl: 258 });
+    let record = lease_record(LeaseRecord::new(258));
     assert_eq!(record.as_ref(), [1, 2, 1, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(parse_lease(&record), Ok(LeaseRecord { ttl: 258 }));
-    assert_eq!(parse_lease(&[2, 0]), Err(RecordError::Version(2)));
+    assert_eq!(parse_lease(&record), Ok(LeaseRecord::new(258)));
+    assert_eq!(parse_lease(&[3, 0]), Err(RecordError::Version(3)));
     assert_eq!(parse_lease(&record[..8]), Err(RecordError::Length));
+}
+
+#[test]
+fn golden_bytes_of_a_lease_that_is_partly_over() {
+    let lease = LeaseRecord {
+        ttl: 258,
+        remaining: Some(7),
+    };
+    let record = lease_record(lease);
+    let golden = [2, 2, 1, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(record.as_ref(), golden);
+    assert_eq!(parse_lease(&record), Ok(lease));
+    assert_eq!(parse_lease(&record[..16]), Err(RecordError::Length));
+    let mut none = golden;
+    none[9] = 0;
+    assert_eq!(parse_lease(&none), Err(RecordError::Remaining(0)));
 }
 
 #[test]

@@ -133,9 +133,10 @@ impl Store {
         Ok(self.db.get_cf(self.family(Family::Meta), key.name())?)
     }
 
-    /// Bytes on disk and in write buffers.
+    /// Bytes on disk and in write buffers. Files that have been replaced and only wait for a reader to let go
+    /// do not count: they go without anyone doing anything.
     pub fn disk_size(&self) -> u64 {
-        self.sum(properties::TOTAL_SST_FILES_SIZE) + self.buffered()
+        self.sum(properties::LIVE_SST_FILES_SIZE) + self.buffered()
     }
 
     /// An estimate of the bytes that would remain if everything dead were removed.

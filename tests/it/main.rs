@@ -23,7 +23,6 @@ mod differential;
 mod harness;
 mod kubernetes;
 mod kv;
-mod later;
 mod lease;
 mod linearizability;
 mod maintenance;

@@ -64,6 +64,7 @@ pub struct Metrics {
     peers: PeerFamilies,
     server_id: Family<[Label<String>; 1], Gauge>,
     server_version: Family<[Label<String>; 1], Gauge>,
+    alarms: Family<[Label<String>; 2], Gauge>,
     cluster_version: Family<[Label<String>; 1], Gauge>,
     health_gauge: Family<[Label; 2], Gauge>,
     health_checks: Family<[Label; 3], Count>,
@@ -104,6 +105,11 @@ impl Metrics {
                 "etcd_cluster_version",
                 "The cluster version as a label",
             ),
+            alarms: family(
+                &mut registry,
+                "etcd_debugging_server_alarms",
+                "Alarms that are raised, by member and kind",
+            ),
             health_gauge: family(
                 &mut registry,
                 "etcd_server_healthcheck",
@@ -141,6 +147,18 @@ impl Metrics {
         self.cluster_version
             .get_or_create(&[("cluster_version", cluster_version)])
             .set(1);
+    }
+
+    /// Shows these alarms and no others.
+    pub fn show_alarms(&self, raised: impl IntoIterator<Item = (MemberId, &'static str)>) {
+        self.alarms.clear();
+        for (member, kind) in raised {
+            let labels = [
+                ("server_id", member.to_string()),
+                ("alarm_type", kind.to_owned()),
+            ];
+            self.alarms.get_or_create(&labels).set(1);
+        }
     }
 
     /// Counts one health check of an endpoint (`livez`, `readyz`) by its result.
@@ -325,6 +343,18 @@ mod tests {
         }
         metrics.forget_peer(MemberId(0xa), MemberId(0xb));
         assert!(!metrics.encode().unwrap().contains(r#""b""#));
+    }
+
+    #[test]
+    fn an_alarm_is_on_the_page_while_it_is_raised() {
+        let metrics = Metrics::new();
+        metrics.show_alarms([(MemberId(0xa), "NOSPACE"), (MemberId(0xb), "CORRUPT")]);
+        metrics.show_alarms([(MemberId(0xb), "CORRUPT")]);
+        let families = families(&metrics.encode().unwrap());
+        assert_eq!(
+            families["etcd_debugging_server_alarms"].1,
+            [r#"etcd_debugging_server_alarms{server_id="b",alarm_type="CORRUPT"} 1"#]
+        );
     }
 
     #[test]

@@ -21,7 +21,12 @@ pub(in crate::engine) fn authorize(
         return Ok(());
     }
     match command {
-        Command::Compact { .. } | Command::Auth(_) => return Ok(auth.administer(actor)?),
+        Command::Compact { .. }
+        | Command::Auth(_)
+        | Command::RaiseAlarm(_)
+        | Command::LowerAlarm(_)
+        | Command::Downgrade(_)
+        | Command::LeaseCheckpoint(_) => return Ok(auth.administer(actor)?),
         Command::LeaseGrant { .. } => return Ok(auth.admit(actor)?),
         _ => {}
     }
@@ -46,6 +51,10 @@ pub(in crate::engine) fn authorize(
         Command::Compact { .. }
         | Command::Auth(_)
         | Command::LeaseGrant { .. }
+        | Command::RaiseAlarm(_)
+        | Command::LowerAlarm(_)
+        | Command::Downgrade(_)
+        | Command::LeaseCheckpoint(_)
         | Command::PublishMember(_)
         | Command::Barrier => Ok(()),
     }

@@ -6,16 +6,17 @@ use tonic::{Request, Response, Status};
 use super::snapshot::SnapshotCall;
 use super::{Responses, access};
 use crate::base::ids::MemberId;
-use crate::engine::{Alarm, AlarmKind, Engine, MemberStatus};
+use crate::engine::{Alarm, AlarmKind, Engine, EngineError, MemberStatus};
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::alarm_request::AlarmAction;
+use crate::etcd::pb::etcdserverpb::downgrade_request::DowngradeAction;
 use crate::etcd::pb::etcdserverpb::maintenance_server::Maintenance;
 use crate::etcd::status::Refusal;
-use crate::etcd::{EtcdContext, response, status, version};
+use crate::etcd::{EtcdContext, downgrade, response, status, version};
 
 pub(super) struct MaintenanceService {
     engine: Engine,
-    quota_bytes: u64,
+    quota_bytes: i64,
 }
 
 impl MaintenanceService {
@@ -36,18 +37,19 @@ impl Maintenance for MaintenanceService {
         if request.get_ref().action != i32::from(AlarmAction::Get) {
             access::root_only(&self.engine, &request)?;
         }
+        let engine = self.engine.acting(access::caller(&request));
         let request = request.into_inner();
-        match AlarmAction::try_from(request.action) {
-            Ok(AlarmAction::Get) => {}
-            Ok(action) => {
-                let action = action.as_str_name();
-                return Err(Status::unimplemented(format!(
-                    "alarm action {action} is not supported"
-                )));
+        let action = AlarmAction::try_from(request.action);
+        let action = action.map_err(|_| Refusal::InvalidAlarmAction)?;
+        let (header, alarms) = match (action, concerned(&request)?) {
+            (AlarmAction::Activate, Some(alarm)) => engine.raise_alarm(alarm).await?,
+            (AlarmAction::Deactivate, Some(alarm)) => engine.lower_alarm(alarm).await?,
+            // To raise or lower nothing is to do nothing.
+            (AlarmAction::Activate | AlarmAction::Deactivate, None) => {
+                (self.engine.header(), Vec::new())
             }
-            Err(_) => return Err(Refusal::InvalidAlarmAction.into()),
-        }
-        let (header, alarms) = self.engine.alarms().await?;
+            (AlarmAction::Get, _) => self.engine.alarms().await?,
+        };
         Ok(Response::new(pb::AlarmResponse {
             header: response::header(header),
             alarms: matching(&alarms, request.alarm),
@@ -124,13 +126,45 @@ impl Maintenance for MaintenanceService {
 
     async fn downgrade(
         &self,
-        _request: Request<pb::DowngradeRequest>,
+        request: Request<pb::DowngradeRequest>,
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
-        Err(status::unknown_method(
-            "etcdserverpb.Maintenance",
-            "Downgrade",
-        ))
+        let engine = self.engine.acting(access::caller(&request));
+        let request = request.into_inner();
+        let header = match DowngradeAction::try_from(request.action) {
+            Ok(DowngradeAction::Validate) => {
+                downgrade::target(&request.version)?;
+                self.engine.read_barrier().await?;
+                if self.engine.status()?.downgrade.is_some() {
+                    return Err(EngineError::DowngradeInProgress.into());
+                }
+                self.engine.header()
+            }
+            Ok(DowngradeAction::Enable) => {
+                let target = downgrade::target(&request.version)?;
+                engine.set_downgrade(Some(target)).await?
+            }
+            Ok(DowngradeAction::Cancel) => engine.set_downgrade(None).await?,
+            Err(_) => return Err(Status::unknown("etcdserver: unknown method")),
+        };
+        Ok(Response::new(pb::DowngradeResponse {
+            header: response::header(header),
+            version: version::CLUSTER.into(),
+        }))
     }
+}
+
+/// The alarm that a request is about; `None` for the type that is none.
+fn concerned(request: &pb::AlarmRequest) -> Result<Option<Alarm>, Refusal> {
+    let kind = match pb::AlarmType::try_from(request.alarm) {
+        Ok(pb::AlarmType::None) => return Ok(None),
+        Ok(pb::AlarmType::Nospace) => AlarmKind::NoSpace,
+        Ok(pb::AlarmType::Corrupt) => AlarmKind::Corrupt,
+        Err(_) => return Err(Refusal::InvalidAlarmType),
+    };
+    Ok(Some(Alarm {
+        member: MemberId(request.member_id),
+        kind,
+    }))
 }
 
 const fn alarm_type(kind: AlarmKind) -> pb::AlarmType {
@@ -155,7 +189,7 @@ fn matching(alarms: &[Alarm], wanted: i32) -> Vec<pb::AlarmMember> {
 fn status_response(
     status: &MemberStatus,
     errors: Vec<String>,
-    quota_bytes: u64,
+    quota_bytes: i64,
 ) -> pb::StatusResponse {
     pb::StatusResponse {
         header: response::header(status.header),
@@ -169,8 +203,11 @@ fn status_response(
         db_size_in_use: signed(status.db_size_in_use),
         is_learner: status.is_learner,
         storage_version: version::STORAGE.into(),
-        db_size_quota: signed(quota_bytes),
-        downgrade_info: Some(pb::DowngradeInfo::default()),
+        db_size_quota: quota_bytes,
+        downgrade_info: Some(pb::DowngradeInfo {
+            enabled: status.downgrade.is_some(),
+            target_version: status.downgrade.map_or_else(String::new, |v| v.to_string()),
+        }),
     }
 }
 
@@ -182,7 +219,7 @@ fn signed(bytes: u64) -> i64 {
 fn errors(leader: MemberId, alarms: &[Alarm]) -> Vec<String> {
     let no_leader = (leader == MemberId::NONE).then(|| status::no_leader().message().to_owned());
     let alarms = alarms.iter().map(|alarm| {
-        let kind = alarm_type(alarm.kind).as_str_name();
+        let kind = alarm.kind.name();
         format!("memberID:{} alarm:{kind} ", alarm.member.0)
     });
     no_leader.into_iter().chain(alarms).collect()
@@ -192,7 +229,7 @@ fn errors(leader: MemberId, alarms: &[Alarm]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::base::ids::{ClusterId, Revision};
-    use crate::engine::Header;
+    use crate::engine::{Header, MinorVersion};
 
     const ALARMS: [Alarm; 2] = [
         Alarm {
@@ -215,6 +252,20 @@ mod tests {
         assert_eq!(ids(1), [5]);
         assert_eq!(ids(2), [6]);
         assert_eq!(ids(7), [0_u64; 0]);
+    }
+
+    #[test]
+    fn an_alarm_that_is_none_concerns_nobody_and_an_unknown_one_is_refused() {
+        let about = |alarm| {
+            concerned(&pb::AlarmRequest {
+                member_id: 5,
+                alarm,
+                ..pb::AlarmRequest::default()
+            })
+        };
+        assert_eq!(about(0), Ok(None));
+        assert_eq!(about(1), Ok(Some(ALARMS[0])));
+        assert_eq!(about(9), Err(Refusal::InvalidAlarmType));
     }
 
     #[test]
@@ -241,6 +292,7 @@ mod tests {
             raft_index: 8,
             raft_applied_index: 7,
             is_learner: false,
+            downgrade: Some(MinorVersion { major: 3, minor: 5 }),
         };
         let response = status_response(&status, Vec::new(), 100);
         let version: Vec<u32> = response
@@ -251,5 +303,10 @@ mod tests {
         assert!(version >= vec![3, 6, 0]);
         assert_eq!((response.raft_term, response.db_size_quota), (4, 100));
         assert_eq!((response.raft_index, response.raft_applied_index), (8, 7));
+        let downgrade = response.downgrade_info.unwrap();
+        assert_eq!(
+            (downgrade.enabled, &*downgrade.target_version),
+            (true, "3.5.0")
+        );
     }
 }

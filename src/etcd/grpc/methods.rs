@@ -12,7 +12,7 @@ const SERVER_STREAM: &str = "server_stream";
 const BIDI_STREAM: &str = "bidi_stream";
 
 /// Every method by its path. What is not here is answered as unknown.
-const SERVED: [(&str, &str); 43] = [
+const SERVED: &[(&str, &str)] = &[
     ("/etcdserverpb.KV/Range", UNARY),
     ("/etcdserverpb.KV/RangeStream", SERVER_STREAM),
     ("/etcdserverpb.KV/Put", UNARY),
@@ -54,6 +54,14 @@ const SERVED: [(&str, &str); 43] = [
     ("/etcdserverpb.Maintenance/HashKV", UNARY),
     ("/etcdserverpb.Maintenance/Snapshot", SERVER_STREAM),
     ("/etcdserverpb.Maintenance/MoveLeader", UNARY),
+    ("/etcdserverpb.Maintenance/Downgrade", UNARY),
+    ("/v3lockpb.Lock/Lock", UNARY),
+    ("/v3lockpb.Lock/Unlock", UNARY),
+    ("/v3electionpb.Election/Campaign", UNARY),
+    ("/v3electionpb.Election/Proclaim", UNARY),
+    ("/v3electionpb.Election/Leader", UNARY),
+    ("/v3electionpb.Election/Observe", SERVER_STREAM),
+    ("/v3electionpb.Election/Resign", UNARY),
     ("/grpc.health.v1.Health/Check", UNARY),
     ("/grpc.health.v1.Health/Watch", SERVER_STREAM),
 ];

@@ -5,14 +5,19 @@ mod admission;
 mod auth;
 mod cluster;
 mod direct;
+mod election;
 mod gate;
 mod health;
 mod kv;
 mod leader;
 mod lease;
+mod lock;
 mod maintenance;
 mod meter;
 mod methods;
+mod observe;
+mod queue;
+mod queue_keys;
 mod received;
 mod snapshot;
 mod watch;
@@ -46,6 +51,8 @@ use super::pb::etcdserverpb::kv_server::KvServer;
 use super::pb::etcdserverpb::lease_server::LeaseServer;
 use super::pb::etcdserverpb::maintenance_server::MaintenanceServer;
 use super::pb::etcdserverpb::watch_server::WatchServer;
+use super::pb::v3electionpb::election_server::ElectionServer;
+use super::pb::v3lockpb::lock_server::LockServer;
 use super::status;
 
 /// What a message may be larger than the largest request: room for what surrounds the command.
@@ -83,6 +90,9 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
     let admission = Admission::of(engine);
+    let queues = queue::Queues::new(Arc::clone(&kv), engine.clone());
+    let lock = lock::LockService::new(queues.clone());
+    let election = election::ElectionService::new(queues);
     let methods = Arc::new(Methods::new(&context.metrics));
     let doorkeeper: Arc<dyn Doorkeeper> = Arc::new(engine.clone());
     let auth = auth::AuthService::new(engine.clone());
@@ -106,6 +116,8 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     gates.add(server!(LeaseServer, lease, limit));
     gates.add(server!(ClusterServer, cluster, limit));
     gates.add(server!(MaintenanceServer, maintenance, limit));
+    gates.add(server!(LockServer, lock, limit));
+    gates.add(server!(ElectionServer, election, limit));
     gates.add(server!(HealthServer, health::HealthService, limit));
     (direct, gates.router)
 }

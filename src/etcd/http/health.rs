@@ -71,15 +71,8 @@ async fn find_fault(engine: &Engine, query: &Parameters, serializable: bool) -> 
 }
 
 fn first_alarm(alarms: &[Alarm], excluded: &[&str]) -> Option<&'static str> {
-    let mut names = alarms.iter().map(|alarm| alarm_name(alarm.kind));
+    let mut names = alarms.iter().map(|alarm| alarm.kind.name());
     names.find(|name| !excluded.contains(name))
-}
-
-const fn alarm_name(kind: AlarmKind) -> &'static str {
-    match kind {
-        AlarmKind::NoSpace => "NOSPACE",
-        AlarmKind::Corrupt => "CORRUPT",
-    }
 }
 
 /// The error as a gRPC client would see it.

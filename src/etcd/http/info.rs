@@ -77,6 +77,7 @@ mod tests {
             raft_index: 8,
             raft_applied_index: 7,
             is_learner: false,
+            downgrade: None,
         };
         let raft = raft_status(&status);
         assert_eq!((&raft["id"], &raft["commit"]), (&json!("ab"), &json!(8)));

@@ -7,9 +7,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn administration() {
-    if !Program::get().serves("users and roles") {
-        return;
-    }
     let server = Server::fresh().await;
     let cases = cases![
         authentication_is_off_at_first,

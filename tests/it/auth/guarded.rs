@@ -13,9 +13,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn guarded_calls() {
-    if !Program::get().serves("users and roles") {
-        return;
-    }
     let server = Server::fresh().await;
     let root = Admin(Admin(server.client()).enable_with_root().await);
     let mine = permit_prefix(Type::Readwrite, "mine/");

@@ -8,9 +8,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn permissions() {
-    if !Program::get().serves("users and roles") {
-        return;
-    }
     let server = Server::fresh().await;
     Admin(server.client()).enable_with_root().await;
     let cases = cases![

@@ -7,9 +7,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn tokens() {
-    if !Program::get().serves("users and roles") {
-        return;
-    }
     let server = Server::fresh().await;
     let admin = Admin(server.client());
     admin.enable_with_root().await;
@@ -35,9 +32,6 @@ async fn tokens() {
 /// Authentication stays on across a restart; simple tokens do not survive it.
 #[tokio::test]
 async fn authentication_survives_a_restart() {
-    if !Program::get().serves("users and roles") {
-        return;
-    }
     let mut server = Server::fresh().await;
     let admin = Admin(server.client());
     let root = admin.enable_with_root().await;

@@ -1,6 +1,7 @@
 //! Several members on loopback.
 
 use std::ops::{Index, IndexMut};
+use std::path::Path;
 use std::time::Duration;
 
 use holdfast::etcd::pb::etcdserverpb::{StatusRequest, StatusResponse};
@@ -55,6 +56,28 @@ impl Cluster {
     /// Puts a member into the list again.
     pub fn put_back(&mut self, member: Server) {
         self.members.push(member);
+    }
+
+    /// Starts three members, each from a backup that `holdfast snapshot restore` reads, and waits until all
+    /// answer.
+    pub async fn start_from(settings: Settings, backups: [&Path; 3]) -> Self {
+        let mut members: Vec<_> = ["a", "b", "c"].map(Server::prepare).into();
+        let initial = initial_cluster(&members);
+        for (member, backup) in members.iter_mut().zip(backups) {
+            member.configure(&settings, &initial);
+            member.restore(backup);
+            member.spawn();
+        }
+        for member in &mut members {
+            member.alive().await;
+        }
+        Self { members, settings }
+    }
+
+    /// Gives a member that is stopped other flags.
+    pub fn reconfigure(&mut self, index: usize, settings: &Settings) {
+        let initial = initial_cluster(&self.members);
+        self.members[index].configure(settings, &initial);
     }
 
     pub fn members(&self) -> Vec<&Server> {

@@ -3,16 +3,6 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Areas of etcd's API that Holdfast has yet to serve, by the names that their cases give to
-/// [`Program::serves`].
-const LATER: &[&str] = &[
-    "alarms",
-    "downgrades",
-    "elections",
-    "locks",
-    "quota",
-];
-
 /// The command that starts a server, without flags.
 #[derive(Debug)]
 pub struct Program {
@@ -59,16 +49,6 @@ impl Program {
             own: false,
             experimental: text.contains("etcd Version: 3.5"),
         }
-    }
-
-    /// Whether the program serves an area that Holdfast has yet to. Says so if not: the caller then
-    /// skips its cases, and `later` checks that the area is refused as a whole.
-    pub fn serves(&self, area: &str) -> bool {
-        if !self.own || !LATER.contains(&area) {
-            return true;
-        }
-        eprintln!("{area}: skipped, Holdfast does not serve it yet");
-        false
     }
 
     /// Whether this is the package's own binary.

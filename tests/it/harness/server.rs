@@ -1,8 +1,8 @@
 //! A server process: started, killed, paused, restarted on the same data.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,6 +180,18 @@ impl Server {
         member.spawn();
         member.ready().await;
         member
+    }
+
+    /// Makes the data of a member that has none out of a backup.
+    pub fn restore(&self, backup: &Path) {
+        let restored = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .args(["snapshot", "restore"])
+            .arg(backup)
+            .args(&self.flags)
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&restored.stderr);
+        assert!(restored.status.success(), "{complaint}");
     }
 
     /// Starts the process without waiting for it to serve.

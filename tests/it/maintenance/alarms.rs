@@ -13,9 +13,6 @@ const CORRUPT: &str = "etcdserver: corrupt cluster";
 
 #[tokio::test]
 async fn alarms() {
-    if !Program::get().serves("alarms") {
-        return;
-    }
     let server = Server::fresh().await;
     let cases = cases![
         there_are_none_at_first,
@@ -33,16 +30,21 @@ async fn alarms() {
         corrupt_allows_reads,
     ];
     Suite::new("alarm", cases)
-        .since(3, 7, cases![an_unknown_action_is_refused_and_survived])
+        .since(
+            3,
+            6,
+            cases![
+                an_unknown_action_is_refused_and_survived,
+                an_unknown_kind_is_refused_and_survived,
+                the_page_shows_alarms,
+            ],
+        )
         .run_in_order(&server)
         .await;
 }
 
 #[tokio::test]
 async fn an_alarm_survives_a_restart() {
-    if !Program::get().serves("alarms") {
-        return;
-    }
     let mut server = Server::fresh().await;
     let client = server.client();
     call(&client, AlarmAction::Activate, 7, AlarmType::Nospace).await;
@@ -251,4 +253,24 @@ async fn an_unknown_action_is_refused_and_survived(c: Case) {
     let status = c.client.alarm(request).await.unwrap_err();
     assert!([Code::InvalidArgument, Code::Unknown].contains(&status.code()));
     c.put("a", "1").await;
+}
+
+async fn an_unknown_kind_is_refused_and_survived(c: Case) {
+    let request = AlarmRequest {
+        action: AlarmAction::Activate.into(),
+        member_id: 5,
+        alarm: 9,
+    };
+    let status = c.client.alarm(request).await.unwrap_err();
+    assert!([Code::InvalidArgument, Code::Unknown].contains(&status.code()));
+    assert_eq!(list(&c, AlarmType::None).await, []);
+}
+
+async fn the_page_shows_alarms(c: Case) {
+    let page = async || http_get(&c.client.address, "/metrics").await.unwrap();
+    let line = "etcd_debugging_server_alarms{server_id=\"5\",alarm_type=\"NOSPACE\"} 1";
+    raise(&c, 5, AlarmType::Nospace).await;
+    assert!(page().await.text().contains(line));
+    lower(&c, 5, AlarmType::Nospace).await;
+    assert!(!page().await.text().contains(line));
 }

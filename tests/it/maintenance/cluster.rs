@@ -10,9 +10,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn membership() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let server = Server::fresh().await;
     let own = server.peer_url().to_owned();
     let url = server.client_url();

@@ -7,13 +7,11 @@ use tonic::{Code, Status};
 use crate::harness::*;
 
 const FORMAT: &str = "etcdserver: wrong downgrade target version format";
+const RUNNING: &str = "etcdserver: cluster has a downgrade job in progress";
 const TARGET: &str = "etcdserver: invalid downgrade target version";
 
 #[tokio::test]
 async fn downgrades() {
-    if !Program::get().serves("downgrades") {
-        return;
-    }
     let cases = cases![
         one_minor_lower_is_a_valid_target,
         another_version_is_not_a_valid_target,
@@ -24,6 +22,37 @@ async fn downgrades() {
         .since(3, 6, cases![cancelling_none_succeeds])
         .run(shared().await)
         .await;
+}
+
+/// On a server of its own: the others ask while there is none.
+#[tokio::test]
+async fn a_downgrade_is_one_job() {
+    let server = Server::fresh().await;
+    if server.client().version().await < (3, 6) {
+        return;
+    }
+    let cases = cases![a_job_is_begun_once_and_cancelled];
+    Suite::new("downgrade job", cases).run(&server).await;
+}
+
+async fn a_job_is_begun_once_and_cancelled(c: Case) {
+    let older = format!("3.{}.0", minor(&c).await - 1);
+    let told = async || {
+        let status = c.client.status(StatusRequest {}).await.unwrap();
+        let info = status.downgrade_info.unwrap_or_default();
+        (info.enabled, info.target_version)
+    };
+    call(&c, DowngradeAction::Enable.into(), &older)
+        .await
+        .unwrap();
+    assert_eq!(told().await, (true, older.clone()));
+    for action in [DowngradeAction::Enable, DowngradeAction::Validate] {
+        let again = call(&c, action.into(), &older).await;
+        refused(again, Code::FailedPrecondition, RUNNING);
+    }
+    call(&c, DowngradeAction::Cancel.into(), "").await.unwrap();
+    assert_eq!(told().await, (false, String::new()));
+    validate(&c, &older).await.unwrap();
 }
 
 async fn call(c: &Case, action: i32, version: &str) -> Result<DowngradeResponse, Status> {

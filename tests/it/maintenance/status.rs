@@ -99,9 +99,7 @@ async fn the_storage_version_is_told(c: Case) {
 }
 
 async fn the_quota_is_told(c: Case) {
-    if Program::get().serves("quota") {
-        assert_eq!(status(&c).await.db_size_quota, 2 * 1024 * 1024 * 1024);
-    }
+    assert_eq!(status(&c).await.db_size_quota, 2 * 1024 * 1024 * 1024);
 }
 
 async fn no_downgrade_is_running(c: Case) {

@@ -12,9 +12,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn elections() {
-    if !Program::get().serves("elections") {
-        return;
-    }
     let cases = cases![
         a_lone_candidate_leads,
         campaigning_again_updates_the_value,
@@ -27,6 +24,10 @@ async fn elections() {
         a_resignation_needs_a_leader_key,
         resigning_twice_is_fine,
         observing_tells_the_leader_and_each_value,
+        observing_tells_the_next_leader,
+        observing_nobody_waits_for_the_first,
+        a_candidate_that_goes_away_leaves_no_key,
+        a_waiting_candidate_may_change_its_value,
     ];
     Suite::new("election", cases).run(shared().await).await;
 }
@@ -172,4 +173,82 @@ async fn observing_tells_the_leader_and_each_value(c: Case) {
     }
     let told = stream.message().await.unwrap().unwrap().kv.unwrap();
     assert_eq!(told.value(), b"three");
+}
+
+async fn told(stream: &mut Streaming<LeaderResponse>) -> KeyValue {
+    stream.message().await.unwrap().unwrap().kv.unwrap()
+}
+
+async fn observing_tells_the_next_leader(c: Case) {
+    let mut election = Election::of(&c);
+    let first = election.campaign(c.lease(60).await, "one").await;
+    let (mut other, lease) = (Election::of(&c), c.lease(60).await);
+    let waiter = tokio::spawn(async move { other.campaign(lease, "two").await });
+    candidates(&c, 2).await;
+    let mut stream = election.observe().await;
+    assert_eq!(told(&mut stream).await.value(), b"one");
+    election.resign(Some(first)).await.unwrap();
+    let next = told(&mut stream).await;
+    assert_eq!((next.value(), next.lease()), (&b"two"[..], lease));
+    waiter.await.unwrap();
+}
+
+async fn observing_nobody_waits_for_the_first(c: Case) {
+    let mut election = Election::of(&c);
+    let mut observer = Election::of(&c);
+    let stream = tokio::spawn(async move {
+        let mut stream = observer.observe().await;
+        (told(&mut stream).await, told(&mut stream).await)
+    });
+    tokio::time::sleep(QUIET).await;
+    assert!(!stream.is_finished());
+    let leader = election.campaign(c.lease(60).await, "one").await;
+    election.proclaim(Some(leader), "two").await.unwrap();
+    let (first, second) = stream.await.unwrap();
+    assert_eq!((first.value(), second.value()), (&b"one"[..], &b"two"[..]));
+}
+
+async fn candidates(c: &Case, count: i64) {
+    while c.range(c.all()).await.count != count {
+        tokio::time::sleep(QUIET / 20).await;
+    }
+}
+
+async fn a_candidate_that_goes_away_leaves_no_key(c: Case) {
+    let mut election = Election::of(&c);
+    election.campaign(c.lease(60).await, "one").await;
+    let (mut other, lease) = (Election::of(&c), c.lease(60).await);
+    let waiter = tokio::spawn(async move { other.campaign(lease, "two").await });
+    candidates(&c, 2).await;
+    waiter.abort();
+    candidates(&c, 1).await;
+    assert_eq!(election.leader().await.unwrap().value(), b"one");
+}
+
+async fn a_waiting_candidate_may_change_its_value(c: Case) {
+    let mut election = Election::of(&c);
+    let first = election.campaign(c.lease(60).await, "one").await;
+    let lease = c.lease(60).await;
+    let mut waiters = Vec::new();
+    for value in ["two", "three"] {
+        let mut other = Election::of(&c);
+        waiters.push(tokio::spawn(
+            async move { other.campaign(lease, value).await },
+        ));
+        let waits = || async {
+            c.range(c.all())
+                .await
+                .kvs
+                .iter()
+                .any(|kv| kv.value() == value.as_bytes())
+        };
+        while !waits().await {
+            tokio::time::sleep(QUIET / 20).await;
+        }
+    }
+    election.resign(Some(first)).await.unwrap();
+    for waiter in waiters {
+        assert_eq!(waiter.await.unwrap().lease, lease);
+    }
+    assert_eq!(election.leader().await.unwrap().value(), b"three");
 }

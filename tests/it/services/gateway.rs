@@ -11,9 +11,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn gateway() {
-    if !Program::get().serves("the JSON gateway") {
-        return;
-    }
     let cases = cases![
         put_and_range,
         bytes_are_base64,

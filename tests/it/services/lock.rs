@@ -1,20 +1,19 @@
 //! The lock service.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast::etcd::pb::etcdserverpb::LeaseRevokeRequest;
 use holdfast::etcd::pb::v3lockpb::lock_client::LockClient;
 use holdfast::etcd::pb::v3lockpb::{LockRequest, UnlockRequest};
+use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::harness::*;
 
 #[tokio::test]
 async fn locks() {
-    if !Program::get().serves("locks") {
-        return;
-    }
     let cases = cases![
         a_lock_is_a_key_below_its_name,
         without_a_lease_the_server_grants_one,
@@ -23,6 +22,8 @@ async fn locks() {
         waiters_follow_in_order,
         a_revoked_lease_frees_the_lock,
         an_impatient_waiter_leaves_no_key,
+        a_waiter_whose_lease_ends_is_told,
+        whoever_waits_longest_is_next,
         an_unknown_lease_is_refused,
         unlocking_deletes_the_key,
         unlocking_what_is_not_locked_is_fine,
@@ -129,6 +130,70 @@ async fn an_impatient_waiter_leaves_no_key(c: Case) {
     tokio::time::timeout(QUIET, waiter).await.unwrap_err();
     while c.range(c.all()).await.count > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn revoke(c: &Case, id: i64) {
+    c.client
+        .lease_revoke(LeaseRevokeRequest { id })
+        .await
+        .unwrap();
+}
+
+const EXPIRED: &str = "mutex: session is expired";
+
+async fn a_waiter_whose_lease_ends_is_told(c: Case) {
+    let name = c.key("l");
+    let (first, second) = (c.lease(60).await, c.lease(60).await);
+    let key = lock(&c.client, &name, first).await.unwrap();
+    let (client, other) = (c.client.clone(), name.clone());
+    let waiter = tokio::spawn(async move { lock(&client, &other, second).await });
+    waiting(&c, 2).await;
+    revoke(&c, second).await;
+    unlock(&c, key).await.unwrap();
+    refused(waiter.await.unwrap(), Code::Unknown, EXPIRED);
+}
+
+/// The model is a line of people: whoever leaves it, and from wherever, the first of the others is served.
+async fn whoever_waits_longest_is_next(c: Case) {
+    let name = c.key("l");
+    let mut line = VecDeque::new();
+    let mut told = Vec::new();
+    let mut choice: u32 = 12345;
+    for step in 0..24 {
+        choice = choice.wrapping_mul(1_103_515_245).wrapping_add(12345);
+        let choice = (choice >> 16) as usize;
+        if step < 10 || line.is_empty() {
+            let (client, name, lease) = (c.client.clone(), name.clone(), c.lease(60).await);
+            let waiter = tokio::spawn(async move { lock(&client, &name, lease).await });
+            line.push_back((lease, waiter));
+            waiting(&c, line.len() as i64).await;
+            continue;
+        }
+        let at = choice % line.len();
+        let (lease, waiter): (i64, JoinHandle<_>) = line.remove(at).unwrap();
+        if at == 0 {
+            let key: Bytes = waiter.await.unwrap().unwrap();
+            assert_eq!(key, key_of(&name, lease));
+            unlock(&c, key).await.unwrap();
+        } else if (choice / 64).is_multiple_of(2) {
+            waiter.abort();
+        } else {
+            revoke(&c, lease).await;
+            told.push(waiter);
+        }
+        while c.range(c.all()).await.count > line.len() as i64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(line.iter().skip(1).all(|(_, waiter)| !waiter.is_finished()));
+    }
+    for (lease, waiter) in line {
+        let key = waiter.await.unwrap().unwrap();
+        assert_eq!(key, key_of(&name, lease));
+        unlock(&c, key).await.unwrap();
+    }
+    for waiter in told {
+        refused(waiter.await.unwrap(), Code::Unknown, EXPIRED);
     }
 }
 

@@ -43,9 +43,6 @@ async fn started(cluster: &mut Cluster, index: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_grows_from_one_to_three_under_load() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start_one(Settings::default().quick_elections()).await;
     let load = Load::start(&cluster).await;
     for name in ["b", "c"] {
@@ -67,9 +64,6 @@ async fn a_cluster_grows_from_one_to_three_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_member_is_replaced_under_load() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default().quick_elections()).await;
     let load = Load::start(&cluster).await;
     load.works().await;
@@ -98,9 +92,6 @@ async fn a_dead_member_is_replaced_under_load() {
 
 #[tokio::test]
 async fn a_removed_leader_ends_and_joins_again_as_another() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default().quick_elections()).await;
     cluster.client(0).put(put("a", "1")).await.unwrap();
     let leader = cluster.leader().await;
@@ -130,9 +121,6 @@ async fn a_removed_leader_ends_and_joins_again_as_another() {
 
 #[tokio::test]
 async fn a_survivor_goes_on_alone_and_grows_again() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default().quick_elections()).await;
     for n in 0..100 {
         let key = format!("key/{n:03}");
@@ -180,9 +168,6 @@ async fn a_survivor_goes_on_alone_and_grows_again() {
 /// Whoever dies when: a change has happened everywhere or nowhere.
 #[tokio::test]
 async fn a_change_survives_the_death_of_everyone() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let lax = Settings::default().quick_elections();
     let mut cluster = Cluster::start(lax.flag("strict-reconfig-check", false)).await;
     for round in 0..4 {
@@ -249,9 +234,6 @@ async fn a_joining_member_may_die_at_any_time() {
 
 #[tokio::test]
 async fn a_member_moves_to_another_address() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default().quick_elections()).await;
     let mover = cluster.follower().await;
     let id = cluster.member_id(mover).await;
@@ -284,9 +266,6 @@ async fn a_member_moves_to_another_address() {
 /// Who was not added has no place, and who was there before cannot begin anew.
 #[tokio::test]
 async fn members_that_do_not_belong_do_not_start() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default().quick_elections()).await;
     let stranger = cluster.prepare_joining("d");
     cluster[stranger].spawn();

@@ -13,9 +13,6 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn a_learner_joins_is_promoted_and_leaves() {
-    if !Program::get().serves("membership") {
-        return;
-    }
     let mut cluster = Cluster::start(Settings::default()).await;
     let leader = cluster.leader().await;
     cluster.client(leader).put(put("a", "1")).await.unwrap();

@@ -1,6 +1,7 @@
 //! Three members: what any of them must answer, and what must survive when some of them do not.
 
 mod changes;
+mod corruption;
 mod healthy;
 mod kill;
 mod load;

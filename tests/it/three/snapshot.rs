@@ -1,6 +1,9 @@
 //! A member that was away too long gets a snapshot instead of the log.
 
-use holdfast::etcd::pb::etcdserverpb::{HashKvRequest, WatchCreateRequest};
+use holdfast::etcd::pb::etcdserverpb::alarm_request::AlarmAction;
+use holdfast::etcd::pb::etcdserverpb::{
+    AlarmRequest, AlarmType, HashKvRequest, StatusRequest, WatchCreateRequest,
+};
 use tonic::Code;
 
 use crate::auth::calls::{Admin, Type, permit_prefix};
@@ -40,6 +43,7 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     }
     let compacted = start_revision + WRITES / 2;
     client.compact(compact(compacted)).await.unwrap();
+    alarm(&client, AlarmAction::Activate).await;
     cluster[lagging].restart().await;
     cluster.converge().await;
     assert!(snapshots_received(&cluster[lagging]).await >= 1.0);
@@ -50,7 +54,22 @@ async fn a_lagging_member_catches_up_by_snapshot() {
     history_is_there(&cluster.client(lagging), compacted).await;
     all_members_hash_alike(&cluster).await;
     let client = cluster.client(lagging);
+    let status = client.status(StatusRequest {}).await.unwrap();
+    assert_eq!(status.errors, ["memberID:7 alarm:NOSPACE "]);
+    let full = "etcdserver: mvcc: database space exceeded";
+    let result = client.put(put("after", "1")).await;
+    refused(result, Code::ResourceExhausted, full);
+    alarm(&client, AlarmAction::Deactivate).await;
     client.put(put("after", "1")).await.unwrap();
+}
+
+async fn alarm(client: &Client, action: AlarmAction) {
+    let request = AlarmRequest {
+        action: action.into(),
+        member_id: 7,
+        alarm: AlarmType::Nospace.into(),
+    };
+    client.alarm(request).await.unwrap();
 }
 
 async fn outgrow_the_log(client: &Client) {

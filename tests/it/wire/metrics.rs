@@ -262,9 +262,6 @@ async fn versions_are_labels(c: Case) {
 }
 
 async fn the_quota_is_told(c: Case) {
-    if !Program::get().serves("quota") {
-        return;
-    }
     let page = Page::get(&c).await;
     let quota = page.sum("etcd_server_quota_backend_bytes", &[]);
     assert_eq!(quota, 2_147_483_648.0);
