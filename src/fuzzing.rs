@@ -16,6 +16,7 @@ pub use crate::etcd::fuzzing::request;
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
 pub use crate::storage::fuzzing::records;
+pub use crate::tls::fuzzing::certificate;
 
 #[cfg(test)]
 mod tests {
@@ -66,5 +67,6 @@ mod tests {
     fn seeds_of_bytes_from_clients_and_operators_pass() {
         replay("request", request);
         replay("command_line", command_line);
+        replay("certificate", certificate);
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod fuzzing;
 pub(crate) mod handover;
 pub mod ids;
 pub mod kv;
+pub(crate) mod log_gate;
 pub mod metrics;
 pub mod range;
 pub mod shutdown;

@@ -10,6 +10,7 @@ use super::member::{
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, RaftConfig,
 };
 use super::parse::Given;
+use super::tls_flags;
 use super::url::{self, Url};
 use super::value::{self, PARSE_ERROR};
 
@@ -35,11 +36,15 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
     if name.is_empty() {
         return Err(given.invalid("name", "must not be empty"));
     }
+    let listen = listen(given)?;
+    let cluster = clustering(given, &name)?;
+    let mut notes = given.notes.clone();
     Ok(MemberConfig {
         data_dir: data_dir(given, &name),
         raft: raft(given)?,
-        listen: listen(given)?,
-        cluster: clustering(given, &name)?,
+        tls: tls_flags::read(given, &listen, &cluster, &mut notes)?,
+        listen,
+        cluster,
         limits: limits(given)?,
         keepalive: keepalive(given)?,
         http: HttpConfig {
@@ -51,7 +56,7 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
         auto_compaction: auto_compaction(given)?,
         log: log(given),
-        notes: given.notes.clone(),
+        notes,
         stop_with_stdin: given.stop_with_stdin,
         name,
     })
@@ -148,7 +153,7 @@ fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
     })
 }
 
-fn words(given: &Given, name: &'static str) -> Vec<String> {
+pub(super) fn words(given: &Given, name: &'static str) -> Vec<String> {
     let words = given.text(name).split(',').map(str::trim);
     words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
@@ -232,11 +237,11 @@ fn advertised_urls(given: &Given, name: &'static str) -> Result<Vec<Url>, Config
     }
 }
 
-fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigError> {
+pub(super) fn boolean(given: &Given, name: &'static str) -> Result<bool, ConfigError> {
     value::boolean(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 
-fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
+pub(super) fn unsigned(given: &Given, name: &'static str) -> Result<u64, ConfigError> {
     value::unsigned(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 

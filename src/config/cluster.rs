@@ -146,9 +146,8 @@ pub(super) fn parse(
 /// [`ConfigError::SchemeNotServed`].
 pub(super) fn served(flag: &'static str, scheme: Scheme, url: &Url) -> Result<(), ConfigError> {
     let reason = match scheme {
-        Scheme::Http => return Ok(()),
-        Scheme::Https => "TLS is not served yet; use http",
-        Scheme::Unix => "unix sockets are not served yet; use http",
+        Scheme::Http | Scheme::Https => return Ok(()),
+        Scheme::Unix => "unix sockets are not served yet; use http or https",
     };
     Err(ConfigError::SchemeNotServed {
         flag,

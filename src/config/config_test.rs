@@ -104,23 +104,6 @@ fn kubeadms_older_spellings_mean_the_same() {
 }
 
 #[test]
-fn kubeadms_tls_flags_are_refused_by_name() {
-    let (text, code) = refusal(&["--cert-file=/etc/kubernetes/pki/etcd/server.crt"]);
-    assert!(text.contains("--cert-file="), "{text}");
-    assert!(text.contains("TLS is not served yet"), "{text}");
-    assert_eq!(code, 1);
-    let (text, _) = refusal(&["--listen-client-urls=https://127.0.0.1:2379"]);
-    assert!(
-        text.contains("--listen-client-urls has https://127.0.0.1:2379"),
-        "{text}"
-    );
-    assert!(
-        read(&["--cert-file=", "--client-cert-auth=false"]).is_ok(),
-        "defaults are harmless"
-    );
-}
-
-#[test]
 fn an_environment_file_means_the_same_as_flags() {
     let config = read_with(
         &[],

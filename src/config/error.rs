@@ -64,7 +64,7 @@ pub enum ConfigError {
     /// A feature gate that etcd does not have either.
     #[error("unrecognized feature gate: {0}")]
     UnknownGate(String),
-    /// An `https` or `unix` URL.
+    /// A `unix` URL.
     #[error("--{flag} has {url}: {reason}")]
     SchemeNotServed {
         /// The flag.
@@ -83,6 +83,52 @@ pub enum ConfigError {
     /// Clients would be told an address that nobody listens on.
     #[error("--advertise-client-urls is required when --listen-client-urls is set explicitly")]
     AdvertiseMissing,
+    /// A flag means nothing without another.
+    #[error("--{flag} needs --{needs}: {reason}")]
+    Needs {
+        /// The flag.
+        flag: &'static str,
+        /// The other.
+        needs: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Two flags that cannot both be set.
+    #[error("--{0} and --{1} are mutually exclusive")]
+    Exclusive(&'static str, &'static str),
+    /// A URL to listen on is `https`, and there is no certificate.
+    #[error("--{flag} has {url}: TLS needs --{cert} and --{key}, or --{auto}")]
+    NoCertificate {
+        /// The flag.
+        flag: &'static str,
+        /// The URL.
+        url: String,
+        /// The flag for the certificate.
+        cert: &'static str,
+        /// The flag for its key.
+        key: &'static str,
+        /// The flag for a certificate that the member makes itself.
+        auto: &'static str,
+    },
+    /// No version of TLS is left.
+    #[error("min version ({min}) is greater than max version ({max})")]
+    VersionsReversed {
+        /// `--tls-min-version`.
+        min: String,
+        /// `--tls-max-version`.
+        max: String,
+    },
+    /// The suites of TLS 1.3 cannot be chosen.
+    #[error("cipher suites cannot be configured when only TLS1.3 is enabled")]
+    SuitesOfTls13,
+    /// A cipher suite that is not served.
+    #[error("unexpected TLS cipher suite {name:?} in --cipher-suites: {reason}")]
+    CipherSuite {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A timing is zero.
     #[error("--{0} must be >0 (set to 0ms)")]
     ZeroTiming(&'static str),

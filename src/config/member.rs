@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls::TlsConfig;
 use super::url::Url;
 
 /// Everything a member is told at its start.
@@ -17,6 +18,8 @@ pub struct MemberConfig {
     pub cluster: ClusterConfig,
     /// Where it listens.
     pub listen: ListenConfig,
+    /// How its ports are secured.
+    pub tls: TlsConfig,
     /// How consensus is timed and how much log is kept.
     pub raft: RaftConfig,
     /// What clients may ask for.

@@ -19,7 +19,12 @@ mod gates;
 mod help;
 mod member;
 mod parse;
+mod suites;
 mod table;
+mod tls;
+mod tls_flags;
+#[cfg(test)]
+mod tls_flags_test;
 mod url;
 mod value;
 
@@ -31,9 +36,12 @@ pub use member::{
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, MemberConfig, Note,
     RaftConfig,
 };
+pub use tls::{KeyPair, NamedFile, OwnCertificate, PortTls, TlsConfig, TlsProtocol, TlsVersion};
 pub use url::Url;
 
 pub(crate) use parse::STOP_WITH_STDIN;
+#[cfg(test)]
+pub(crate) use suites::served as served_suites;
 
 use std::ffi::OsString;
 

@@ -40,7 +40,6 @@ pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
     SECTIONS.iter().flat_map(|section| section.flags)
 }
 
-const TLS: &str = "TLS is not served yet";
 const AUTH: &str = "users and roles are not served yet";
 const DISCOVERY: &str = "list the members in --initial-cluster";
 const TRACING: &str = "tracing is not exported yet";
@@ -347,30 +346,135 @@ const CLUSTERING: &[Flag] = &[
 ];
 
 const SECURITY: &[Flag] = &[
-    refused("cert-file", Text, "", TLS),
-    refused("key-file", Text, "", TLS),
-    refused("client-cert-auth", Bool, "false", TLS),
-    refused("trusted-ca-file", Text, "", TLS),
-    refused("client-cert-file", Text, "", TLS),
-    refused("client-key-file", Text, "", TLS),
-    refused("client-crl-file", Text, "", TLS),
-    refused("client-cert-allowed-hostname", Text, "", TLS),
-    refused("auto-tls", Bool, "false", TLS),
-    refused("peer-cert-file", Text, "", TLS),
-    refused("peer-key-file", Text, "", TLS),
-    refused("peer-client-cert-auth", Bool, "false", TLS),
-    refused("peer-trusted-ca-file", Text, "", TLS),
-    refused("peer-client-cert-file", Text, "", TLS),
-    refused("peer-client-key-file", Text, "", TLS),
-    refused("peer-cert-allowed-cn", Text, "", TLS),
-    refused("peer-cert-allowed-hostname", Text, "", TLS),
-    refused("peer-auto-tls", Bool, "false", TLS),
-    refused("peer-crl-file", Text, "", TLS),
-    refused("peer-skip-client-san-verification", Bool, "false", TLS),
-    refused("self-signed-cert-validity", Uint, "1", TLS),
-    refused("cipher-suites", Text, "", TLS),
-    refused("tls-min-version", Text, "TLS1.2", TLS),
-    refused("tls-max-version", Text, "", TLS),
+    served(
+        "cert-file",
+        Text,
+        "",
+        "Certificate that clients are shown, and those between it and its authority; PEM.",
+    ),
+    served("key-file", Text, "", "Key of --cert-file; PEM."),
+    served(
+        "client-cert-auth",
+        Bool,
+        "false",
+        "Whether the common name of a client's certificate says who it is; needs --trusted-ca-file.",
+    ),
+    served(
+        "trusted-ca-file",
+        Text,
+        "",
+        "Authorities of clients' certificates; with it every client must have one.",
+    ),
+    served(
+        "client-cert-file",
+        Text,
+        "",
+        "Certificate for calls to the own client port; there are none, so it has no effect.",
+    ),
+    served("client-key-file", Text, "", "Key of --client-cert-file."),
+    served(
+        "client-crl-file",
+        Text,
+        "",
+        "List of revoked client certificates; PEM or DER.",
+    ),
+    served(
+        "client-cert-allowed-hostname",
+        Text,
+        "",
+        "Host names of which a client's certificate must have one, comma-separated.",
+    ),
+    served(
+        "auto-tls",
+        Bool,
+        "false",
+        "Serve clients with a certificate that the member makes for itself.",
+    ),
+    served(
+        "peer-cert-file",
+        Text,
+        "",
+        "Certificate that other members are shown.",
+    ),
+    served("peer-key-file", Text, "", "Key of --peer-cert-file."),
+    served(
+        "peer-client-cert-auth",
+        Bool,
+        "false",
+        "Demand certificates of other members; needs --peer-trusted-ca-file, which does so alone.",
+    ),
+    served(
+        "peer-trusted-ca-file",
+        Text,
+        "",
+        "Authorities of members' certificates, when they call and when they are called.",
+    ),
+    served(
+        "peer-client-cert-file",
+        Text,
+        "",
+        "Certificate for calls to other members, if not --peer-cert-file.",
+    ),
+    served(
+        "peer-client-key-file",
+        Text,
+        "",
+        "Key of --peer-client-cert-file.",
+    ),
+    served(
+        "peer-cert-allowed-cn",
+        Text,
+        "",
+        "Common names that members' certificates may have, comma-separated.",
+    ),
+    served(
+        "peer-cert-allowed-hostname",
+        Text,
+        "",
+        "Host names of which a member's certificate must have one, comma-separated.",
+    ),
+    served(
+        "peer-auto-tls",
+        Bool,
+        "false",
+        "Speak to members with self-made certificates: hidden from others, proven to nobody.",
+    ),
+    served(
+        "peer-crl-file",
+        Text,
+        "",
+        "List of revoked certificates of members; PEM or DER.",
+    ),
+    served(
+        "peer-skip-client-san-verification",
+        Bool,
+        "false",
+        "Let members call from addresses that their certificates do not name.",
+    ),
+    served(
+        "self-signed-cert-validity",
+        Uint,
+        "1",
+        "Years for which certificates of --auto-tls and --peer-auto-tls are valid.",
+    ),
+    served(
+        "cipher-suites",
+        Text,
+        "",
+        "Suites of TLS 1.2 by Go's names, comma-separated; those of TLS 1.3 are always on.",
+    ),
+    served(
+        "tls-min-version",
+        Text,
+        "TLS1.2",
+        "Oldest version: TLS1.2 or TLS1.3.",
+    ),
+    served(
+        "tls-max-version",
+        Text,
+        "",
+        "Newest version: TLS1.2 or TLS1.3; the newest there is if not set.",
+    ),
     served(
         "cors",
         Text,

@@ -10,7 +10,7 @@ pub(super) enum Scheme {
     Unix,
 }
 
-/// `http://host:port`, kept as written, because member ids are computed over the text.
+/// `http://host:port` or `https://host:port`, kept as written, because member ids are computed over the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     host: String,
@@ -28,6 +28,11 @@ impl Url {
     /// The port; 0 lets the system choose when listening.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https://")
     }
 
     /// The whole URL, as etcd stores and prints it.

@@ -53,6 +53,7 @@ fn start(dir: &Path) -> Engine {
         incoming_dir: dir.join("incoming"),
         heartbeat: config.heartbeat,
         max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
+        calls: None,
     };
     let runtime = tokio::runtime::Handle::current();
     let metrics = Arc::default();

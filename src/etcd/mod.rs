@@ -10,6 +10,7 @@ mod codec;
 pub(crate) mod fuzzing;
 mod grpc;
 mod http;
+mod identity;
 pub mod pb;
 mod request;
 mod response;
@@ -18,6 +19,7 @@ mod status;
 mod version;
 pub mod wire;
 
+pub use identity::CertifiedName;
 pub use service::{ClientBody, ClientServices};
 pub use version::SERVER as ETCD_VERSION;
 

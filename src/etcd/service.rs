@@ -12,13 +12,15 @@ use tower::Service as _;
 
 use super::EtcdContext;
 use super::grpc::{self, DirectBody, DirectCalls};
-use super::http::pages;
+use super::http::{Transport, pages};
 
 /// gRPC services and HTTP pages, to be served with HTTP/1.1 and HTTP/2 on the same listener. Cheap to clone.
 #[derive(Clone)]
 pub struct ClientServices {
     direct: Arc<DirectCalls>,
     router: Router,
+    /// The same for connections over TLS.
+    over_tls: Router,
 }
 
 impl std::fmt::Debug for ClientServices {
@@ -34,7 +36,17 @@ impl ClientServices {
         let (direct, services) = grpc::services(context);
         Self {
             direct: Arc::new(direct),
-            router: pages(context).merge(services),
+            over_tls: pages(context, Transport::Tls).merge(services.clone()),
+            router: pages(context, Transport::Plain).merge(services),
+        }
+    }
+
+    /// The same services for connections over TLS.
+    #[must_use]
+    pub fn over_tls(&self) -> Self {
+        Self {
+            router: self.over_tls.clone(),
+            ..self.clone()
         }
     }
 

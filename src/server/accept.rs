@@ -1,6 +1,7 @@
-//! Accepts connections, as many as the member can carry and no more.
+//! Accepts connections, as many as the member can carry and no more, and secures those that are to be.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, Respond, Serving};
+use super::connection::{self, Caller, Respond, Serving};
+use super::listen::Socket;
 use crate::base::shutdown::Lifecycle;
+use crate::etcd::CertifiedName;
+use crate::tls::{Acceptor, Wire};
 
 /// Wait after an error that says the system is short of something, such as file descriptors. Accepting
 /// again at once would only burn the CPU that could free some.
@@ -22,8 +26,13 @@ const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// Sockets that lead to the same pages.
 pub(super) struct Entrance<R> {
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) sockets: Vec<Socket>,
+    /// Answers over plain text.
     pub(super) respond: R,
+    /// Answers over TLS.
+    pub(super) respond_secured: R,
+    /// Secures the connections of `https` sockets.
+    pub(super) tls: Option<Arc<Acceptor>>,
     /// Connections at a time.
     pub(super) room: usize,
     /// Cancelled when it opens; connections that come earlier wait in the system's queue.
@@ -34,12 +43,16 @@ impl<R: Respond> Entrance<R> {
     /// Accepts on every socket once it opens, until the member begins to stop.
     pub(super) fn serve(self, life: &Lifecycle, serving: &Arc<Serving>) {
         let room = Arc::new(Semaphore::new(self.room));
-        for listener in self.listeners {
-            let (respond, room) = (self.respond.clone(), room.clone());
-            let (open, serving) = (self.open.clone(), serving.clone());
+        for Socket { listener, https } in self.sockets {
+            let tls = self.tls.clone().filter(|_| https);
+            let respond = match &tls {
+                Some(_) => self.respond_secured.clone(),
+                None => self.respond.clone(),
+            };
+            let (open, serving, room) = (self.open.clone(), serving.clone(), room.clone());
             life.task("accept", async move {
                 tokio::select! {
-                    () = open.cancelled() => accept(listener, respond, room, serving).await,
+                    () = open.cancelled() => accept(listener, tls, respond, room, serving).await,
                     () = serving.closing() => {}
                 }
             });
@@ -58,6 +71,7 @@ pub(super) fn at_once() -> CancellationToken {
 /// it is used up, further ones wait in the system's queue.
 async fn accept(
     listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
     respond: impl Respond,
     room: Arc<Semaphore>,
     serving: Arc<Serving>,
@@ -73,11 +87,18 @@ async fn accept(
             () = serving.closing() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 tune(&stream);
-                let connection =
-                    connection::serve(stream, respond.clone(), serving.clone(), permit);
-                serving.track(connection);
+                let (tls, respond, of) = (tls.clone(), respond.clone(), serving.clone());
+                serving.track(async move {
+                    let caller = tokio::select! {
+                        caller = secure(stream, address, tls) => caller,
+                        () = of.closing() => None,
+                    };
+                    if let Some(caller) = caller {
+                        connection::serve(caller, respond, of, permit).await;
+                    }
+                });
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -86,6 +107,25 @@ async fn accept(
             }
         }
     }
+}
+
+/// Turns what was accepted into what is served; nothing if the caller does not get that far.
+async fn secure(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Acceptor>>,
+) -> Option<Caller> {
+    let Some(tls) = tls else {
+        return Some(Caller {
+            wire: Wire::Plain(stream),
+            certified: None,
+        });
+    };
+    let accepted = tls.accept(stream, address).await?;
+    Some(Caller {
+        wire: accepted.wire,
+        certified: accepted.common_name.map(CertifiedName),
+    })
 }
 
 /// Sends small answers at once, and notices peers that are gone. A socket that refuses is about to fail

@@ -16,7 +16,6 @@ use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +25,8 @@ use tower::Service as _;
 use super::gather::Gather;
 use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
-use crate::etcd::ClientServices;
+use crate::etcd::{CertifiedName, ClientServices};
+use crate::tls::Wire;
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -178,22 +178,35 @@ fn protocol(serving: &Serving, streams: Streams) -> auto::Builder<Streams> {
     http
 }
 
+/// A connection, and who is at its other end.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// The connection.
+    pub(super) wire: Wire,
+    /// Who the caller is by its certificate; every request is told.
+    pub(super) certified: Option<CertifiedName>,
+}
+
 /// Serves one connection until it ends. `_permit` is its place among the connections under way.
 pub(super) async fn serve(
-    stream: TcpStream,
+    caller: Caller,
     respond: impl Respond,
     serving: Arc<Serving>,
     _permit: OwnedSemaphorePermit,
 ) {
     let asked = AtomicBool::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
+    let Caller { wire, certified } = caller;
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(name) = &certified {
+            request.extensions_mut().insert(name.clone());
+        }
         asked.store(true, Ordering::Relaxed);
         let answer = respond.respond(request, serving.unanswered.token());
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let streams = Streams::default();
     let http = protocol(&serving, streams.clone());
-    let connection = http.serve_connection(TokioIo::new(Gather::new(stream)), service);
+    let connection = http.serve_connection(TokioIo::new(Gather::new(wire)), service);
     let mut connection = Connection::new(connection, streams);
     tokio::select! {
         ended = &mut connection => return note(ended),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::base::ids::{ClusterId, MemberId};
 use crate::config::ConfigError;
+use crate::tls::FileError;
 
 /// Why a member does not start. Nothing is left running, and no data has been changed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A certificate, key or revocation list cannot be used.
+    #[error(transparent)]
+    Tls(#[from] FileError),
     /// A running cluster cannot be joined yet.
     #[error(
         "--initial-cluster-state=existing is not served for a member without data: \

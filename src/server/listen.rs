@@ -12,15 +12,24 @@ use crate::config::{ListenConfig, Url};
 /// `net.core.somaxconn`; a burst of reconnecting clients should not be turned away.
 const BACKLOG: u32 = 4_096;
 
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// The socket.
+    pub(super) listener: TcpListener,
+    /// Whether TLS is spoken there.
+    pub(super) https: bool,
+}
+
 /// Every socket a member listens on, bound and not yet served.
 #[derive(Debug)]
 pub(super) struct Listeners {
     /// For clients.
-    pub(super) client: Vec<TcpListener>,
+    pub(super) client: Vec<Socket>,
     /// For other members.
-    pub(super) peer: Vec<TcpListener>,
+    pub(super) peer: Vec<Socket>,
     /// For metrics and health.
-    pub(super) metrics: Vec<TcpListener>,
+    pub(super) metrics: Vec<Socket>,
 }
 
 impl Listeners {
@@ -32,13 +41,18 @@ impl Listeners {
         let all = |flag, urls: &[Url]| {
             urls.iter()
                 .map(|url| {
-                    bind(url, config.reuse_port).map_err(|source| StartError::Listen {
+                    let bound = bind(url, config.reuse_port);
+                    let listener = bound.map_err(|source| StartError::Listen {
                         flag,
                         url: url.as_str().to_owned(),
                         source,
+                    })?;
+                    Ok(Socket {
+                        listener,
+                        https: url.is_https(),
                     })
                 })
-                .collect::<Result<Vec<_>, _>>()
+                .collect::<Result<Vec<_>, StartError>>()
         };
         Ok(Self {
             peer: all("listen-peer-urls", &config.peer)?,
@@ -49,7 +63,7 @@ impl Listeners {
 
     /// Where clients are listened for.
     pub(super) fn client_addresses(&self) -> Vec<SocketAddr> {
-        let addresses = self.client.iter().map(TcpListener::local_addr);
+        let addresses = self.client.iter().map(|s| s.listener.local_addr());
         addresses.filter_map(Result::ok).collect()
     }
 }
@@ -113,7 +127,7 @@ mod tests {
         let addresses: Vec<_> = bound
             .client
             .iter()
-            .map(|l| l.local_addr().unwrap().ip())
+            .map(|s| s.listener.local_addr().unwrap().ip())
             .collect();
         assert!(addresses[0].is_unspecified());
         assert!(addresses[1].is_loopback());

@@ -16,6 +16,7 @@ mod listen;
 mod log;
 mod parts;
 mod scheduling;
+mod secure;
 #[cfg(test)]
 mod server_test;
 mod signals;
@@ -37,6 +38,7 @@ use self::accept::Entrance;
 use self::connection::Serving;
 use self::data_dir::{DataDir, Origin};
 use self::listen::Listeners;
+use self::secure::Secured;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::MemberConfig;
@@ -87,6 +89,7 @@ impl Server {
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
         let dir = DataDir::open(&config.data_dir)?;
+        let secured = Secured::read(config, dir.path())?;
         let listeners = Listeners::bind(&config.listen)?;
         let addresses = listeners.client_addresses();
         let origin = dir.origin(config)?;
@@ -95,7 +98,8 @@ impl Server {
         }
         announce(config, &dir, &origin);
         let metrics = Arc::new(Metrics::new());
-        let engine = parts::start_engine(config, &dir, &origin, listeners.peer, &metrics, &life)?;
+        let peers = (listeners.peer, &secured);
+        let engine = parts::start_engine(config, &dir, &origin, peers, &metrics, &life)?;
         let routers = parts::routers(config, &engine, metrics);
         let serving = Arc::new(Serving::new(
             &config.limits,
@@ -104,14 +108,18 @@ impl Server {
         ));
         let ready = CancellationToken::new();
         let clients = Entrance {
-            listeners: listeners.client,
+            sockets: listeners.client,
+            respond_secured: routers.client.over_tls(),
             respond: routers.client,
+            tls: secured.clients,
             room: limits::client_connections(),
             open: ready.clone(),
         };
         let metrics = Entrance {
-            listeners: listeners.metrics,
+            sockets: listeners.metrics,
+            respond_secured: routers.metrics.clone(),
             respond: routers.metrics,
+            tls: secured.metrics,
             room: METRICS_CONNECTIONS,
             open: accept::at_once(),
         };
@@ -190,6 +198,7 @@ fn announce(config: &MemberConfig, dir: &DataDir, origin: &Origin) {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
+    secure::warn_of_plain_text(&config.listen);
     let identity = origin.identity();
     tracing::info!(
         name = config.name,

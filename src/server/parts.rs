@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::connection::Serving;
 use super::data_dir::{DataDir, Origin};
 use super::error::StartError;
+use super::listen::Socket;
+use super::secure::Secured;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
@@ -39,7 +40,7 @@ pub(super) fn start_engine(
     config: &MemberConfig,
     dir: &DataDir,
     origin: &Origin,
-    peers: Vec<TcpListener>,
+    peers: (Vec<Socket>, &Secured),
     metrics: &Arc<Metrics>,
     life: &Lifecycle,
 ) -> Result<Engine, StartError> {
@@ -48,14 +49,21 @@ pub(super) fn start_engine(
         reason,
     };
     let engine = engine_config(config, dir, origin);
-    let network = peer_config(config, dir, origin);
+    let (peers, secured) = peers;
+    let network = PeerConfig {
+        calls: secured.calls.clone(),
+        ..peer_config(config, dir, origin)
+    };
     let network = PeerNetwork::start(network, Handle::current(), metrics, life)
         .map_err(|error| failed(error.to_string()))?;
     let engine = Engine::start(&engine, &network, metrics, life)
         .map_err(|error| failed(error.to_string()))?;
-    for listener in peers {
+    for Socket { listener, https } in peers {
         let network = Arc::clone(&network);
-        life.task("peer-accept", async move { network.serve(listener).await });
+        let tls = secured.peers.clone().filter(|_| https);
+        life.task("peer-accept", async move {
+            network.serve(listener, tls).await;
+        });
     }
     Ok(engine)
 }
@@ -110,6 +118,7 @@ fn peer_config(config: &MemberConfig, dir: &DataDir, origin: &Origin) -> PeerCon
         incoming_dir: dir.incoming(),
         heartbeat: config.raft.heartbeat,
         max_snapshot_bytes: DEFAULT_MAX_SNAPSHOT,
+        calls: None,
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::listen::Socket;
 use super::*;
 use crate::config::{KeepaliveConfig, LimitConfig};
 
@@ -56,8 +57,13 @@ impl Fixture {
             life: Lifecycle::new(),
         };
         let entrance = Entrance {
-            listeners: vec![listener],
+            sockets: vec![Socket {
+                listener,
+                https: false,
+            }],
+            respond_secured: router.clone(),
             respond: router,
+            tls: None,
             room,
             open,
         };

@@ -1,5 +1,5 @@
 //! Who may use the HTTP pages: browsers by origin (CORS), plain requests by the host they name, which
-//! keeps a web page from reaching a member through a name that it resolves itself.
+//! keeps a web page from reaching a member through a name that it resolves itself. Over TLS the certificate does.
 
 use std::sync::Arc;
 
@@ -17,6 +17,15 @@ use crate::etcd::{EtcdSettings, grpc};
 pub(super) struct Access {
     origins: Allowed,
     hosts: Allowed,
+}
+
+/// What a request comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::etcd) enum Transport {
+    /// Plain text.
+    Plain,
+    /// TLS.
+    Tls,
 }
 
 #[derive(Debug)]
@@ -43,10 +52,13 @@ impl Allowed {
 }
 
 impl Access {
-    pub(super) fn new(settings: &EtcdSettings) -> Self {
+    pub(super) fn new(settings: &EtcdSettings, over: Transport) -> Self {
         Self {
             origins: Allowed::new(&settings.cors),
-            hosts: Allowed::new(&settings.host_whitelist),
+            hosts: match over {
+                Transport::Plain => Allowed::new(&settings.host_whitelist),
+                Transport::Tls => Allowed::All,
+            },
         }
     }
 
@@ -122,12 +134,16 @@ mod tests {
     use super::*;
 
     fn access(cors: &[&str], hosts: &[&str]) -> Access {
+        Access::new(&settings(cors, hosts), Transport::Plain)
+    }
+
+    fn settings(cors: &[&str], hosts: &[&str]) -> EtcdSettings {
         let owned = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
-        Access::new(&EtcdSettings {
+        EtcdSettings {
             cors: owned(cors),
             host_whitelist: owned(hosts),
             ..EtcdSettings::default()
-        })
+        }
     }
 
     fn request(name: header::HeaderName, value: &'static str) -> Request {
@@ -144,7 +160,10 @@ mod tests {
         assert!(access.allows_host(&request(header::HOST, "[::1]:2379")));
         assert!(!access.allows_host(&request(header::HOST, "evil.example")));
         assert!(!access.allows_host(&request(header::HOST, "")));
-        assert!(Access::new(&EtcdSettings::default()).allows_host(&request(header::HOST, "x")));
+        let any = Access::new(&EtcdSettings::default(), Transport::Plain);
+        assert!(any.allows_host(&request(header::HOST, "x")));
+        let secured = Access::new(&settings(&["*"], &["etcd.example"]), Transport::Tls);
+        assert!(secured.allows_host(&request(header::HOST, "x")));
     }
 
     #[test]

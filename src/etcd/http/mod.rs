@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use http::{HeaderValue, Method, StatusCode, header};
 
+pub(super) use self::access::Transport;
+
 use self::access::Access;
 use super::{EtcdContext, grpc};
 
@@ -22,8 +24,8 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// All pages, and the answers to calls of unknown gRPC services.
-pub(super) fn pages(context: &EtcdContext) -> Router {
-    let access = Access::new(&context.settings);
+pub(super) fn pages(context: &EtcdContext, over: Transport) -> Router {
+    let access = Access::new(&context.settings, over);
     let context: Context = Arc::new(context.clone());
     shared_pages()
         .route("/version", page(info::version))

@@ -13,6 +13,7 @@ use super::{CallHandler, Inbox, Pages};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
+use crate::tls::Connector;
 
 /// This member, as it introduces itself.
 #[derive(Debug, Clone)]
@@ -80,6 +81,8 @@ pub(super) struct Context {
     pub(super) metrics: Arc<Metrics>,
     pub(super) life: Lifecycle,
     pub(super) runtime: Handle,
+    /// Secures connections to `https` URLs.
+    pub(super) calls: Option<Arc<Connector>>,
     pub(super) inbox: OnceLock<Arc<dyn Inbox>>,
     pub(super) handler: OnceLock<Arc<dyn CallHandler>>,
     pub(super) pages: OnceLock<Pages>,

@@ -1,4 +1,4 @@
-//! Making a connection to another member: TCP, then HTTP/1.1 with an upgrade.
+//! Making a connection to another member: TCP, TLS if its URL says so, then HTTP/1.1 with an upgrade.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -13,6 +13,7 @@ use super::context::Context;
 use super::error::ConnectionError;
 use super::handshake::{self, Channel, Hello, Refusal, RefusalKind};
 use super::peer::Peer;
+use crate::tls::Wire;
 
 /// A connection that has become ours.
 pub(super) type PeerIo = TokioIo<Upgraded>;
@@ -36,7 +37,7 @@ pub(super) async fn dial(
     let mut last = ConnectionError::NoUrl;
     for (number, url) in peer.urls_to_try() {
         let limit = ctx.timing.dial;
-        match tokio::time::timeout(limit, dial_url(&url, &hello)).await {
+        match tokio::time::timeout(limit, dial_url(ctx, &url, &hello)).await {
             Ok(Ok(io)) => {
                 peer.prefer_url(number);
                 return Ok(io);
@@ -48,18 +49,27 @@ pub(super) async fn dial(
     Err(last)
 }
 
-async fn dial_url(url: &str, hello: &Hello) -> Result<PeerIo, ConnectionError> {
+async fn dial_url(ctx: &Context, url: &str, hello: &Hello) -> Result<PeerIo, ConnectionError> {
     let bad = || ConnectionError::BadUrl(url.to_owned());
     let uri: http::Uri = url.parse().map_err(|_| bad())?;
-    if uri.scheme_str() != Some("http") {
-        return Err(bad());
-    }
+    let tls = match uri.scheme_str() {
+        Some("http") => None,
+        Some("https") => {
+            let tls = ctx.calls.as_ref();
+            Some(tls.ok_or_else(|| ConnectionError::NoAuthority(url.to_owned()))?)
+        }
+        _ => return Err(bad()),
+    };
     let authority = uri.authority().ok_or_else(bad)?;
     let host = authority.host().trim_matches(['[', ']']);
     let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
     let io = TcpStream::connect((host, port)).await?;
     // A heartbeat must not wait for the acknowledgement of the one before.
     io.set_nodelay(true)?;
+    let io = match tls {
+        None => Wire::Plain(io),
+        Some(tls) => tls.connect(host, io).await?,
+    };
     greet(io, authority.as_str(), hello).await
 }
 

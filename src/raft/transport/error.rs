@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::frame::FrameError;
 use super::handshake::Refusal;
+use crate::tls::HandshakeError;
 
 /// Why a peer connection could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,12 @@ pub(super) enum ConnectionError {
     /// A peer URL that cannot be dialled.
     #[error("cannot dial {0}")]
     BadUrl(String),
+    /// A peer URL with TLS, and nothing to verify the peer by.
+    #[error("cannot dial {0}: there is no --peer-trusted-ca-file to verify it by")]
+    NoAuthority(String),
+    /// TLS failed.
+    #[error("tls: {0}")]
+    Tls(#[from] HandshakeError),
     /// The peer has no URL.
     #[error("the member has no peer URL")]
     NoUrl,
@@ -55,7 +62,8 @@ impl ConnectionError {
     pub(super) const fn is_lasting(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_lasting(),
-            Self::Foreign(_) | Self::BadUrl(_) | Self::NoUrl => true,
+            Self::Foreign(_) | Self::BadUrl(_) | Self::NoUrl | Self::NoAuthority(_) => true,
+            Self::Tls(error) => error.is_about_certificate(),
             _ => false,
         }
     }

@@ -26,7 +26,6 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod inbound;
 mod lane;
-mod log_gate;
 mod members;
 mod outbox;
 mod peer;
@@ -52,15 +51,16 @@ pub use stats::PeerStats;
 use self::context::{Context, Identity, Timing};
 use self::frame::Frame;
 use self::handshake::Lane;
-use self::log_gate::LogGate;
 use self::members::Members;
 use self::outbox::Push;
 use self::peer::Peer;
 use super::{Snapshot, Transport};
 use crate::base::ids::{ClusterId, MemberId};
+use crate::base::log_gate::LogGate;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::base::wire::{Field, FieldReader};
+use crate::tls::{Acceptor, Connector};
 
 /// The longest request or answer of a call, in bytes: twice etcd's default request limit with room to
 /// spare, and small enough that calls cannot hold up heartbeats on their stream.
@@ -89,6 +89,8 @@ pub struct PeerConfig {
     pub heartbeat: Duration,
     /// The largest snapshot that is accepted, in bytes.
     pub max_snapshot_bytes: u64,
+    /// Secures connections to members with `https` URLs; without it they cannot be reached.
+    pub calls: Option<Arc<Connector>>,
 }
 
 /// Takes what arrives. Called from many tasks at once and, for [`Inbox::unreachable`], from within
@@ -159,6 +161,7 @@ impl PeerNetwork {
             metrics: Arc::clone(metrics),
             life: life.clone(),
             runtime,
+            calls: config.calls,
             inbox: Default::default(),
             handler: Default::default(),
             pages: Default::default(),
@@ -188,10 +191,10 @@ impl PeerNetwork {
         let _ = self.ctx.pages.set(pages);
     }
 
-    /// Accepts connections on the peer port until the member stops.
-    pub async fn serve(self: &Arc<Self>, listener: TcpListener) {
+    /// Accepts connections on the peer port until the member stops, with `tls` if there is one.
+    pub async fn serve(self: &Arc<Self>, listener: TcpListener, tls: Option<Arc<Acceptor>>) {
         tokio::select! {
-            () = server::serve(self, listener) => {}
+            () = server::serve(self, listener, tls) => {}
             () = self.ctx.life.stopped() => {}
         }
     }

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::Calls;
 use super::handshake::Lane;
-use super::log_gate::LogGate;
 use super::outbox::{Limit, Outbox};
 use super::stats::Counters;
 use crate::base::ids::MemberId;
+use crate::base::log_gate::LogGate;
 use crate::base::metrics::PeerMetrics;
 use crate::raft::core::MAX_UNDER_WAY;
 

@@ -25,6 +25,7 @@ use super::handshake::{
 use super::peer::Peer;
 use super::{PeerNetwork, inbound, snapshot};
 use crate::base::clock;
+use crate::tls::{Acceptor, Wire};
 
 /// Connections at a time, upgraded ones included: three for each of dozens of members, and tools.
 const MAX_CONNECTIONS: usize = 256;
@@ -44,7 +45,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 type Answer = Response<Full<Bytes>>;
 
 /// Accepts connections until the member stops.
-pub(super) async fn serve(network: &Arc<PeerNetwork>, listener: TcpListener) {
+pub(super) async fn serve(
+    network: &Arc<PeerNetwork>,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else {
@@ -54,10 +59,16 @@ pub(super) async fn serve(network: &Arc<PeerNetwork>, listener: TcpListener) {
             Ok((io, remote)) => {
                 // Pongs and replies are small and awaited.
                 let _ = io.set_nodelay(true);
-                let network = network.clone();
+                let (network, tls) = (network.clone(), tls.clone());
                 let ctx = network.ctx.clone();
                 ctx.spawn("peer connection", async move {
-                    serve_connection(network, io, permit).await;
+                    let io = match tls {
+                        None => Some(Wire::Plain(io)),
+                        Some(tls) => tls.accept(io, remote).await.map(|accepted| accepted.wire),
+                    };
+                    if let Some(io) = io {
+                        serve_connection(network, io, permit).await;
+                    }
                     tracing::trace!(%remote, "peer connection left http");
                 });
             }

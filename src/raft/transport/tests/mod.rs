@@ -3,6 +3,7 @@
 mod calls;
 mod handshakes;
 mod proxy;
+mod secured;
 mod snapshots;
 mod streams;
 
@@ -95,6 +96,7 @@ struct Setup {
     config: PeerConfig,
     dir: TempDir,
     takes_snapshots: bool,
+    tls: Option<Arc<Acceptor>>,
 }
 
 impl Setup {
@@ -111,6 +113,7 @@ impl Setup {
             incoming_dir: dir.path().join("incoming"),
             heartbeat: Duration::from_millis(20),
             max_snapshot_bytes: 1 << 30,
+            calls: None,
         };
         Self {
             listener,
@@ -118,7 +121,13 @@ impl Setup {
             config,
             dir,
             takes_snapshots: true,
+            tls: None,
         }
+    }
+
+    fn secured(mut self, tls: Arc<Acceptor>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     fn knows(mut self, id: u64, url: &str) -> Self {
@@ -138,8 +147,8 @@ impl Setup {
         let network =
             PeerNetwork::start(self.config, Handle::current(), &Arc::default(), &life).unwrap();
         let (sender, events) = mpsc::channel(100_000);
-        let (serving, listener) = (network.clone(), self.listener);
-        drop(life.task("serve", async move { serving.serve(listener).await }));
+        let (serving, listener, tls) = (network.clone(), self.listener, self.tls);
+        drop(life.task("serve", async move { serving.serve(listener, tls).await }));
         Member {
             network,
             events,

@@ -9,7 +9,7 @@ const QUIET: Duration = Duration::from_secs(30);
 
 /// Lets a text through when it is new or has been quiet for a while.
 #[derive(Debug, Default)]
-pub(super) struct LogGate {
+pub(crate) struct LogGate {
     last: Mutex<Option<Last>>,
 }
 
@@ -22,7 +22,7 @@ struct Last {
 
 impl LogGate {
     /// How many repetitions were kept back if `text` is to be logged now; `None` to stay silent.
-    pub(super) fn pass(&self, text: &str, now: Instant) -> Option<u64> {
+    pub(crate) fn pass(&self, text: &str, now: Instant) -> Option<u64> {
         let mut slot = self.last.lock();
         if let Some(last) = slot.as_mut()
             && last.text == text
@@ -41,7 +41,7 @@ impl LogGate {
     }
 
     /// Forgets: the trouble is over, the next complaint is news.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.last.lock().take();
     }
 }
