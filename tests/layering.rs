@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["base", "engine", "mvcc::ops", "mvcc::validate", "watch"],
     ),
     // A client: of the server it shares the messages and nothing else.
-    ("bench", &["base", "etcd::pb"]),
+    ("bench", &["base", "tls", "etcd::pb"]),
     (
         "server",
         &[

@@ -72,8 +72,9 @@ fn histogram() -> Histogram<u64> {
 /// Opens the connections, dealt out to the endpoints in turn.
 pub(super) async fn connect(options: &LoadOptions) -> Result<Vec<Arc<Link>>, BenchError> {
     let mut links = Vec::with_capacity(options.conns);
+    let tls = options.tls.connector()?;
     for endpoint in options.endpoints.iter().cycle().take(options.conns) {
-        let link = Link::connect(endpoint).await;
+        let link = Link::connect(endpoint, tls.as_ref()).await;
         links.push(link.map_err(|error| BenchError::Endpoint {
             endpoint: endpoint.clone(),
             error,

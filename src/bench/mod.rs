@@ -10,6 +10,7 @@ mod grpc;
 mod load;
 mod options;
 mod report;
+mod security;
 mod watch;
 mod workload;
 

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::BenchError;
+use super::security::TlsOptions;
 
 /// Load on an etcd endpoint.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +58,8 @@ pub(super) struct LoadOptions {
     /// Processes on this machine whose CPU time and memory are measured: the servers.
     #[arg(long, global = true, value_delimiter = ',')]
     pub(super) server_pids: Vec<u32>,
+    #[command(flatten)]
+    pub(super) tls: TlsOptions,
     /// Print the report as one line of JSON.
     #[arg(long, global = true)]
     pub(super) json: bool,

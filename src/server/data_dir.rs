@@ -7,6 +7,7 @@
 //! | `state/` | RocksDB: the state machine |
 //! | `log/` | the raft log |
 //! | `incoming/` | a snapshot while it is received |
+//! | `fixtures/` | certificates that the member made for itself |
 //! | `restoring/` | the state while it is made from a backup; renamed to `state/` when it is whole |
 //!
 //! The identity keeps two mistakes from becoming lost votes and forked histories: a member started on the

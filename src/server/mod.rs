@@ -18,6 +18,8 @@ mod parts;
 mod scheduling;
 mod secure;
 #[cfg(test)]
+mod secured_test;
+#[cfg(test)]
 mod server_test;
 mod signals;
 mod snapshot;

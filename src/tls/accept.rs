@@ -157,6 +157,6 @@ fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
     config.send_tls13_tickets = 0;
     Ok(Loaded {
         config: Arc::new(config),
-        checks: Checks::read(&settings.rules)?,
+        checks: Checks::read(&settings.rules, settings.certify)?,
     })
 }

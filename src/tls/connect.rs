@@ -124,7 +124,7 @@ fn load(settings: &ConnectSettings) -> Result<Loaded, FileError> {
     config.resumption = Resumption::disabled();
     Ok(Loaded {
         config: Arc::new(config),
-        checks: Checks::read(&settings.rules)?,
+        checks: Checks::read(&settings.rules, false)?,
     })
 }
 

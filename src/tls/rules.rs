@@ -30,16 +30,19 @@ pub struct Rules {
 pub(super) struct Checks {
     rules: Rules,
     revoked: HashSet<Serial>,
+    /// Whether names matter at all; otherwise they are not even read.
+    wanted: bool,
 }
 
 impl Checks {
-    /// Reads what the rules refer to.
+    /// Reads what the rules refer to. `certify` is whether the caller asks for the names.
     ///
     /// # Errors
     /// When the list cannot be used.
-    pub(super) fn read(rules: &Rules) -> Result<Self, FileError> {
+    pub(super) fn read(rules: &Rules, certify: bool) -> Result<Self, FileError> {
         Ok(Self {
             rules: rules.clone(),
+            wanted: certify || *rules != Rules::default(),
             revoked: rules
                 .crl
                 .as_ref()
@@ -48,7 +51,7 @@ impl Checks {
     }
 
     /// Holds the certificates of the other side, its own first, against the rules. `caller` is its address if
-    /// it has called. Returns what its own certificate says; nothing if it has shown none.
+    /// it has called. Returns what its own certificate says; nothing if it has shown none, or nobody asks.
     ///
     /// # Errors
     /// [`HandshakeError::Refused`] with the rule that is broken.
@@ -57,6 +60,7 @@ impl Checks {
         shown: Option<&[CertificateDer<'_>]>,
         caller: Option<IpAddr>,
     ) -> Result<Option<Names>, HandshakeError> {
+        let shown = shown.filter(|_| self.wanted);
         let Some((own, others)) = shown.and_then(<[_]>::split_first) else {
             return Ok(None);
         };
@@ -117,7 +121,7 @@ mod tests {
     use crate::tls::testing::{Authority, Issued};
 
     async fn refusal(rules: Rules, shown: &Issued, caller: Option<&str>) -> Option<String> {
-        let checks = Checks::read(&rules).unwrap();
+        let checks = Checks::read(&rules, true).unwrap();
         let chain = [CertificateDer::from(shown.der.clone())];
         let caller = caller.map(|address| address.parse().unwrap());
         let checked = checks.check(Some(&chain), caller).await;
@@ -167,7 +171,7 @@ mod tests {
         assert_eq!(refusal(rules.clone(), &good, None).await, None);
         let said = refusal(rules.clone(), &bad, None).await.unwrap();
         assert!(said.ends_with("is revoked"), "{said}");
-        let checks = Checks::read(&rules).unwrap();
+        let checks = Checks::read(&rules, true).unwrap();
         let chain = [&good, &bad].map(|issued| CertificateDer::from(issued.der.clone()));
         assert!(checks.check(Some(&chain), None).await.is_err());
         assert!(checks.check(None, None).await.unwrap().is_none());

@@ -29,6 +29,7 @@ mod linearizability;
 mod maintenance;
 mod services;
 mod three;
+mod tls;
 mod txn;
 mod watch;
 mod wire;

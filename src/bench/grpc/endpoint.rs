@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,12 +12,16 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::tls::{Connector, HandshakeError, Wire};
+
 /// Bytes of one answer that may be under way.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes of all answers of a connection that may be under way.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// What a URL without a port means.
 const HTTP_PORT: u16 = 80;
+/// The same with TLS.
+const HTTPS_PORT: u16 = 443;
 
 /// Why an endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +29,15 @@ pub enum ConnectError {
     /// The endpoint is neither a URL nor `host:port`.
     #[error("not a URL: {0}")]
     Url(#[from] InvalidUri),
-    /// The endpoint is a URL, but not of a plain-text server.
-    #[error("not an http:// URL")]
+    /// The endpoint is a URL, but not of a gRPC server.
+    #[error("not an http:// or https:// URL")]
     Scheme,
+    /// An `https` endpoint, and nothing to verify it by.
+    #[error("an https:// URL needs --cacert or --insecure-skip-tls-verify")]
+    NoAuthority,
+    /// TLS failed.
+    #[error("tls: {0}")]
+    Tls(#[from] HandshakeError),
     /// Nobody answers there.
     #[error("cannot connect: {0}")]
     Tcp(#[from] io::Error),
@@ -42,13 +53,15 @@ pub(super) type Connection = h2::client::Connection<Socket, Bytes>;
 pub(super) struct Endpoint {
     host: String,
     port: u16,
+    scheme: Scheme,
     authority: Authority,
     headers: HeaderMap,
+    tls: Option<Arc<Connector>>,
 }
 
 impl Endpoint {
-    /// Reads `host:port` or `http://host:port`.
-    pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
+    /// Reads `host:port`, `http://host:port` or `https://host:port`.
+    pub(super) fn parse(text: &str, tls: Option<&Arc<Connector>>) -> Result<Self, ConnectError> {
         let uri: Uri = if text.contains("://") {
             text.parse()?
         } else {
@@ -58,25 +71,33 @@ impl Endpoint {
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err(ConnectError::Scheme);
         };
-        if scheme != Scheme::HTTP {
-            return Err(ConnectError::Scheme);
-        }
+        let (port, tls) = match scheme.as_str() {
+            "http" => (HTTP_PORT, None),
+            "https" => (HTTPS_PORT, Some(tls.ok_or(ConnectError::NoAuthority)?)),
+            _ => return Err(ConnectError::Scheme),
+        };
         Ok(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(HTTP_PORT),
+            port: authority.port_u16().unwrap_or(port),
+            scheme,
             authority,
             headers: headers(),
+            tls: tls.cloned(),
         })
     }
 
     pub(super) async fn connect(&self) -> Result<(SendRequest<Bytes>, Connection), ConnectError> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         tcp.set_nodelay(true)?;
+        let wire = match &self.tls {
+            None => Wire::Plain(tcp),
+            Some(tls) => tls.connect(&self.host, tcp).await?,
+        };
         let opened = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(Socket(tcp))
+            .handshake(Socket(wire))
             .await?;
         Ok(opened)
     }
@@ -84,7 +105,7 @@ impl Endpoint {
     /// The head of a request for `path`, which begins with a slash.
     pub(super) fn request(&self, path: &'static str) -> Request<()> {
         let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(path)
             .build()
@@ -109,11 +130,11 @@ fn headers() -> HeaderMap {
     ])
 }
 
-/// A TCP stream that does not offer vectored writes.
+/// A connection that does not offer vectored writes.
 ///
 /// With them h2 sends each request of 256 bytes or more with a system call of its own. Without them it
 /// copies what is shorter than a kilobyte, and all requests that are ready leave together.
-pub(super) struct Socket(TcpStream);
+pub(super) struct Socket(Wire);
 
 impl AsyncRead for Socket {
     fn poll_read(
@@ -148,7 +169,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> (String, u16) {
-        let endpoint = Endpoint::parse(text).map_err(|error| format!("{text}: {error}"));
+        let endpoint = Endpoint::parse(text, None).map_err(|error| format!("{text}: {error}"));
         let endpoint = endpoint.unwrap();
         (endpoint.host, endpoint.port)
     }
@@ -168,17 +189,19 @@ mod tests {
 
     #[test]
     fn other_endpoints_are_refused() {
-        let tls = Endpoint::parse("https://127.0.0.1:2379");
-        assert!(matches!(tls, Err(ConnectError::Scheme)));
+        let tls = Endpoint::parse("https://127.0.0.1:2379", None);
+        assert!(matches!(tls, Err(ConnectError::NoAuthority)));
+        let ftp = Endpoint::parse("ftp://127.0.0.1:2379", None);
+        assert!(matches!(ftp, Err(ConnectError::Scheme)));
         for text in ["", "a b", "http://", "unix:///run/etcd.sock"] {
-            let refused = Endpoint::parse(text);
+            let refused = Endpoint::parse(text, None);
             assert!(matches!(refused, Err(ConnectError::Url(_))), "{text}");
         }
     }
 
     #[test]
     fn requests_say_that_they_are_grpc() {
-        let endpoint = Endpoint::parse("127.0.0.1:2379").unwrap();
+        let endpoint = Endpoint::parse("127.0.0.1:2379", None).unwrap();
         let request = endpoint.request("/a.B/C");
         assert_eq!(request.uri(), "http://127.0.0.1:2379/a.B/C");
         assert_eq!(request.method(), Method::POST);

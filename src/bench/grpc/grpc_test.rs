@@ -46,7 +46,9 @@ impl Tonic {
     }
 
     async fn link(&self) -> Arc<Link> {
-        Link::connect(&self.address.to_string()).await.unwrap()
+        Link::connect(&self.address.to_string(), None)
+            .await
+            .unwrap()
     }
 
     async fn stop(mut self) {
@@ -69,7 +71,7 @@ async fn check(client: &mut Client, name: &str) -> Result<ServingStatus, Status>
 /// One call to a server that answers with `answer`.
 async fn call(answer: impl Fn(SendResponse) + Send + Sync + 'static) -> Result<String, Status> {
     let server = Server::start(move |_, respond| answer(respond)).await;
-    let link = Link::connect(&server.endpoint).await.unwrap();
+    let link = Link::connect(&server.endpoint, None).await.unwrap();
     let mut client = link.client();
     link.drive(client.call("/a.B/C", &"request".to_owned()))
         .await
@@ -117,7 +119,7 @@ async fn a_stream_gives_its_answers_and_its_end() {
         pieces(respond, &frames.freeze(), 3, "0");
     })
     .await;
-    let link = Link::connect(&server.endpoint).await.unwrap();
+    let link = Link::connect(&server.endpoint, None).await.unwrap();
     let mut client = link.client();
     let read = async {
         let (mut answers, _requests) = client.open("/a.B/C", &["request".to_owned()]).await?;
@@ -163,7 +165,7 @@ async fn a_broken_connection_fails_every_call_on_it() {
         }
     };
     let calls = async {
-        let link = Link::connect(&address).await.unwrap();
+        let link = Link::connect(&address, None).await.unwrap();
         let calls = (0..3).map(|_| {
             let mut client = link.client();
             async move { client.call::<String>("/a.B/C", &String::new()).await }
@@ -246,7 +248,7 @@ async fn clients_are_dealt_out_in_turn() {
     let server = Server::start(|_, respond| fail(respond, "0")).await;
     let mut links = Vec::new();
     for _ in 0..3 {
-        links.push(Link::connect(&server.endpoint).await.unwrap());
+        links.push(Link::connect(&server.endpoint, None).await.unwrap());
     }
     let hands = |count| -> Vec<Vec<usize>> {
         let dealt = deal(&links, count);

@@ -31,6 +31,7 @@ use tonic::Status;
 
 pub use self::endpoint::ConnectError;
 use self::endpoint::{Connection, Endpoint};
+use crate::tls::Connector;
 
 /// One HTTP/2 connection to an endpoint, made anew when it has broken and a client wants it.
 pub(super) struct Link {
@@ -42,9 +43,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects to `host:port` or `http://host:port`.
-    pub(super) async fn connect(endpoint: &str) -> Result<Arc<Self>, ConnectError> {
-        let endpoint = Endpoint::parse(endpoint)?;
+    /// Connects to `host:port`, `http://host:port` or, with `tls`, `https://host:port`.
+    pub(super) async fn connect(
+        endpoint: &str,
+        tls: Option<&Arc<Connector>>,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let endpoint = Endpoint::parse(endpoint, tls)?;
         let (sender, connection) = endpoint.connect().await?;
         Ok(Arc::new(Self {
             endpoint,

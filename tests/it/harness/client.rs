@@ -13,6 +13,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
+use super::{ClientTls, https_get};
+
 /// What the stubs talk through.
 pub type Connection = InterceptedService<Channel, Credentials>;
 
@@ -36,6 +38,7 @@ pub struct Client {
     pub address: String,
     channel: Channel,
     credentials: Credentials,
+    tls: Option<ClientTls>,
 }
 
 macro_rules! stubs {
@@ -59,11 +62,20 @@ macro_rules! calls {
 impl Client {
     /// Connects to `address` (`host:port`) when first used.
     pub fn new(address: &str) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        Self::with_tls(address, None)
+    }
+
+    /// As [`new`](Self::new), over TLS if there is any.
+    pub fn with_tls(address: &str, tls: Option<&ClientTls>) -> Self {
+        let endpoint = match tls {
+            None => Endpoint::from_shared(format!("http://{address}")).unwrap(),
+            Some(tls) => tls.endpoint(address),
+        };
         Self {
             address: address.into(),
             channel: endpoint.connect_lazy(),
             credentials: Credentials::default(),
+            tls: tls.cloned(),
         }
     }
 
@@ -120,7 +132,9 @@ impl Client {
 
     /// Major and minor version of the server, from the one place that never asks who is asking.
     pub async fn version(&self) -> (u32, u32) {
-        let answer = super::http_get(&self.address, "/version").await.unwrap();
+        let answer = https_get(&self.address, self.tls.as_ref(), "/version")
+            .await
+            .unwrap();
         let versions: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         let version = versions["etcdserver"].as_str().unwrap();
         let mut parts = version.split('.').map(|part| part.parse().unwrap());

@@ -23,6 +23,9 @@ impl Cluster {
     /// Starts three members and waits until all serve.
     pub async fn start(settings: Settings) -> Self {
         let mut members: Vec<_> = ["a", "b", "c"].map(Server::prepare).into();
+        for member in &mut members {
+            member.secure(&settings);
+        }
         let initial = initial_cluster(&members);
         for member in &mut members {
             member.configure(&settings, &initial);
@@ -54,6 +57,7 @@ impl Cluster {
     /// Prepares one more member, to be spawned after it has been added; returns its index.
     pub fn prepare_joining(&mut self, name: &str) -> usize {
         let mut member = Server::prepare(name);
+        member.secure(&self.settings);
         let initial = format!(
             "{},{name}={}",
             initial_cluster(&self.members),

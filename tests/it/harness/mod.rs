@@ -10,17 +10,19 @@ mod reaper;
 mod requests;
 mod server;
 mod suite;
+mod tls;
 
 pub use client::{Client, Connection, refused};
 pub use cluster::Cluster;
 pub use duplex::{KeepAlive, Watch};
-pub use http::{Answer, http_get, http_send};
+pub use http::{Answer, http_get, http_send, https_get};
 pub use ports::free_ports;
 pub use program::Program;
 pub use requests::*;
 pub use server::{Server, Settings, shared};
 pub(crate) use suite::cases;
 pub use suite::{Case, NamedCase, Suite};
+pub use tls::{ClientTls, Pki, connect};
 
 use std::time::Duration;
 

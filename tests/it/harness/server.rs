@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::program::Program;
-use super::{Client, free_ports, http_get, reaper};
+use super::{Client, ClientTls, Pki, free_ports, https_get, reaper};
 
 /// A busy machine may take this long to bring a server up.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -21,9 +22,18 @@ const LOG_TAIL: usize = 6000;
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     flags: Vec<String>,
+    /// Whose certificates servers and clients show and demand; plain text without.
+    tls: Option<Arc<Pki>>,
 }
 
 impl Settings {
+    /// TLS everywhere, with certificates demanded of clients and members. The clients of such a server show
+    /// the authority's `client`.
+    pub fn tls(mut self, pki: &Arc<Pki>) -> Self {
+        self.tls = Some(Arc::clone(pki));
+        self
+    }
+
     pub fn flag(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.flags.push(format!("--{name}={value}"));
         self
@@ -52,6 +62,8 @@ pub struct Server {
     address: String,
     peer_url: String,
     flags: Vec<String>,
+    /// What the harness's own connections use.
+    tls: Option<ClientTls>,
     process: Option<Child>,
 }
 
@@ -68,6 +80,7 @@ impl Server {
             address: format!("127.0.0.1:{}", ports[0]),
             peer_url: format!("http://127.0.0.1:{}", ports[1]),
             flags: Vec::new(),
+            tls: None,
             process: None,
         }
     }
@@ -81,6 +94,7 @@ impl Server {
     pub async fn start_as(program: &'static Program, settings: Settings) -> Self {
         let mut member = Self::prepare("default");
         member.program = program;
+        member.secure(&settings);
         let cluster = format!("default={}", member.peer_url);
         member.configure(&settings, &cluster);
         member.spawn();
@@ -93,12 +107,48 @@ impl Server {
         Self::start(Settings::default()).await
     }
 
+    /// Makes the member's URLs those that the settings ask for. To be called before its peer URL is told to
+    /// others.
+    pub fn secure(&mut self, settings: &Settings) {
+        if settings.tls.is_some() {
+            self.make_peer_url_https();
+        }
+        self.tls = settings.tls.as_ref().map(|pki| pki.client("client"));
+    }
+
+    /// Makes the peer URL an `https` one. To be called before it is told to others.
+    pub fn make_peer_url_https(&mut self) {
+        self.peer_url = self.peer_url.replace("http://", "https://");
+    }
+
+    /// Sets a flag to another value than [`configure`](Self::configure) did.
+    pub fn override_flag(&mut self, name: &str, value: &str) {
+        self.flags.push(format!("--{name}={value}"));
+    }
+
+    /// Has the harness's own connections lead elsewhere.
+    pub fn set_address(&mut self, address: &str) {
+        self.address = address.into();
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Has the harness's own connections use this.
+    pub fn set_client_tls(&mut self, tls: Option<ClientTls>) {
+        self.tls = tls;
+    }
+
     /// Sets the flags of this run and those that say who this member is. `initial_cluster` names all
     /// members.
     pub fn configure(&mut self, settings: &Settings, initial_cluster: &str) {
         self.flags.clone_from(&settings.flags);
-        let client_url = format!("http://{}", self.address);
-        let data_dir = self.dir.join("data");
+        if let Some(pki) = &settings.tls {
+            self.flags.extend(tls_flags(pki));
+        }
+        let client_url = self.client_url();
+        let data_dir = self.data_dir();
         let identity = [
             ("name", self.name.as_str()),
             ("data-dir", data_dir.to_str().unwrap()),
@@ -154,7 +204,7 @@ impl Server {
             if let Some(status) = exited {
                 panic!("{} ended: {status}\n{}", self.name, self.log_tail());
             }
-            match http_get(&self.address, path).await {
+            match https_get(&self.address, self.tls.as_ref(), path).await {
                 Ok(answer) if answer.status == 200 => return,
                 _ => sleep(POLL).await,
             }
@@ -171,7 +221,8 @@ impl Server {
     }
 
     pub fn client_url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     pub fn peer_url(&self) -> &str {
@@ -180,11 +231,12 @@ impl Server {
 
     /// A new connection.
     pub fn client(&self) -> Client {
-        Client::new(&self.address)
+        Client::with_tls(&self.address, self.tls.as_ref())
     }
 
     pub async fn http(&self, path: &str) -> super::Answer {
-        http_get(&self.address, path).await.unwrap()
+        let answer = https_get(&self.address, self.tls.as_ref(), path).await;
+        answer.unwrap()
     }
 
     fn pid(&self) -> Pid {
@@ -259,6 +311,24 @@ impl Server {
         let tail = &log[log.len().saturating_sub(LOG_TAIL)..];
         String::from_utf8_lossy(tail).into_owned()
     }
+}
+
+/// The flags for the certificates of `pki`.
+fn tls_flags(pki: &Pki) -> Vec<String> {
+    let files = [
+        ("cert-file", "server.crt"),
+        ("key-file", "server.key"),
+        ("trusted-ca-file", "ca.crt"),
+        ("peer-cert-file", "server.crt"),
+        ("peer-key-file", "server.key"),
+        ("peer-trusted-ca-file", "ca.crt"),
+    ];
+    let files = files.map(|(flag, file)| format!("--{flag}={}", pki.path(file)));
+    let demands = ["--client-cert-auth=true", "--peer-client-cert-auth=true"];
+    files
+        .into_iter()
+        .chain(demands.map(str::to_owned))
+        .collect()
 }
 
 impl Drop for Server {

@@ -1,0 +1,150 @@
+//! Who is let in, and who the server is.
+
+use std::time::Duration;
+
+use holdfast::etcd::pb::etcdserverpb::StatusRequest;
+
+use super::{certified, is_let_in, serve};
+use crate::harness::*;
+
+#[tokio::test]
+async fn every_kind_of_call_works_over_tls() {
+    let pki = Pki::new();
+    let server = Server::start(Settings::default().tls(&pki)).await;
+    let client = server.client();
+    client.put(put("greeting", "hello")).await.unwrap();
+    let (mut watch, created) = Watch::start(&client, watch_prefix("greet")).await;
+    assert!(created.created);
+    let large = "x".repeat(1 << 20);
+    client.put(put("greeting", &large)).await.unwrap();
+    let events = watch.events(1).await;
+    assert_eq!(events[0].kv.as_ref().unwrap().value().len(), large.len());
+    let got = client.range(point("greeting")).await.unwrap();
+    assert_eq!(got.kvs[0].value(), large.as_bytes());
+    let mut others = Vec::new();
+    for number in 0..50 {
+        let client = server.client();
+        others.push(async move { client.put(put(&format!("many/{number}"), "1")).await });
+    }
+    for put in futures::future::join_all(others).await {
+        put.unwrap();
+    }
+    assert_eq!(client.range(prefixed("many/")).await.unwrap().count, 50);
+    for path in ["/health", "/readyz", "/version", "/metrics"] {
+        assert_eq!(server.http(path).await.status, 200, "{path}");
+    }
+    let status = client.status(StatusRequest {}).await.unwrap();
+    assert_ne!(status.leader, 0);
+}
+
+#[tokio::test]
+async fn clients_and_servers_know_each_other_by_their_authorities() {
+    let pki = Pki::new();
+    let other = Pki::new();
+    let settings = certified(&pki)
+        .flag("trusted-ca-file", pki.path("ca.crt"))
+        .flag("client-cert-auth", true);
+    let server = serve(settings, pki.client("client")).await;
+    assert!(is_let_in(&server, &pki.client("client")).await);
+    assert!(!is_let_in(&server, &pki.anonymous()).await);
+    // It believes the wrong authority.
+    assert!(!is_let_in(&server, &other.client("client")).await);
+    // It is of the wrong authority.
+    let stranger = ClientTls {
+        authority: pki.authority.pem(),
+        ..other.client("client")
+    };
+    assert!(!is_let_in(&server, &stranger).await);
+    pki.authority
+        .issue_expired("client", &[])
+        .write(pki.dir(), "expired");
+    assert!(!is_let_in(&server, &pki.client("expired")).await);
+}
+
+#[tokio::test]
+async fn an_authority_alone_demands_certificates() {
+    let pki = Pki::new();
+    let settings = certified(&pki).flag("trusted-ca-file", pki.path("ca.crt"));
+    let server = serve(settings, pki.client("client")).await;
+    assert!(is_let_in(&server, &pki.client("client")).await);
+    assert!(!is_let_in(&server, &pki.anonymous()).await);
+}
+
+#[tokio::test]
+async fn without_an_authority_nobody_is_asked() {
+    let pki = Pki::new();
+    let server = serve(certified(&pki), pki.anonymous()).await;
+    assert!(is_let_in(&server, &pki.anonymous()).await);
+    assert!(is_let_in(&server, &pki.client("client")).await);
+}
+
+#[tokio::test]
+async fn revoked_certificates_are_refused() {
+    let pki = Pki::new();
+    let revoked = pki.issue("revoked", "client", &[]);
+    let crl = pki.dir().join("crl.pem");
+    let list = pki.authority.revocation_list(&[&revoked]);
+    // Releases differ in whether they take PEM, and all take DER.
+    std::fs::write(&crl, list.der()).unwrap();
+    let settings = certified(&pki)
+        .flag("trusted-ca-file", pki.path("ca.crt"))
+        .flag("client-cert-auth", true)
+        .flag("client-crl-file", pki.path("crl.pem"));
+    let server = serve(settings, pki.client("client")).await;
+    assert!(is_let_in(&server, &pki.client("client")).await);
+    assert!(!is_let_in(&server, &pki.client("revoked")).await);
+    // The list counts from the next connection on.
+    let client = pki.issue("late", "client", &[]);
+    assert!(is_let_in(&server, &pki.client("late")).await);
+    let list = pki.authority.revocation_list(&[&revoked, &client]);
+    std::fs::write(&crl, list.der()).unwrap();
+    assert!(!is_let_in(&server, &pki.client("late")).await);
+}
+
+#[tokio::test]
+async fn host_names_of_clients_can_be_demanded() {
+    let pki = Pki::new();
+    pki.issue("named", "client", &["app.example"]);
+    let settings = certified(&pki)
+        .flag("trusted-ca-file", pki.path("ca.crt"))
+        .flag("client-cert-auth", true)
+        .flag("client-cert-allowed-hostname", "app.example");
+    let server = serve(settings, pki.client("named")).await;
+    assert!(is_let_in(&server, &pki.client("named")).await);
+    assert!(!is_let_in(&server, &pki.client("client")).await);
+}
+
+#[tokio::test]
+async fn callers_who_do_not_speak_tls_harm_nobody() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    let pki = Pki::new();
+    let server = serve(certified(&pki), pki.anonymous()).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    for _ in 0..50 {
+        let mut plain = TcpStream::connect(server.address()).await.unwrap();
+        plain
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut said = Vec::new();
+        let closed = tokio::time::timeout(PATIENCE, plain.read_to_end(&mut said)).await;
+        let _reset_or_alert = closed.expect("it is closed");
+        assert!(!String::from_utf8_lossy(&said).contains("200 OK"));
+    }
+    let began = std::time::Instant::now();
+    assert!(is_let_in(&server, &pki.anonymous()).await);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    if Program::get().is_own() {
+        let log = server.log_tail();
+        let warnings = log.lines().filter(|l| l.contains("\"level\":\"warn\""));
+        assert!(warnings.count() <= 2, "{log}");
+        for mut stream in silent {
+            let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 64])).await;
+            assert_eq!(end.expect("silence has a limit").unwrap_or(0), 0);
+        }
+    }
+}
