@@ -211,3 +211,40 @@ fn what_is_in_the_way_of_up_is_one_line() {
         )
     );
 }
+
+#[test]
+fn certificates_that_cannot_be_used_are_one_line() {
+    let temp = tempfile::tempdir().unwrap();
+    let port = free_ports();
+    let refused = |more: &[&str]| {
+        let mut flags = server_flags(temp.path(), port);
+        let https = |flag: &String| flag.contains("client-urls=");
+        for flag in flags.iter_mut().filter(|flag| https(flag)) {
+            *flag = flag.replace("http://", "https://");
+        }
+        let output = command().arg("server").args(flags).args(more).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        stderr(&output)
+    };
+    assert_eq!(
+        refused(&[]),
+        format!(
+            "holdfast server: --listen-client-urls has https://127.0.0.1:{port}: TLS needs --cert-file and \
+             --key-file, or --auto-tls\n"
+        )
+    );
+    let missing = refused(&["--cert-file=/no/such.crt", "--key-file=/no/such.key"]);
+    assert_eq!(missing.lines().count(), 1, "{missing}");
+    let line: serde_json::Value = serde_json::from_str(&missing).unwrap();
+    assert_eq!(
+        line["msg"],
+        "cannot use --cert-file=/no/such.crt: No such file or directory (os error 2)"
+    );
+    let suite = refused(&["--auto-tls", "--cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA"]);
+    assert!(
+        suite.contains("\"TLS_RSA_WITH_AES_128_CBC_SHA\" in --cipher-suites"),
+        "{suite}"
+    );
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}

@@ -1,7 +1,7 @@
 //! Frames over a byte stream: reading one at a time, writing many at once.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -39,7 +39,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 return Ok(frame);
             }
             self.buf.reserve(READ_ROOM);
-            if self.io.read_buf(&mut self.buf).await? == 0 {
+            let read = match self.io.read_buf(&mut self.buf).await {
+                // What TLS makes of an end without a farewell; frames tell by themselves whether they are whole.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => 0,
+                read => read?,
+            };
+            if read == 0 {
                 return Err(if self.buf.is_empty() {
                     ConnectionError::Closed
                 } else {
