@@ -133,7 +133,7 @@ impl Acceptor {
 fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
     let provider = settings.protocol.provider();
     let own = settings.own.certified_key(&provider)?;
-    let about_own = |error: &dyn std::fmt::Display| settings.own.cert.refused(error);
+    let about_own = |error: &dyn std::fmt::Display| settings.own.cert.refused(error.to_string());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&settings.protocol.versions())
         .map_err(|error| about_own(&error))?;
@@ -143,7 +143,7 @@ fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
             let roots = authority.authorities()?;
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                 .build()
-                .map_err(|error| authority.refused(error))?;
+                .map_err(|error| authority.refused(error.to_string()))?;
             builder.with_client_cert_verifier(verifier)
         }
     };

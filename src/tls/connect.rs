@@ -101,7 +101,7 @@ fn load(settings: &ConnectSettings) -> Result<Loaded, FileError> {
             let roots = file.authorities()?;
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                 .build()
-                .map_err(|error| file.refused(error))?
+                .map_err(|error| file.refused(error.to_string()))?
         }
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

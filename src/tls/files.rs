@@ -39,11 +39,11 @@ pub struct CertificateFiles {
 
 impl TlsFile {
     /// An error about this file.
-    pub(super) fn refused(&self, reason: impl ToString) -> FileError {
+    pub(super) fn refused(&self, reason: impl Into<String>) -> FileError {
         FileError {
             flag: self.flag,
             path: self.path.clone(),
-            reason: reason.to_string(),
+            reason: reason.into(),
         }
     }
 
@@ -54,7 +54,7 @@ impl TlsFile {
         match found {
             Ok(found) if found.is_empty() => Err(self.refused("no certificate inside")),
             Ok(found) => Ok(found),
-            Err(error) => Err(self.refused(format_args!("not PEM: {error}"))),
+            Err(error) => Err(self.refused(format!("not PEM: {error}"))),
         }
     }
 
@@ -64,7 +64,7 @@ impl TlsFile {
         for certificate in self.certificates()? {
             roots
                 .add(certificate)
-                .map_err(|error| self.refused(format_args!("not an authority: {error}")))?;
+                .map_err(|error| self.refused(format!("not an authority: {error}")))?;
         }
         Ok(Arc::new(roots))
     }
@@ -73,7 +73,7 @@ impl TlsFile {
         use rustls::pki_types::pem::Error;
         PrivateKeyDer::from_pem_slice(&self.read()?).map_err(|error| match error {
             Error::NoItemsFound => self.refused("no private key inside that is not encrypted"),
-            error => self.refused(format_args!("not PEM: {error}")),
+            error => self.refused(format!("not PEM: {error}")),
         })
     }
 
@@ -83,14 +83,13 @@ impl TlsFile {
         let bytes = self.read()?;
         let mut lists = CertificateRevocationListDer::pem_slice_iter(&bytes)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| self.refused(format_args!("not PEM: {error}")))?;
+            .map_err(|error| self.refused(format!("not PEM: {error}")))?;
         if lists.is_empty() {
             lists.push(bytes.into());
         }
         let mut revoked = HashSet::new();
         for list in &lists {
-            let malformed =
-                |why| self.refused(format_args!("not a certificate revocation list: {why}"));
+            let malformed = |why| self.refused(format!("not a certificate revocation list: {why}"));
             revoked.extend(serials(list).map_err(malformed)?);
         }
         Ok(revoked)
@@ -100,9 +99,9 @@ impl TlsFile {
         let mut bytes = Vec::new();
         let count = File::open(&self.path)
             .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|error| self.refused(error))?;
+            .map_err(|error| self.refused(error.to_string()))?;
         if count as u64 > MAX_FILE {
-            return Err(self.refused(format_args!("longer than {MAX_FILE} bytes")));
+            return Err(self.refused(format!("longer than {MAX_FILE} bytes")));
         }
         Ok(bytes)
     }
@@ -139,10 +138,10 @@ impl CertificateFiles {
                 let cert = self.cert.path.display();
                 Err(self
                     .key
-                    .refused(format_args!("not the key of the certificate in {cert}")))
+                    .refused(format!("not the key of the certificate in {cert}")))
             }
-            Err(Error::InvalidCertificate(reason)) => Err(self.cert.refused(reason)),
-            Err(error) => Err(self.key.refused(error)),
+            Err(Error::InvalidCertificate(reason)) => Err(self.cert.refused(reason.to_string())),
+            Err(error) => Err(self.key.refused(error.to_string())),
         }
     }
 

@@ -151,7 +151,7 @@ mod tests {
             match fs::read_to_string(&from.path) {
                 Ok(text) if !text.is_empty() => Ok(text),
                 Ok(_) => Err(from.refused("empty")),
-                Err(error) => Err(from.refused(error)),
+                Err(error) => Err(from.refused(error.to_string())),
             }
         });
         (text.unwrap(), reads)

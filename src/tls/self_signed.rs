@@ -60,9 +60,9 @@ impl SelfSigned {
             key: file(KEY),
         };
         if !self.will_do(&files) {
-            let (certificate, key) = self.make().map_err(|e| files.cert.refused(e))?;
+            let (certificate, key) = self.make().map_err(|e| files.cert.refused(e.to_string()))?;
             self.write(&certificate, &key)
-                .map_err(|e| files.cert.refused(format_args!("cannot be written: {e}")))?;
+                .map_err(|e| files.cert.refused(format!("cannot be written: {e}")))?;
             let path = files.cert.path.display();
             tracing::warn!(flag = self.flag, %path, "made a self-signed certificate");
         }

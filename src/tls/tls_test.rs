@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::testing::{Authority as TestAuthority, Issued};
@@ -89,17 +90,17 @@ impl Files {
     }
 }
 
-/// A listener that answers each connection it lets in with the caller's common name.
-async fn listen(acceptor: Acceptor) -> (Arc<Acceptor>, SocketAddr) {
+/// A listener that answers each connection it lets in with the caller's common name, as long as its task lives.
+async fn listen(acceptor: Acceptor) -> (JoinSet<()>, SocketAddr) {
     let acceptor = Arc::new(acceptor);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = Arc::clone(&acceptor);
-    tokio::spawn(async move {
+    let serve = async move {
+        let mut connections = JoinSet::new();
         loop {
             let (stream, caller) = listener.accept().await.unwrap();
-            let acceptor = Arc::clone(&serving);
-            tokio::spawn(async move {
+            let acceptor = Arc::clone(&acceptor);
+            connections.spawn(async move {
                 if let Some(mut accepted) = acceptor.accept(stream, caller).await {
                     let name = accepted.common_name.as_deref().unwrap_or("nobody");
                     accepted.wire.write_all(name.as_bytes()).await.unwrap();
@@ -107,8 +108,10 @@ async fn listen(acceptor: Acceptor) -> (Arc<Acceptor>, SocketAddr) {
                 }
             });
         }
-    });
-    (acceptor, address)
+    };
+    let mut serving = JoinSet::new();
+    serving.spawn(serve);
+    (serving, address)
 }
 
 /// What the listener says, or how it ends.
@@ -132,7 +135,7 @@ async fn ask_both(
     accepting: AcceptSettings,
     connecting: ConnectSettings,
 ) -> Result<String, String> {
-    let (_, address) = listen(Acceptor::new(accepting).unwrap()).await;
+    let (_serving, address) = listen(Acceptor::new(accepting).unwrap()).await;
     ask(&Connector::new(connecting).unwrap(), address, "127.0.0.1").await
 }
 
@@ -186,7 +189,7 @@ async fn strangers_are_refused_on_either_side() {
         .write(files.dir.path(), "impostor"));
     let said = ask_both(impostor, files.connecting()).await.unwrap_err();
     assert!(said.contains("UnknownIssuer"), "{said}");
-    let (_, address) = listen(Acceptor::new(files.accepting()).unwrap()).await;
+    let (_serving, address) = listen(Acceptor::new(files.accepting()).unwrap()).await;
     let connector = Connector::new(files.connecting()).unwrap();
     let said = ask(&connector, address, "other.example").await.unwrap_err();
     assert!(said.contains("other.example"), "{said}");
@@ -256,7 +259,7 @@ async fn renewed_files_count_from_the_next_connection_on() {
     files.authority.revoke(&crl, &[]);
     let mut accepting = files.accepting();
     accepting.rules.crl = Some(file(crl.clone()));
-    let (_, address) = listen(Acceptor::new(accepting).unwrap()).await;
+    let (_serving, address) = listen(Acceptor::new(accepting).unwrap()).await;
     let connector = Connector::new(files.connecting()).unwrap();
     let said = || ask(&connector, address, "127.0.0.1");
     assert_eq!(said().await.as_deref(), Ok("alice"));
@@ -292,7 +295,7 @@ async fn callers_that_do_not_shake_hands_cost_themselves_only() {
     let files = Files::new();
     let mut accepting = files.accepting();
     accepting.handshakes = 3;
-    let (_, address) = listen(Acceptor::new(accepting).unwrap()).await;
+    let (_serving, address) = listen(Acceptor::new(accepting).unwrap()).await;
     let mut silent = Vec::new();
     for _ in 0..5 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -321,7 +324,7 @@ async fn silence_has_a_limit() {
     let files = Files::new();
     let mut accepting = files.accepting();
     accepting.patience = Duration::from_millis(50);
-    let (_, address) = listen(Acceptor::new(accepting).unwrap()).await;
+    let (_serving, address) = listen(Acceptor::new(accepting).unwrap()).await;
     let mut silent = TcpStream::connect(address).await.unwrap();
     let end = timeout(PATIENCE, silent.read(&mut [0; 16])).await;
     assert_eq!(end.unwrap().unwrap_or(0), 0);

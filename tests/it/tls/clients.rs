@@ -24,7 +24,7 @@ async fn every_kind_of_call_works_over_tls() {
     let mut others = Vec::new();
     for number in 0..50 {
         let client = server.client();
-        others.push(async move { client.put(put(&format!("many/{number}"), "1")).await });
+        others.push(async move { client.put(put(format!("many/{number}"), "1")).await });
     }
     for put in futures::future::join_all(others).await {
         put.unwrap();

@@ -47,7 +47,8 @@ async fn the_oldest_and_the_newest_version_are_set() {
 async fn cipher_suites_are_those_allowed() {
     let pki = Pki::new();
     let tls = pki.anonymous();
-    let allowed = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305";
+    // etcd wants the first of them for HTTP/2; the client here would rather have one with AES-256.
+    let allowed = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305";
     let settings = certified(&pki).flag("cipher-suites", allowed);
     let server = serve(settings, tls.clone()).await;
     let stream = connect(tls.config(&[&TLS12], &["h2"]), server.address())
@@ -62,7 +63,7 @@ async fn cipher_suites_are_those_allowed() {
     assert!(
         matches!(
             suite,
-            rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+            rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
                 | rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
         ),
         "{suite:?}"

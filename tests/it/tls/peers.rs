@@ -47,6 +47,12 @@ async fn gets_in(member: &Server) -> bool {
         .is_ok()
 }
 
+/// Whether a member that may not call is kept out. With etcd's peer protocol it is heard all the same, over
+/// connections that the others have made to it.
+fn refuses_whole_members() -> bool {
+    Program::get().is_own()
+}
+
 #[tokio::test]
 async fn three_members_with_certificates_survive_the_loss_of_one() {
     let pki = Pki::new();
@@ -114,6 +120,9 @@ async fn common_names_of_members_can_be_demanded() {
 
 #[tokio::test]
 async fn members_call_from_where_their_certificates_say() {
+    if !refuses_whole_members() {
+        return;
+    }
     let pki = Pki::new();
     pki.issue("elsewhere", "server", &["192.0.2.1"]);
     let with = |file, skip: bool| {
@@ -137,6 +146,9 @@ async fn members_call_from_where_their_certificates_say() {
 
 #[tokio::test]
 async fn revoked_members_are_refused() {
+    if !refuses_whole_members() {
+        return;
+    }
     let pki = Pki::new();
     let revoked = pki.issue("revoked", "server", &["127.0.0.1"]);
     let list = pki.authority.revocation_list(&[&revoked]);
