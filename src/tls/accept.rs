@@ -133,10 +133,9 @@ impl Acceptor {
 fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
     let provider = settings.protocol.provider();
     let own = settings.own.certified_key(&provider)?;
-    let about_own = |error: &dyn std::fmt::Display| settings.own.cert.refused(error.to_string());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&settings.protocol.versions())
-        .map_err(|error| about_own(&error))?;
+        .map_err(|error| settings.own.cert.refused(error.to_string()))?;
     let builder = match &settings.authority {
         None => builder.with_no_client_auth(),
         Some(authority) => {
