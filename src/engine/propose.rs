@@ -15,8 +15,6 @@ use crate::raft::ProposeError;
 
 /// What etcd waits for a proposal besides two election timeouts.
 pub(super) const REQUEST_BASE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a command is proposed while users and roles keep changing.
-const AUTHORIZATIONS: usize = 16;
 
 impl Engine {
     /// Replicates a command and gives its outcome with the header of its revision.
@@ -27,9 +25,12 @@ impl Engine {
         let Some(mut caller) = self.caller.renewable().map(|_| self.caller.clone()) else {
             return self.propose_as(self.caller.proposing(), command).await;
         };
-        for _ in 1..AUTHORIZATIONS {
+        // By time and not by number: whoever changes users one after the other may have a change in every round.
+        let deadline = clock::now() + self.inner.request_timeout;
+        loop {
             let done = self.propose_as(caller.proposing(), command.clone()).await;
-            if done != Err(EngineError::Auth(AuthError::OldRevision)) {
+            let is_old = done == Err(EngineError::Auth(AuthError::OldRevision));
+            if !is_old || clock::now() >= deadline {
                 return done;
             }
             match self.renewed(&caller).await? {
@@ -37,7 +38,6 @@ impl Engine {
                 None => return done,
             }
         }
-        self.propose_as(caller.proposing(), command).await
     }
 
     async fn propose_as(&self, actor: &Actor, command: Command) -> EngineResult<(Header, Reply)> {
