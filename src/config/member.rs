@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::tls::TlsConfig;
 use super::auth::AuthConfig;
+use super::tls::TlsConfig;
 use super::url::Url;
 
 /// Everything a member is told at its start.

@@ -87,7 +87,9 @@ impl Engine {
             return;
         }
         tracing::warn!("the state has reached its quota: what makes it grow is refused");
-        let raised = self.replicate(&Actor::Member, Command::RaiseAlarm(alarm)).await;
+        let raised = self
+            .replicate(&Actor::Member, Command::RaiseAlarm(alarm))
+            .await;
         if let Err(error) = raised.and_then(|answer| answer.reply) {
             tracing::warn!(%error, "the alarm could not be raised");
         }

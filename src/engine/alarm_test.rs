@@ -77,7 +77,10 @@ async fn what_an_alarm_forbids_is_not_even_logged() {
         assert_eq!(refused, EngineError::NoSpace);
     }
     assert_eq!(engine.inner.applied.get(), logged);
-    let proposed = engine.replicate(&Actor::Member, Command::Put(put("a", "2"))).await.unwrap();
+    let proposed = engine
+        .replicate(&Actor::Member, Command::Put(put("a", "2")))
+        .await
+        .unwrap();
     assert_eq!(proposed.reply, Err(EngineError::NoSpace));
     assert_eq!(proposed.revision, Revision(2));
     engine.delete(delete_all()).await.unwrap();
@@ -166,7 +169,10 @@ async fn what_one_member_has_no_space_for_is_written_all_the_same() {
         ..config(dir.path())
     };
     let engine = start_with(&config);
-    let answer = engine.replicate(&Actor::Member, Command::Put(put("a", "1"))).await.unwrap();
+    let answer = engine
+        .replicate(&Actor::Member, Command::Put(put("a", "1")))
+        .await
+        .unwrap();
     assert_eq!(answer.reply, Err(EngineError::NoSpace));
     assert_eq!(answer.revision, Revision(2));
     // Whoever applied it raises the alarm, whether it was its client's or not.
@@ -242,7 +248,12 @@ async fn a_checkpoint_of_another_term_is_void() {
             term,
             remaining: vec![(LeaseId(1), remaining), (LeaseId(2), 7)],
         });
-        engine.replicate(&Actor::Member, command).await.unwrap().reply.unwrap();
+        engine
+            .replicate(&Actor::Member, command)
+            .await
+            .unwrap()
+            .reply
+            .unwrap();
         assert_eq!(recorded(&engine), expected, "{term} {remaining}");
     }
     engine.stop().await;

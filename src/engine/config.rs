@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::slow::SlowLimits;
 use super::auth::AuthConfig;
+use super::slow::SlowLimits;
 use super::types::{AutoCompaction, Member};
 use crate::base::ids::{ClusterId, MemberId};
 use crate::base::metrics::Metrics;

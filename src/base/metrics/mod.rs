@@ -17,8 +17,8 @@ mod series;
 mod types;
 
 pub use groups::{
-    AuthMetrics, DiskMetrics, HoldfastMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics, RaftMetrics,
-    ServerMetrics, WatchMetrics,
+    AuthMetrics, DiskMetrics, HoldfastMetrics, LeaseMetrics, MvccMetrics, NetworkMetrics,
+    RaftMetrics, ServerMetrics, WatchMetrics,
 };
 pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};

@@ -20,7 +20,10 @@ impl ElectionService {
 }
 
 /// A candidate that has a key already changes its value at once, before it waits.
-async fn campaign(queues: Queues, request: pb::CampaignRequest) -> Result<pb::CampaignResponse, Status> {
+async fn campaign(
+    queues: Queues,
+    request: pb::CampaignRequest,
+) -> Result<pb::CampaignResponse, Status> {
     let entry = Entry {
         name: request.name.clone(),
         lease: request.lease,
@@ -39,7 +42,10 @@ async fn campaign(queues: Queues, request: pb::CampaignRequest) -> Result<pb::Ca
     })
 }
 
-async fn proclaim(queues: Queues, request: pb::ProclaimRequest) -> Result<pb::ProclaimResponse, Status> {
+async fn proclaim(
+    queues: Queues,
+    request: pb::ProclaimRequest,
+) -> Result<pb::ProclaimResponse, Status> {
     let leader = request.leader.ok_or_else(no_leader_key)?;
     let lease = queues.lease(leader.lease).await?;
     let put = queues.put_if(&leader.key, leader.rev, request.value, lease);

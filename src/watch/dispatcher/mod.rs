@@ -8,7 +8,7 @@
 //!
 //! A flush stops at a revision boundary. It comes at once after a pause. While changes keep coming, the time to the
 //! next one grows with the number of responses that it takes, and is longer while most readers have not taken
-//! the last one's yet ([`HubConfig`](super::HubConfig)), unless [`COALESCE_BYTES`] are pending or there is mail.
+//! the last one's yet ([`HubConfig`]), unless [`COALESCE_BYTES`] are pending or there is mail.
 //!
 //! A watcher whose stream has no room in a flush, or that starts in the past, or that was synced when
 //! the ring jumped or lapped its dispatcher, is *behind*: it keeps the next revision it needs and
