@@ -7,3 +7,4 @@ mod members;
 mod permissions;
 mod signed;
 mod tokens;
+mod ways;
