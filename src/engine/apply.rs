@@ -211,6 +211,10 @@ impl Applier {
             store: Arc::clone(&view.store),
             state,
         });
+        // Before the applied index moves: whoever waits for that reads the list of the members next.
+        if let Some(members) = effects.members.take() {
+            self.take_members(members);
+        }
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
         self.node.applied(last.index);
@@ -341,6 +345,13 @@ impl Applier {
         }
     }
 
+    /// Goes on with other members, and tells the network whom it reaches where.
+    fn take_members(&self, members: Membership) {
+        self.network
+            .update_peers(&members.peers(), &members.departed());
+        self.members.replace(members);
+    }
+
     fn take_effect(&self, effects: Effects) {
         if !effects.granted.is_empty() || !effects.revoked.is_empty() {
             let counts = &self.metrics.lease;
@@ -351,11 +362,6 @@ impl Applier {
             }
             self.lessor
                 .change(&effects.granted, &effects.revoked, clock::now());
-        }
-        if let Some(members) = effects.members {
-            self.network
-                .update_peers(&members.peers(), &members.departed());
-            self.members.replace(members);
         }
         if let Some(compacted) = effects.compacted {
             // A full queue is no loss: a later compaction covers this one, and so does a restart.
@@ -377,9 +383,7 @@ impl Applier {
         let state = mvcc::load_state(&store).map_err(|error| error.to_string())?;
         let members = meta::membership(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
-        self.network
-            .update_peers(&members.peers(), &members.departed());
-        self.members.replace(members);
+        self.take_members(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
         self.views.publish(View {
