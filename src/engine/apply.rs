@@ -295,6 +295,10 @@ impl Applier {
             alarms,
             downgrade,
         });
+        // Before the applied index moves: whoever waits for that reads the list of the members next.
+        if let Some(members) = effects.members.take() {
+            self.take_members(members);
+        }
         self.publisher.publish(changes);
         self.applied.advance(last.index, &mut self.marks);
         self.node.applied(last.index);
@@ -520,6 +524,13 @@ impl Applier {
         }
     }
 
+    /// Goes on with other members, and tells the network whom it reaches where.
+    fn take_members(&self, members: Membership) {
+        self.network
+            .update_peers(&members.peers(), &members.departed());
+        self.members.replace(members);
+    }
+
     fn take_effect(&self, effects: Effects) {
         if !effects.granted.is_empty() || !effects.revoked.is_empty() {
             let counts = &self.metrics.lease;
@@ -532,11 +543,6 @@ impl Applier {
                 .change(&effects.granted, &effects.revoked, clock::now());
         }
         self.lessor.checkpointed(&effects.checkpointed);
-        if let Some(members) = effects.members {
-            self.network
-                .update_peers(&members.peers(), &members.departed());
-            self.members.replace(members);
-        }
         if let Some(alarms) = &effects.alarms {
             self.metrics.show_alarms(alarms.labels());
         }
@@ -559,21 +565,18 @@ impl Applier {
             .map_err(|error| error.to_string())?;
         let members = meta::membership(&store).map_err(|error| error.to_string())?;
         let leases = mvcc::lease::list(&store).map_err(|error| error.to_string())?;
-        let auth = mvcc::auth::load(&store).map_err(|error| error.to_string())?;
         if let Some(tokens) = self.auth.tokens.simple() {
             tokens.forget_all();
         }
-        self.metrics
-            .auth
-            .revision
-            .set(auth.revision().cast_signed());
-        self.network
-            .update_peers(&members.peers(), &members.departed());
-        self.members.replace(members);
+        self.take_members(members);
         self.lessor.replace(&leases, clock::now());
         let old = View::clone(&self.views.load());
         let new = View::of(Arc::new(store))?;
         let revision = new.state.revision;
+        self.metrics
+            .auth
+            .revision
+            .set(new.auth.revision().cast_signed());
         self.metrics.show_alarms(new.alarms.labels());
         self.quota.measure(&new.store);
         self.views.publish(new);
