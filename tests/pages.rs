@@ -1,5 +1,12 @@
 //! What the pages under `docs/` say of tests, calls and flags is so.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests are tests"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -80,7 +80,7 @@ fn kubeadms_line_is_understood() {
     assert_eq!(path(authority).0, "peer-trusted-ca-file");
     assert!(!peer.certify && peer.from_named_address);
     assert!(!config.listen.metrics[0].is_https());
-    assert_eq!(config.notes.len(), 2, "{:?}", config.notes);
+    assert_eq!(config.notes.len(), 1, "{:?}", config.notes);
     let protocol = &config.tls.protocol;
     assert_eq!(
         (protocol.min, protocol.max),

@@ -248,6 +248,8 @@ fn txn_size(txn: &Txn) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ids::MemberId;
+    use crate::engine::types::AlarmKind;
     use crate::mvcc::ops::{CompareResult, RangeOp};
 
     /// Whatever bytes a client sends are counted, wherever they stand.
@@ -351,7 +353,19 @@ mod tests {
             range,
         };
         assert_eq!(auth(last), "AuthRoleRevokePermission");
-        assert_eq!(names.last(), Some(&"AuthRoleRevokePermission"));
+        let lowered = Command::LowerAlarm(Alarm {
+            member: MemberId(1),
+            kind: AlarmKind::NoSpace,
+        });
+        assert_eq!(names[lowered.operation()], "Alarm");
+        let downgrade = Command::Downgrade(None);
+        assert_eq!(names[downgrade.operation()], "DowngradeInfoSet");
+        let checkpoint = Command::LeaseCheckpoint(LeaseCheckpoint {
+            term: 1,
+            remaining: Vec::new(),
+        });
+        assert_eq!(names[checkpoint.operation()], "LeaseCheckpoint");
+        assert_eq!(checkpoint.operation() + 1, names.len());
     }
 
     #[test]

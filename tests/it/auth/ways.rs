@@ -102,7 +102,9 @@ async fn the_gateway_takes_a_token(c: Case) {
             request = request.header("authorization", token);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())));
-        let answer = http_send(&c.client.address, request.unwrap()).await.unwrap();
+        let answer = http_send(&c.client.address, request.unwrap())
+            .await
+            .unwrap();
         let said: Value = serde_json::from_slice(&answer.body).unwrap();
         let message = said["message"].as_str().map(str::to_owned);
         (answer.status.as_u16(), message)
