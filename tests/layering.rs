@@ -62,7 +62,8 @@ const RESERVED: &[Reserved] = &[
     reserved("prost_reflect::", &["etcd/gateway/"]),
     reserved("rustls::", &["tls/"]),
     reserved("tokio_rustls::", &["tls/"]),
-    reserved("x509_parser::", &["tls/"]),
+    // Keys of tokens are in the same encodings as those of certificates.
+    reserved("x509_parser::", &["tls/", "engine/auth/jwt/"]),
     reserved("rcgen::", &["tls/"]),
     reserved("unsafe", &["watch/ring.rs", "server/scheduling.rs"]),
     reserved("Instant::now()", &["base/clock.rs"]),
