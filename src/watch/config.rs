@@ -39,7 +39,7 @@ pub struct HubConfig {
     /// While events come without pause, a dispatcher sends at most this often.
     pub coalesce: Duration,
     /// The same for each response of a sending: a large audience is told less often and more at once. A response
-    /// takes about 3 us of CPU on its way out, so this keeps a twentieth of a core for each dispatcher.
+    /// takes about 3 us of CPU on its way out, so each dispatcher's audience takes a twenty-fifth of a core.
     pub coalesce_per_response: Duration,
     /// The same while most readers have not taken yet what they were given last, since sending them more responses
     /// would not let them see anything sooner; and for an audience of any size.
@@ -78,7 +78,7 @@ impl HubConfig {
             progress_interval: Duration::from_secs(600),
             fragment_bytes: 2 << 20,
             coalesce: Duration::from_micros(200),
-            coalesce_per_response: Duration::from_micros(60),
+            coalesce_per_response: Duration::from_micros(80),
             coalesce_crowded: Duration::from_millis(20),
             stream_buffer_frames: 4096,
             stream_buffer_bytes: 1 << 20,
