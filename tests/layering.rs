@@ -84,6 +84,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("storage/", &["tokio::", "async fn"]),
     // It reads the clock for metrics and for the deadlines of leases, which are no part of the state.
     ("engine/apply.rs", &["rand::"]),
+    ("engine/evaluate.rs", &["rand::", "clock::"]),
     ("config/", &["tokio::", "std::fs", "std::net::Tcp"]),
 ];
 

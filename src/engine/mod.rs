@@ -16,6 +16,7 @@ mod command;
 mod config;
 mod corruption;
 mod error;
+mod evaluate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod lease_calls;
