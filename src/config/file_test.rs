@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{self, AutoCompaction, LogLevel, Request};
+use crate::config::{self, AutoCompaction, LogLevel, Request, testing};
 
 fn parse(text: &str) -> Result<MemberConfig, ConfigError> {
     let file = ConfigFile {
@@ -16,14 +16,6 @@ fn parse(text: &str) -> Result<MemberConfig, ConfigError> {
 
 fn refused(text: &str) -> String {
     parse(text).unwrap_err().to_string()
-}
-
-/// What the flags of a line make, but for the note that names the file.
-fn from_flags(flags: &[&str]) -> MemberConfig {
-    match config::from_command_line(flags.iter().map(Into::into), []).unwrap() {
-        Request::Start(config) => *config,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -55,7 +47,7 @@ client-transport-security:
 peer-transport-security:
 "#;
     let mut config = parse(yaml).unwrap();
-    let expected = from_flags(&[
+    let expected = testing::member(&[
         "--name=m1",
         "--data-dir=/var/lib/m1",
         "--snapshot-count=10000",

@@ -79,3 +79,17 @@ pub fn from_command_line(
         parse::Line::Values(given) => Request::Start(Box::new(build::member(&given)?)),
     })
 }
+
+/// For the tests of those that are told a configuration.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{MemberConfig, Request, from_command_line};
+
+    /// What the flags of a line make.
+    pub(crate) fn member(flags: &[&str]) -> MemberConfig {
+        match from_command_line(flags.iter().map(Into::into), []).unwrap() {
+            Request::Start(config) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -4,13 +4,12 @@
 //! is proposed spares the disks a command that will come to nothing, which is what a full one needs: and it
 //! must not refuse more than the log would have, so what this member may have missed is waited for.
 
-use super::Engine;
-use super::EngineResult;
 use super::apply::Reply;
 use super::command::Command;
 use super::error::EngineError;
 use super::quota::growth;
 use super::types::{Alarm, AlarmKind, Header};
+use super::{Engine, EngineResult};
 use crate::mvcc::auth::Actor;
 
 impl Engine {
@@ -21,15 +20,12 @@ impl Engine {
     pub async fn alarms(&self) -> EngineResult<(Header, Vec<Alarm>)> {
         let (header, reply) = self.propose(Command::Barrier).await?;
         debug_assert_eq!(reply, Reply::Done);
-        Ok((header, self.local_alarms()?))
+        Ok((header, self.local_alarms()))
     }
 
     /// The alarms as this member's applied state has them, without waiting for anyone.
-    ///
-    /// # Errors
-    /// None today; the signature leaves room for a store that must be asked.
-    pub fn local_alarms(&self) -> EngineResult<Vec<Alarm>> {
-        Ok(self.inner.views.load().alarms.list().collect())
+    pub fn local_alarms(&self) -> Vec<Alarm> {
+        self.inner.views.load().alarms.list().collect()
     }
 
     /// Raises an alarm. Gives it back, whether it was raised already or not.

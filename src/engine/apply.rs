@@ -172,13 +172,12 @@ impl Applier {
         let began = clock::now();
         let view = View::clone(&self.views.load());
         let mut effects = Effects::default();
-        let mut auth = Arc::clone(&view.auth);
         // Whatever fails below leaves an empty one behind.
         let mut recent = std::mem::take(&mut self.recent);
         let mut session = Session::begin_with(&mut recent, &view.store, view.state);
         for entry in entries {
             for command in &entry.commands {
-                self.evaluate(&mut session, &mut auth, command, entry, &view, &mut effects)?;
+                self.evaluate(&mut session, command, entry, &view, &mut effects)?;
             }
             self.change_members(&mut session, entry, &mut effects)?;
         }
@@ -210,15 +209,13 @@ impl Applier {
         self.recent = recent;
         let commits = &self.metrics.disk.backend_commit;
         commits.since(writing);
+        let auth = effects.auth.take();
+        let auth = auth.unwrap_or_else(|| Arc::clone(&view.auth));
         if auth.is_enabled() != view.auth.is_enabled() {
             tracing::info!(enabled = auth.is_enabled(), "authentication changed");
         }
         // Before the view and the index: whoever sees these must find the token that came with them.
         self.take_tokens(std::mem::take(&mut effects.tokens));
-        self.metrics
-            .auth
-            .revision
-            .set(auth.revision().cast_signed());
         self.views.publish(View {
             store: Arc::clone(&view.store),
             state,
@@ -310,10 +307,6 @@ impl Applier {
         let old = View::clone(&self.views.load());
         let new = View::of(Arc::new(store))?;
         let revision = new.state.revision;
-        self.metrics
-            .auth
-            .revision
-            .set(new.auth.revision().cast_signed());
         self.metrics.show_alarms(new.alarms.labels());
         self.quota.measure(&new.store);
         self.views.publish(new);

@@ -32,6 +32,7 @@ pub(super) struct Effects {
     pub(super) revoked: Vec<LeaseId>,
     pub(super) checkpointed: Vec<(LeaseId, i64)>,
     pub(super) members: Option<Membership>,
+    pub(super) auth: Option<Arc<AuthState>>,
     pub(super) alarms: Option<Alarms>,
     pub(super) downgrade: Option<Option<MinorVersion>>,
     pub(super) compacted: Option<Revision>,
@@ -39,6 +40,28 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    /// Users and roles as of the commands so far.
+    fn auth<'a>(&'a self, view: &'a View) -> &'a AuthState {
+        self.auth.as_ref().unwrap_or(&view.auth)
+    }
+
+    fn change_auth(
+        &mut self,
+        view: &View,
+        session: &mut Session<'_>,
+        command: &AuthCommand,
+        index: u64,
+    ) -> Result<Reply, MvccError> {
+        let auth = self.auth.get_or_insert_with(|| Arc::clone(&view.auth));
+        let changes = session.change_auth(auth, command, index)?;
+        let token = changes.iter().find_map(|change| match change {
+            TokenChange::Given { token, .. } => Some(Reply::Token(token.clone())),
+            _ => None,
+        });
+        self.tokens.extend(changes);
+        Ok(token.unwrap_or(Reply::Done))
+    }
+
     /// The alarms as of the commands so far.
     fn alarms<'a>(&'a self, view: &'a View) -> &'a Alarms {
         self.alarms.as_ref().unwrap_or(&view.alarms)
@@ -96,7 +119,6 @@ impl Applier {
     pub(super) fn evaluate(
         &mut self,
         session: &mut Session<'_>,
-        auth: &mut Arc<AuthState>,
         command: &Bytes,
         entry: &Committed,
         view: &View,
@@ -110,13 +132,25 @@ impl Applier {
         } = Envelope::decode(command).map_err(|error| command_error(index, error))?;
         self.stopwatch.begin(&command);
         let grows = growth(&command);
-        let outcome = self.authorized(session, auth, &actor, command, entry, view, effects);
+        let outcome = self.authorized(session, &actor, command, entry, view, effects);
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => return Err(ApplyError::Storage { index, error }),
         };
         self.stopwatch.end(outcome.is_ok());
         let reply = outcome.and_then(|reply| self.within_quota(grows, view).map(|()| reply));
+        self.answer(request, reply, session, effects);
+        Ok(())
+    }
+
+    /// Keeps an outcome for whoever asked, if that was through this member.
+    fn answer(
+        &self,
+        request: RequestId,
+        reply: Result<Reply, EngineError>,
+        session: &Session<'_>,
+        effects: &mut Effects,
+    ) {
         if self.waiters.owns(request) {
             let revision = session.state().revision;
             let answer = Answer {
@@ -126,7 +160,6 @@ impl Applier {
             };
             effects.answers.push((request, answer));
         }
-        Ok(())
     }
 
     /// Takes over what an entry changes of who belongs to the cluster: configuration and members together.
@@ -151,17 +184,9 @@ impl Applier {
             }
             effects.members = Some(membership);
         }
-        if let Some(Attachment { request, .. }) = attachment
-            && self.waiters.owns(request)
-        {
+        if let Some(Attachment { request, .. }) = attachment {
             let reply = Ok(Reply::Membership { changed_at });
-            let revision = session.state().revision;
-            let answer = Answer {
-                revision,
-                reply,
-                applied: None,
-            };
-            effects.answers.push((request, answer));
+            self.answer(request, reply, session, effects);
         }
         Ok(())
     }
@@ -193,18 +218,16 @@ impl Applier {
 
     /// Executes a command if its caller may have it and no alarm forbids it. The error is one that ends the
     /// member; a refusal is an outcome.
-    #[expect(clippy::too_many_arguments, reason = "what a run of commands shares")]
     fn authorized(
         &self,
         session: &mut Session<'_>,
-        auth: &mut Arc<AuthState>,
         actor: &Actor,
         command: Command,
         entry: &Committed,
         view: &View,
         effects: &mut Effects,
     ) -> Result<Result<Reply, EngineError>, MvccError> {
-        if let Err(error) = authorize(auth, actor, &command, session) {
+        if let Err(error) = authorize(effects.auth(view), actor, &command, session) {
             return settled(Err(error));
         }
         if let Some(refusal) = effects.alarms(view).refusal(&command) {
@@ -218,7 +241,7 @@ impl Applier {
                 Ok(Ok(Reply::Done))
             }
             Command::Auth(command) => {
-                settled(change_auth(session, auth, &command, entry.index, effects))
+                settled(effects.change_auth(view, session, &command, entry.index))
             }
             command => settled(self.execute(session, command, effects)),
         }
@@ -299,22 +322,6 @@ fn settled(outcome: Result<Reply, MvccError>) -> Result<Result<Reply, EngineErro
         Err(error) if error.is_fatal() => Err(error),
         outcome => Ok(outcome.map_err(EngineError::from)),
     }
-}
-
-fn change_auth(
-    session: &mut Session<'_>,
-    auth: &mut Arc<AuthState>,
-    command: &AuthCommand,
-    index: u64,
-    effects: &mut Effects,
-) -> Result<Reply, MvccError> {
-    let changes = session.change_auth(auth, command, index)?;
-    let token = changes.iter().find_map(|change| match change {
-        TokenChange::Given { token, .. } => Some(Reply::Token(token.clone())),
-        _ => None,
-    });
-    effects.tokens.extend(changes);
-    Ok(token.unwrap_or(Reply::Done))
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ impl Engine {
         set(&metrics.keys, view.store.key_count_estimate());
         metrics.current_revision.set(view.state.revision.get());
         metrics.compact_revision.set(view.state.compact_revision());
+        set(&self.inner.metrics.auth.revision, view.auth.revision());
     }
 
     fn report_watch(&self) {

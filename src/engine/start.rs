@@ -109,10 +109,6 @@ impl Engine {
         let quota = Arc::new(Quota::new(config.quota_bytes));
         quota.measure(&first.store);
         metrics.show_alarms(first.alarms.labels());
-        metrics
-            .auth
-            .revision
-            .set(first.auth.revision().cast_signed());
         let auth = Auth::new(&config.auth);
 
         let (tasks, task_queue) = handover::bounded(APPLY_QUEUE);

@@ -346,17 +346,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::config::{self, Request};
-
-    fn config(args: &[&str]) -> MemberConfig {
-        match config::from_command_line(args.iter().map(Into::into), []).unwrap() {
-            Request::Start(config) => *config,
-            other => panic!("{other:?}"),
-        }
-    }
+    use crate::config::testing::member;
 
     fn one_member() -> MemberConfig {
-        config(&["--name=a", "--initial-advertise-peer-urls=http://h:1"])
+        member(&["--name=a", "--initial-advertise-peer-urls=http://h:1"])
     }
 
     /// A directory that `config` has claimed, unlocked again.
@@ -460,14 +453,14 @@ mod tests {
                 "belongs to a cluster with token \"etcd-cluster\" and not \"other\"",
             ),
         ] {
-            let said = origin(&temp, &config(args)).unwrap_err();
+            let said = origin(&temp, &member(args)).unwrap_err();
             assert!(said.contains(expected), "{said}");
             assert!(!said.contains('\n'), "one line: {said}");
         }
 
         let pair = "--initial-cluster=a=http://h:1,b=http://h:2";
-        let a = config(&["--name=a", "--initial-advertise-peer-urls=http://h:1", pair]);
-        let b = config(&["--name=b", "--initial-advertise-peer-urls=http://h:2", pair]);
+        let a = member(&["--name=a", "--initial-advertise-peer-urls=http://h:1", pair]);
+        let b = member(&["--name=b", "--initial-advertise-peer-urls=http://h:2", pair]);
         let said = origin(&claimed(&a), &b).unwrap_err();
         assert!(said.contains("belongs to member "), "{said}");
     }
@@ -475,7 +468,7 @@ mod tests {
     #[test]
     fn changed_members_are_no_other_cluster_once_it_exists() {
         let temp = claimed(&one_member());
-        let grown = config(&[
+        let grown = member(&[
             "--name=a",
             "--initial-advertise-peer-urls=http://h:1",
             "--initial-cluster=a=http://h:1,b=http://h:2",
@@ -488,7 +481,7 @@ mod tests {
     #[test]
     fn a_member_that_joins_has_to_ask_and_leaves_no_claim() {
         let temp = tempfile::tempdir().unwrap();
-        let joining = config(&["--name=a", "--initial-cluster-state=existing"]);
+        let joining = member(&["--name=a", "--initial-cluster-state=existing"]);
         let said = origin(&temp, &joining).unwrap_err();
         assert_eq!(said, "nobody's yet");
         assert!(!temp.path().join(IDENTITY).exists());

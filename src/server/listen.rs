@@ -107,18 +107,11 @@ fn bind_ip(ip: IpAddr, port: u16, reuse_port: bool) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, MemberConfig, Request};
-
-    fn config(args: &[&str]) -> MemberConfig {
-        match config::from_command_line(args.iter().map(Into::into), []).unwrap() {
-            Request::Start(config) => *config,
-            other => panic!("{other:?}"),
-        }
-    }
+    use crate::config::testing::member;
 
     #[tokio::test]
     async fn localhost_and_no_host_and_addresses_are_bound() {
-        let config = config(&[
+        let config = member(&[
             "--listen-client-urls=http://localhost:0,http://:0",
             "--advertise-client-urls=http://localhost:1",
             "--listen-peer-urls=http://127.0.0.1:0",
@@ -138,7 +131,7 @@ mod tests {
     async fn a_port_in_use_is_named_with_its_flag() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", taken.local_addr().unwrap());
-        let config = config(&[
+        let config = member(&[
             "--listen-peer-urls=http://127.0.0.1:0",
             &format!("--listen-metrics-urls={url}"),
             "--listen-client-urls=http://127.0.0.1:0",

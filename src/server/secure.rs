@@ -215,14 +215,8 @@ fn is_local(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Request};
-
-    fn config(args: &[&str]) -> MemberConfig {
-        match config::from_command_line(args.iter().map(Into::into), []).unwrap() {
-            Request::Start(config) => *config,
-            other => panic!("{other:?}"),
-        }
-    }
+    use crate::config;
+    use crate::config::testing::member;
 
     #[test]
     fn every_suite_that_the_flag_takes_is_there() {
@@ -230,14 +224,14 @@ mod tests {
         assert_eq!(suites.len(), 11);
         for suite in suites {
             assert!(Protocol::has_suite(suite), "{suite}");
-            config(&[&format!("--cipher-suites={suite}")]);
+            member(&[&format!("--cipher-suites={suite}")]);
         }
     }
 
     #[test]
     fn plain_members_need_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let secured = Secured::read(&config(&[]), dir.path()).unwrap();
+        let secured = Secured::read(&member(&[]), dir.path()).unwrap();
         assert!(secured.clients.is_none() && secured.peers.is_none() && secured.calls.is_none());
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
     }
@@ -245,7 +239,7 @@ mod tests {
     #[test]
     fn certificates_are_made_for_the_names_of_the_member() {
         let dir = tempfile::tempdir().unwrap();
-        let config = config(&[
+        let config = member(&[
             "--listen-client-urls=https://0.0.0.0:2379",
             "--advertise-client-urls=https://m1.example:2379",
             "--auto-tls",
@@ -274,7 +268,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_one_line_with_flag_and_path() {
         let dir = tempfile::tempdir().unwrap();
-        let config = config(&[
+        let config = member(&[
             "--listen-client-urls=https://127.0.0.1:2379",
             "--advertise-client-urls=https://127.0.0.1:2379",
             "--cert-file=/no/such.crt",

@@ -175,11 +175,8 @@ impl DirectCalls {
         let requests = Streaming::new_request(codec::decoder(), body, None, Some(self.limit));
         let credentials = identity::credentials(&head.headers, &head.extensions);
         let leader_required = leader::is_required(&head.headers);
-        let begun = match self.watch.open(requests, credentials, leader_required) {
-            Ok(watch) => watch.begun().await,
-            Err(status) => Err(status),
-        };
-        match begun {
+        let opened = self.watch.open(requests, credentials, leader_required);
+        match opened.await {
             Ok(watch) => accept(DirectBody::Watch(Box::new(WatchReply::new(watch, call)))),
             Err(status) => refuse(status, call),
         }

@@ -61,7 +61,7 @@ impl Maintenance for MaintenanceService {
         _request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusResponse>, Status> {
         let status = self.engine.status()?;
-        let errors = errors(status.leader, &self.engine.local_alarms()?);
+        let errors = errors(status.leader, &self.engine.local_alarms());
         Ok(Response::new(status_response(
             &status,
             errors,

@@ -46,8 +46,9 @@ impl WatchService {
         Self { engine }
     }
 
-    /// Opens a stream. With `leader_required` it ends when the cluster has been without a leader for long.
-    pub(super) fn open(
+    /// Opens a stream, and gives it once it has something to say. With `leader_required` it ends when the cluster has
+    /// been without a leader for long.
+    pub(super) async fn open(
         &self,
         requests: Streaming<pb::WatchRequest>,
         credentials: Credentials,
@@ -67,11 +68,12 @@ impl WatchService {
                 status::no_leader()
             }));
         }
-        Ok(WatchCall {
+        let call = WatchCall {
             ends,
             frames: Some(frames),
             first: None,
-        })
+        };
+        call.begun().await
     }
 }
 
@@ -85,8 +87,8 @@ impl Watch for WatchService {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let leader_required = leader::is_required(request.metadata().as_ref());
         let credentials = access::credentials(&request);
-        let call = self.open(request.into_inner(), credentials, leader_required)?;
-        Ok(Response::new(call.begun().await?))
+        let call = self.open(request.into_inner(), credentials, leader_required);
+        call.await.map(Response::new)
     }
 }
 
@@ -109,7 +111,7 @@ impl WatchCall {
     ///
     /// Headers that come at once would be wrong: etcd's come with the first response, so there are clients that
     /// take them for the answer to their first creation, and write what they expect to be told of.
-    pub(super) async fn begun(mut self) -> Result<Self, Status> {
+    async fn begun(mut self) -> Result<Self, Status> {
         self.first = match poll_fn(|cx| self.poll_frame(cx)).await {
             Some(first) => Some(first?),
             None => return Err(status::stopped()),

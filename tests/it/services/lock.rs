@@ -81,13 +81,37 @@ async fn waiting(c: &Case, count: i64) {
     }
 }
 
-async fn a_second_owner_waits_for_the_first(c: Case) {
+/// A lock that one lease has and a second one waits for.
+struct Contended {
+    name: Bytes,
+    /// The key of the first.
+    key: Bytes,
+    second: i64,
+    waiter: JoinHandle<Result<Bytes, Status>>,
+}
+
+async fn contended(c: &Case) -> Contended {
     let name = c.key("l");
     let (first, second) = (c.lease(60).await, c.lease(60).await);
     let key = lock(&c.client, &name, first).await.unwrap();
     let (client, other) = (c.client.clone(), name.clone());
     let waiter = tokio::spawn(async move { lock(&client, &other, second).await });
-    waiting(&c, 2).await;
+    waiting(c, 2).await;
+    Contended {
+        name,
+        key,
+        second,
+        waiter,
+    }
+}
+
+async fn a_second_owner_waits_for_the_first(c: Case) {
+    let Contended {
+        name,
+        key,
+        second,
+        waiter,
+    } = contended(&c).await;
     assert!(!waiter.is_finished());
     unlock(&c, key).await.unwrap();
     assert_eq!(waiter.await.unwrap().unwrap(), key_of(&name, second));
@@ -143,12 +167,12 @@ async fn revoke(c: &Case, id: i64) {
 const EXPIRED: &str = "mutex: session is expired";
 
 async fn a_waiter_whose_lease_ends_is_told(c: Case) {
-    let name = c.key("l");
-    let (first, second) = (c.lease(60).await, c.lease(60).await);
-    let key = lock(&c.client, &name, first).await.unwrap();
-    let (client, other) = (c.client.clone(), name.clone());
-    let waiter = tokio::spawn(async move { lock(&client, &other, second).await });
-    waiting(&c, 2).await;
+    let Contended {
+        key,
+        second,
+        waiter,
+        ..
+    } = contended(&c).await;
     revoke(&c, second).await;
     unlock(&c, key).await.unwrap();
     refused(waiter.await.unwrap(), Code::Unknown, EXPIRED);
