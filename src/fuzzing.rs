@@ -7,6 +7,7 @@
 //! program otherwise. The checks lie beside what they check, because that is private. `docs/fuzzing.md`
 //! lists the targets.
 
+pub use crate::base::frames::check as frames;
 pub use crate::config::fuzzing::{command_line, config_file};
 pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 #[cfg(fuzzing)]
@@ -67,6 +68,7 @@ mod tests {
     #[test]
     fn seeds_of_bytes_from_clients_and_operators_pass() {
         replay("request", request);
+        replay("frames", frames);
         replay("json", json);
         replay("token", token);
         replay("command_line", command_line);

@@ -41,7 +41,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Names the checks that the modules have for it.
     (
         "fuzzing",
-        &["config", "engine", "etcd", "mvcc", "raft", "storage", "tls"],
+        &[
+            "base", "config", "engine", "etcd", "mvcc", "raft", "storage", "tls",
+        ],
     ),
     ("main", &["server"]),
 ];

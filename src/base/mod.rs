@@ -6,6 +6,7 @@
 pub mod change;
 pub mod clock;
 pub mod codec;
+pub(crate) mod frames;
 pub mod fs;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

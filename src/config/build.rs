@@ -25,6 +25,9 @@ const MIN_HEARTBEATS: u64 = 5;
 /// Progress is not announced more often than this; etcd's floor.
 const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Least time between pings when etcd sets none; grpc-go's default.
+const GRPC_MIN_TIME: Duration = Duration::from_secs(5 * 60);
+
 /// Streams on one connection when etcd would not bound them at all: enough for a hundred thousand watch
 /// streams, and a bound on what one client can make the member remember (I8).
 const MAX_STREAMS: u64 = 1 << 17;
@@ -248,6 +251,10 @@ fn urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {
     }
     Ok(parsed.into_iter().map(|(_, url)| url).collect())
 }
+        least_between_pings: Some(match duration(given, "grpc-keepalive-min-time")? {
+            Duration::ZERO => GRPC_MIN_TIME,
+            least => least,
+        }),
 
 /// URLs to listen on: addresses of this machine, not names that would have to be looked up.
 fn binding_urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {

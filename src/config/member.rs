@@ -155,6 +155,8 @@ pub enum AutoCompaction {
     Off,
     /// What is older than this.
     Periodic(Duration),
+    /// Least time between a client's own pings during a call; `None` lets it ping as it likes.
+    pub least_between_pings: Option<Duration>,
     /// All but this many revisions.
     Revisions(i64),
 }

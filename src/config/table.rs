@@ -212,7 +212,7 @@ const MEMBER: &[Flag] = &[
         "grpc-keepalive-min-time",
         Duration,
         "5s",
-        "clients are not punished for frequent pings",
+        "Least time between a client's pings on a plain connection; 0 is gRPC's 5 minutes.",
     ),
     served(
         "grpc-keepalive-interval",

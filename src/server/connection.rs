@@ -23,6 +23,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::Service as _;
 
 use super::gather::Gather;
+use super::pings::Pings;
 use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
 use crate::etcd::{CertifiedName, ClientServices};
@@ -206,7 +207,13 @@ pub(super) async fn serve(
     });
     let streams = Streams::default();
     let http = protocol(&serving, streams.clone());
-    let connection = http.serve_connection(TokioIo::new(Gather::new(wire)), service);
+    let least = match wire {
+        Wire::Plain(_) => serving.keepalive.least_between_pings,
+        // As etcd, whose TLS ports are served by a library that bears any number of pings.
+        Wire::Tls(_) => None,
+    };
+    let wire = Gather::new(Pings::new(wire, least, streams.open()));
+    let connection = http.serve_connection(TokioIo::new(wire), service);
     let mut connection = Connection::new(connection, streams);
     tokio::select! {
         ended = &mut connection => return note(ended),

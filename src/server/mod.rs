@@ -19,6 +19,7 @@ mod listen;
 mod log;
 mod parts;
 mod scheduling;
+mod pings;
 mod secure;
 #[cfg(test)]
 mod secured_test;

@@ -75,6 +75,7 @@ async fn asked(certify: bool) -> String {
         quota_bytes: 0,
     };
     let keepalive = KeepaliveConfig {
+        least_between_pings: None,
         interval: None,
         timeout: PATIENCE,
     };

@@ -25,6 +25,7 @@ const LIMITS: LimitConfig = LimitConfig {
 };
 
 const KEEPALIVE: KeepaliveConfig = KeepaliveConfig {
+    least_between_pings: Some(Duration::from_secs(5)),
     interval: None,
     timeout: Duration::from_secs(20),
 };

@@ -7,7 +7,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::StreamExt as _;
@@ -21,11 +21,22 @@ type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Takes the streams that a connection begins, for [`Connection`] to run.
 #[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<Vec<Stream>>>);
+pub(super) struct Streams {
+    begun: Arc<Mutex<Vec<Stream>>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Streams {
+    /// The number of streams that have not ended.
+    pub(super) fn open(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open)
+    }
+}
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        self.0.lock().push(Box::pin(stream));
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.begun.lock().push(Box::pin(stream));
     }
 }
 
@@ -87,7 +98,9 @@ impl<C: Future> Connection<C> {
         let context = &mut Context::from_waker(&waker);
         for _ in 0..=self.running.len() {
             self.relay.woken.store(false, Ordering::SeqCst);
-            while let Poll::Ready(Some(())) = self.poll_next(context) {}
+            while let Poll::Ready(Some(())) = self.poll_next(context) {
+                self.begun.open.fetch_sub(1, Ordering::Relaxed);
+            }
             if !self.relay.woken.load(Ordering::SeqCst) {
                 return;
             }
@@ -100,7 +113,7 @@ impl<C: Future> Connection<C> {
 
     /// Takes over the streams begun since; tells whether there were any.
     fn take_begun(&mut self) -> bool {
-        let mut begun = self.begun.0.lock();
+        let mut begun = self.begun.begun.lock();
         let any = !begun.is_empty();
         self.running.extend(begun.drain(..));
         any
@@ -159,15 +172,17 @@ mod tests {
     async fn streams_run_to_their_end_beside_the_connection() {
         let streams = Streams::default();
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..300).map(|_| oneshot::channel()).unzip();
-        let connection = connection(streams.clone(), receivers);
+        let (connection, open) = (connection(streams.clone(), receivers), streams.open());
         let ends = async {
             tokio::task::yield_now().await;
+            assert_eq!(open.load(Ordering::Relaxed), 300);
             for sender in senders {
                 sender.send(()).unwrap();
             }
         };
         let (ended, ()) = futures::future::join(Connection::new(connection, streams), ends).await;
         assert_eq!(ended, "ended");
+        assert_eq!(open.load(Ordering::Relaxed), 0);
     }
 
     /// A stream that is woken while it is polled and then waits for another reason.

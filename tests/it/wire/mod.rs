@@ -4,5 +4,6 @@ mod garbage;
 mod http;
 mod limits;
 mod metrics;
+mod pings;
 mod raw;
 mod unknown;
