@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::flag::State::{self, Noted, Refused, Served};
-use super::member::Note;
+use super::member::{Feature, Note};
 use super::value;
 
 /// The flag that carries them.
@@ -12,13 +12,19 @@ pub(super) const FLAG: &str = "feature-gates";
 struct Gate {
     name: &'static str,
     default: bool,
+    stage: &'static str,
     state: State,
 }
+
+/// How far etcd takes a feature to be, in the spelling of its metric.
+const ALPHA: &str = "ALPHA";
+const BETA: &str = "BETA";
 
 const GATES: &[Gate] = &[
     gate(
         "StopGRPCServiceOnDefrag",
         false,
+        ALPHA,
         Noted("serving goes on while storage rewrites itself"),
     ),
     gate("InitialCorruptCheck", false, Served),
@@ -26,24 +32,28 @@ const GATES: &[Gate] = &[
         "CompactHashCheck",
         false,
         Noted("the contents of members are not compared at compactions"),
+        BETA,
     ),
     gate(
         "TxnModeWriteWithSharedBuffer",
         true,
         Noted("it tunes etcd's own storage engine"),
     ),
-    gate("LeaseCheckpoint", false, Served),
+    gate("LeaseCheckpoint", false, ALPHA, Served),
     // What LeaseCheckpoint records is always on disk.
-    gate("LeaseCheckpointPersist", false, Served),
+        ALPHA,
+    gate("LeaseCheckpointPersist", false, ALPHA, Served),
     gate(
         "SetMemberLocalAddr",
         false,
         Refused("the system chooses the local address of peer connections"),
+        BETA,
     ),
     gate(
         "FastLeaseKeepAlive",
         true,
         Noted("keepalives never wait for the state machine"),
+        ALPHA,
     ),
     gate(
         "PriorityRequest",
@@ -52,7 +62,8 @@ const GATES: &[Gate] = &[
     ),
 ];
 
-const fn gate(name: &'static str, default: bool, state: State) -> Gate {
+        stage,
+const fn gate(name: &'static str, default: bool, stage: &'static str, state: State) -> Gate {
     Gate {
         name,
         default,
@@ -65,6 +76,16 @@ pub(super) fn is_on(text: &str, name: &str) -> bool {
     let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
     let set = entries.rfind(|(gate, _)| gate.trim() == name);
     let set = set.and_then(|(_, setting)| value::boolean(setting));
+/// Every gate as the flag has it.
+pub(super) fn features(text: &str) -> Vec<Feature> {
+    let feature = |gate: &Gate| Feature {
+        name: gate.name,
+        stage: gate.stage,
+        on: is_on(text, gate.name),
+    };
+    GATES.iter().map(feature).collect()
+}
+
     let gate = GATES.iter().find(|gate| gate.name == name);
     set.unwrap_or_else(|| gate.is_some_and(|gate| gate.default))
 }

@@ -519,7 +519,7 @@ const MONITORING: &[Flag] = &[
         "metrics",
         Choice(&["basic", "extensive"]),
         "basic",
-        "histograms of gRPC latency are not kept yet",
+        "Whether it is kept how long the calls of each gRPC method take: extensive.",
     ),
     served(
         "listen-metrics-urls",

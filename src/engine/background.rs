@@ -12,7 +12,7 @@ use super::view::Views;
 use super::waiters::AppliedIndex;
 use crate::base::clock;
 use crate::base::ids::Revision;
-use crate::base::metrics::Histogram;
+use crate::base::metrics::{Histogram, MvccMetrics};
 use crate::base::shutdown::Lifecycle;
 use crate::raft::NodeHandle;
 
@@ -28,6 +28,7 @@ pub(super) struct Compactor {
     pub(super) views: Arc<Views>,
     pub(super) removed: watch::Sender<Revision>,
     pub(super) quota: Arc<Quota>,
+    pub(super) metrics: MvccMetrics,
     pub(super) life: Lifecycle,
 }
 
@@ -37,10 +38,18 @@ impl Compactor {
             // Only the newest matters: it covers the others.
             let compacted = compactions.try_iter().fold(first, Ord::max);
             let store = Arc::clone(&self.views.load().store);
+            let began = clock::now();
             if let Err(error) = store.drop_history(compacted) {
                 self.life.fail("compaction", &error);
                 return;
             }
+            let took = clock::now().saturating_duration_since(began);
+            self.metrics
+                .compaction_duration
+                .observe(took.as_secs_f64() * 1000.0);
+            let now = clock::unix_time().as_secs();
+            let now = i64::try_from(now).unwrap_or(i64::MAX);
+            self.metrics.last_compaction.set(now);
             self.quota.measure(&store);
             self.removed.send_replace(compacted);
         }

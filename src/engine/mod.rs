@@ -33,6 +33,7 @@ mod propose;
 mod quota;
 mod read;
 mod report;
+mod request_times;
 mod restore;
 mod slow;
 mod start;
@@ -50,6 +51,7 @@ pub use backup::{MANIFEST, Manifest};
 pub use config::EngineConfig;
 pub use error::EngineError;
 pub use membership::MemberRefusal;
+pub use request_times::ReadKind;
 pub use restore::{RestoreError, UNFINISHED_RESTORE, restore_snapshot, snapshot_status};
 pub use slow::{ReadTimes, Shown, SlowLimits, SlowLog};
 pub use start::StartError;
@@ -76,6 +78,7 @@ use self::command::Command;
 use self::lessor::Lessor;
 use self::members::Members;
 use self::quota::Quota;
+use self::request_times::RequestTimes;
 use self::view::Views;
 use self::waiters::{AppliedIndex, Waiters};
 use crate::base::ids::{ClusterId, MemberId, Revision};
@@ -116,6 +119,7 @@ struct Inner {
     lessor: Arc<Lessor>,
     members: Arc<Members>,
     slow: Arc<SlowLog>,
+    requests: RequestTimes,
     /// Held by the change of the members that is decided on: one at a time.
     member_turn: tokio::sync::Mutex<()>,
     strict_reconfig: bool,

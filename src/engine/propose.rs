@@ -57,19 +57,29 @@ impl Engine {
 
     /// As [`Self::propose`], without the checks that may refuse a command before.
     pub(super) async fn replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
-        let answer = self.try_replicate(actor, command).await;
+        let (operation, began) = (command.operation(), clock::now());
+        let answer = self.try_replicate(actor, command, began).await;
+        let applied = answer.as_ref().ok().and_then(|answer| answer.applied);
+        let ended = applied.map_or_else(clock::now, |applied| applied.ended);
+        let success = answer.as_ref().is_ok_and(|answer| answer.reply.is_ok());
+        let took = ended.saturating_duration_since(began);
+        self.inner.requests.command(operation, success, took);
         if answer.is_err() {
             self.inner.metrics.server.proposals_failed.inc();
         }
         answer
     }
 
-    async fn try_replicate(&self, actor: &Actor, command: Command) -> EngineResult<Answer> {
+    async fn try_replicate(
+        &self,
+        actor: &Actor,
+        command: Command,
+        began: Instant,
+    ) -> EngineResult<Answer> {
         let size = command.request_size();
         if size > self.inner.max_request_bytes {
             return Err(EngineError::RequestTooLarge);
         }
-        let began = clock::now();
         let deadline = tokio::time::Instant::from_std(began + self.inner.request_timeout);
         // Without a leader raft would drop the command. Waiting for one here lets a request that arrives
         // during an election succeed after it.

@@ -6,6 +6,7 @@
 use tokio::sync::mpsc;
 
 use super::error::EngineError;
+use super::request_times::ReadKind;
 use super::slow::ReadTimes;
 use super::types::{Consistency, Header, RangeChunk, RangeEndInfo};
 use super::view::View;
@@ -82,6 +83,7 @@ impl Engine {
             Ok((_, result)) => Ok(result.results.len() as u64),
             Err(error) => Err(error),
         };
+        self.read_took(ReadKind::Txn, result.is_ok(), &times);
         let slow = &self.inner.slow;
         slow.read(times, "read-only txn ", request, outcome);
         result

@@ -23,6 +23,7 @@ use super::members::{Members, Membership};
 use super::membership::go_on_alone;
 use super::peers::{PeerCalls, PeerInbox};
 use super::quota::Quota;
+use super::request_times::RequestTimes;
 use super::slow::SlowLog;
 use super::state_dir::{StateDir, StateDirError};
 use super::stopwatch::Stopwatch;
@@ -169,6 +170,7 @@ impl Engine {
             )),
             members: Arc::new(Members::new(config.member_id, membership)),
             slow: Arc::new(SlowLog::new(config.slow)),
+            requests: RequestTimes::new(&metrics.server),
             member_turn: tokio::sync::Mutex::new(()),
             strict_reconfig: config.strict_reconfig,
             max_learners: config.max_learners,
@@ -220,6 +222,7 @@ impl Engine {
             views: Arc::clone(&views),
             removed,
             quota: Arc::clone(&quota),
+            metrics: metrics.mvcc.clone(),
             life: life.clone(),
         };
         let flusher = Flusher {

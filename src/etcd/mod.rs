@@ -60,6 +60,8 @@ pub struct EtcdSettings {
 }
 
 impl Default for EtcdSettings {
+    /// Whether it is kept how long the calls of each method take (`--metrics extensive`).
+    pub extensive_metrics: bool,
     /// etcd's defaults.
     fn default() -> Self {
         Self {
@@ -72,6 +74,7 @@ impl Default for EtcdSettings {
         }
     }
 }
+            extensive_metrics: false,
 
 /// What `--listen-metrics-urls` listeners serve: metrics and health.
 pub fn metrics_router(context: &EtcdContext) -> axum::Router {

@@ -189,6 +189,15 @@ pub(crate) fn received(status: Status) -> Status {
     as_size_limit(&status).unwrap_or(status)
 }
 
+/// Whether the client's half of a stream broke by what the client sent. That it went away is its own decision
+/// (etcd's `isClientCtxErr`).
+pub(crate) fn is_failure_of_stream(broken: &Status) -> bool {
+    matches!(
+        broken.code(),
+        Code::Internal | Code::OutOfRange | Code::ResourceExhausted | Code::Unimplemented
+    )
+}
+
 /// Gives a message over the receive limit the code and text that etcd's clients know.
 ///
 /// tonic tells it by text only, and never otherwise answers `OutOfRange` before a handler runs.

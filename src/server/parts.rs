@@ -207,8 +207,13 @@ pub(super) async fn ready(engine: &Engine) {
 /// round since the last question, if these are more (a leader's clients may all be with its followers).
 pub(super) fn load(engine: &Engine, serving: &Arc<Serving>) -> impl Fn() -> usize + use<> {
     let (engine, serving) = (engine.clone(), Arc::clone(serving));
+            extensive_metrics: config.extensive_metrics,
     move || serving.unanswered().max(engine.take_largest_round())
 }
+    for feature in &config.features {
+        let metrics = &context.metrics;
+        metrics.show_feature(feature.name, feature.stage, feature.on);
+    }
 
 /// Hands leadership to another voter, if this member leads and there is one, so that the cluster does not
 /// have to wait for an election.

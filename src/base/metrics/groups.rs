@@ -5,7 +5,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Histogram;
-use super::series::{FamilyBy, OperationDurations, RequestsByVersion};
+use super::series::{FamilyBy, OperationDurations, RequestDurations, RequestsByVersion};
 use super::types::Count;
 
 /// Declares a group: a struct of handles, each registered under its name with its doc line as help.
@@ -74,6 +74,7 @@ group! {
         learner_promotion_failures: FamilyBy<Count, 1> = Family::new_with_constructor(Count::default), "etcd_server_learner_promote_failures", "Promotions of learners that this member refused as leader, by reason";
         apply_duration: FamilyBy<Histogram, 3> = Family::new_with_constructor(fine), "etcd_server_apply_duration_seconds", "Time to evaluate a committed command, by operation and success";
         range_duration: FamilyBy<Histogram, 1> = Family::new_with_constructor(fine), "etcd_server_range_duration_seconds", "Time to answer a range, by success";
+        request_duration: FamilyBy<Histogram, 2> = Family::new_with_constructor(disk), "etcd_server_request_duration_seconds", "Time to answer a request, by type and success";
     }
 }
 
@@ -99,6 +100,11 @@ impl ServerMetrics {
     pub fn applies(&self, operations: &[&'static str]) -> OperationDurations {
         OperationDurations::new(&self.apply_duration, operations)
     }
+
+    /// The histograms of requests, to be kept by the caller: `types` are etcd's names.
+    pub fn request_durations(&self, types: &[&'static str]) -> RequestDurations {
+        RequestDurations::new(&self.request_duration, types)
+    }
 }
 
 const fn flag(value: bool) -> &'static str {
@@ -121,6 +127,8 @@ group! {
         hash_duration: Histogram = long(), "etcd_mvcc_hash_duration_seconds", "Time to hash the whole state";
         hash_rev_duration: Histogram = long(), "etcd_mvcc_hash_rev_duration_seconds", "Time to hash the key space up to a revision";
         compacted_records: Count = Count::default(), "etcd_debugging_mvcc_db_compaction_keys_total", "Records removed from disk after compactions";
+        last_compaction: Gauge = Gauge::default(), "etcd_debugging_mvcc_db_compaction_last", "When history was last removed, in seconds since the Unix epoch";
+        compaction_duration: Histogram = Histogram::doubling(100.0, 14), "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", "Time to remove history after compactions, in milliseconds";
         put_bytes: Gauge = Gauge::default(), "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of keys and values put by this process";
     }
 }
@@ -210,5 +218,15 @@ group! {
     NetworkMetrics {
         client_received: Count = Count::default(), "etcd_network_client_grpc_received_bytes_total", "Bytes received in gRPC bodies from clients";
         client_sent: Count = Count::default(), "etcd_network_client_grpc_sent_bytes_total", "Bytes sent in gRPC bodies to clients";
+        stream_failures: FamilyBy<Count, 2> = Family::new_with_constructor(Count::default), "etcd_network_server_stream_failures_total", "Streams that broke while they were read, other than by their client's end";
+    }
+}
+
+impl NetworkMetrics {
+    /// The counter of streams of an `api` (`watch`, `lease-keepalive`) that broke while they were read, to be kept
+    /// by the caller.
+    pub fn broken_streams(&self, api: &'static str) -> Count {
+        let labels = [("Type", "receive"), ("API", api)];
+        self.stream_failures.get_or_create_owned(&labels)
     }
 }

@@ -1,4 +1,4 @@
-//! Histograms with buckets that double, as all of etcd's do. Counting takes no lock.
+//! Histograms, most with buckets that double, as etcd's own do. Counting takes no lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,9 +28,17 @@ struct Buckets {
 impl Histogram {
     /// `count` buckets, the first up to `first`, each twice as wide as the one before.
     pub(super) fn doubling(first: f64, count: u32) -> Self {
-        let bound = |n| first * f64::from(1_u32 << n);
+        let bounds: Vec<f64> = (0..count).map(|n| first * f64::from(1_u32 << n)).collect();
+        Self::up_to(&bounds)
+    }
+
+    /// Buckets up to these bounds, which rise.
+    pub(super) fn up_to(bounds: &[f64]) -> Self {
         Self(Arc::new(Buckets {
-            below: (0..count).map(|n| (bound(n), AtomicU64::new(0))).collect(),
+            below: bounds
+                .iter()
+                .map(|bound| (*bound, AtomicU64::new(0)))
+                .collect(),
             above: AtomicU64::new(0),
             sum: AtomicU64::new(0_f64.to_bits()),
         }))

@@ -24,7 +24,7 @@ pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};
 pub use process::{FileDescriptors, file_descriptors};
 pub use prometheus_client::metrics::gauge::Gauge;
-pub use series::{OperationDurations, RequestsByVersion};
+pub use series::{OperationDurations, RequestDurations, RequestsByVersion};
 pub use types::{Count, MethodMetrics, Raised};
 
 use prometheus_client::encoding::text;
@@ -33,6 +33,7 @@ use prometheus_client::registry::Registry;
 
 use self::peers::PeerFamilies;
 use self::process::ProcessCollector;
+use self::series::FamilyBy;
 use self::types::{CodeLabels, Label, MethodLabels};
 use super::ids::MemberId;
 
@@ -68,10 +69,12 @@ pub struct Metrics {
     cluster_version: Family<[Label<String>; 1], Gauge>,
     health_gauge: Family<[Label; 2], Gauge>,
     health_checks: Family<[Label; 3], Count>,
+    features: Family<[Label; 2], Gauge>,
     started: Family<MethodLabels, Count>,
     handled: Family<CodeLabels, Count>,
     received: Family<MethodLabels, Count>,
     sent: Family<MethodLabels, Count>,
+    handling: FamilyBy<Histogram, 3>,
 }
 
 impl Metrics {
@@ -79,9 +82,13 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessCollector));
+        let mvcc = MvccMetrics::register(&mut registry);
+        // The same under the name that it once had, which 3.5 still shows.
+        let name = "etcd_debugging_mvcc_range_total";
+        registry.register(name, "Ranges read", mvcc.ranges.clone());
         Self {
             server: ServerMetrics::register(&mut registry),
-            mvcc: MvccMetrics::register(&mut registry),
+            mvcc,
             watch: WatchMetrics::register(&mut registry),
             holdfast: HoldfastMetrics::register(&mut registry),
             auth: AuthMetrics::register(&mut registry),
@@ -120,6 +127,11 @@ impl Metrics {
                 "etcd_server_healthchecks_total",
                 "Health checks made",
             ),
+            features: family(
+                &mut registry,
+                "etcd_server_feature_enabled",
+                "Whether a feature gate is on, by name and stage",
+            ),
             started: family(&mut registry, "grpc_server_started_total", "Calls begun"),
             handled: family(
                 &mut registry,
@@ -132,6 +144,12 @@ impl Metrics {
                 "Messages received",
             ),
             sent: family(&mut registry, "grpc_server_msg_sent_total", "Messages sent"),
+            handling: {
+                let family: FamilyBy<Histogram, 3> = Family::new_with_constructor(handling_time);
+                let help = "Time from the begin of a call to its end";
+                registry.register("grpc_server_handling_seconds", help, family.clone());
+                family
+            },
             registry,
         }
     }
@@ -199,6 +217,27 @@ impl Metrics {
         }
     }
 
+    /// The histogram of a gRPC method's calls, resolved once and kept by the caller; the labels are those of
+    /// [`Self::method`].
+    pub fn handling_time(
+        &self,
+        kind: &'static str,
+        service: &'static str,
+        method: &'static str,
+    ) -> Histogram {
+        self.handling.get_or_create_owned(&[
+            ("grpc_type", kind),
+            ("grpc_service", service),
+            ("grpc_method", method),
+        ])
+    }
+
+    /// Shows whether a feature gate is on; `stage` is `ALPHA` or `BETA`.
+    pub fn show_feature(&self, name: &'static str, stage: &'static str, on: bool) {
+        let labels = [("name", name), ("stage", stage)];
+        self.features.get_or_create(&labels).set(i64::from(on));
+    }
+
     /// The metrics of a peer, which is known to `local` from now on; resolved once and kept by the caller.
     pub fn peer(&self, local: MemberId, peer: MemberId) -> PeerMetrics {
         self.peers.known(local, peer)
@@ -224,6 +263,13 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The default buckets of Prometheus' Go library, which etcd keeps here: 5 ms to 10 s.
+fn handling_time() -> Histogram {
+    Histogram::up_to(&[
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ])
 }
 
 fn family<S, M>(registry: &mut Registry, name: &'static str, help: &'static str) -> Family<S, M>
@@ -323,6 +369,23 @@ mod tests {
             families["grpc_server_started_total"].1,
             [format!("grpc_server_started_total{{{labels}}} 1")]
         );
+    }
+
+    #[test]
+    fn handling_times_are_on_the_page_once_they_are_asked_for() {
+        let metrics = Metrics::new();
+        let name = "grpc_server_handling_seconds";
+        assert!(!metrics.encode().unwrap().contains(name));
+        let times = metrics.handling_time("unary", "etcdserverpb.KV", "Put");
+        times.observe(0.02);
+        let families = families(&metrics.encode().unwrap());
+        let labels = r#"grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put""#;
+        let (kind, samples) = &families[name];
+        assert_eq!(kind, "histogram");
+        for (bound, count) in [("0.005", 0), ("0.025", 1), ("10.0", 1), ("+Inf", 1)] {
+            let line = format!("{name}_bucket{{le=\"{bound}\",{labels}}} {count}");
+            assert!(samples.contains(&line), "{line} in {samples:?}");
+        }
     }
 
     #[test]

@@ -65,14 +65,37 @@ impl RequestsByVersion {
 
 /// Durations of a fixed list of operations, by success.
 #[derive(Debug)]
-pub struct OperationDurations(Vec<[Series<Histogram, 3>; 2]>);
+pub struct Durations<const LABELS: usize>(Vec<[Series<Histogram, LABELS>; 2]>);
+
+/// Durations of commands that are applied.
+pub type OperationDurations = Durations<3>;
+
+/// Durations of requests.
+pub type RequestDurations = Durations<2>;
 
 impl OperationDurations {
     pub(super) fn new(family: &FamilyBy<Histogram, 3>, operations: &[&'static str]) -> Self {
-        let series = |op, success| {
-            let labels = [("version", "v3"), ("op", op), ("success", success)];
-            Series::new(family, labels)
-        };
+        Self::labelled(family, operations, |op, success| {
+            [("version", "v3"), ("op", op), ("success", success)]
+        })
+    }
+}
+
+impl RequestDurations {
+    pub(super) fn new(family: &FamilyBy<Histogram, 2>, types: &[&'static str]) -> Self {
+        Self::labelled(family, types, |kind, success| {
+            [("type", kind), ("success", success)]
+        })
+    }
+}
+
+impl<const LABELS: usize> Durations<LABELS> {
+    fn labelled(
+        family: &FamilyBy<Histogram, LABELS>,
+        operations: &[&'static str],
+        labels: impl Fn(&'static str, &'static str) -> [Label; LABELS],
+    ) -> Self {
+        let series = |op, success| Series::new(family, labels(op, success));
         let both = |op: &&'static str| ["false", "true"].map(|success| series(*op, success));
         Self(operations.iter().map(both).collect())
     }

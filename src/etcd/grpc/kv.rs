@@ -11,7 +11,8 @@ use super::{Responses, access};
 use crate::base::clock;
 use crate::base::metrics::Histogram;
 use crate::engine::{
-    Caller, Consistency, Engine, EngineError, EngineResult, Header, RangeChunk, ReadTimes, Shown,
+    Caller, Consistency, Engine, EngineError, EngineResult, Header, RangeChunk, ReadKind,
+    ReadTimes, Shown,
 };
 use crate::etcd::EtcdContext;
 use crate::etcd::pb::etcdserverpb as pb;
@@ -68,6 +69,7 @@ impl KvCalls {
             settled,
             ended,
         };
+        engine.read_took(ReadKind::Range, result.is_ok(), &times);
         let slow = self.engine.slow_log();
         slow.read(times, "read-only range ", Shown(&range), outcome);
         result

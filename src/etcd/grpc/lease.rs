@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Responses, access, leader};
 use crate::base::ids::LeaseId;
+use crate::base::metrics::{Count, NetworkMetrics};
 use crate::engine::{Credentials, Engine};
 use crate::etcd::pb::etcdserverpb as pb;
 use crate::etcd::pb::etcdserverpb::lease_server::Lease;
@@ -13,11 +14,14 @@ use crate::etcd::{response, status};
 
 pub(super) struct LeaseService {
     engine: Engine,
+    /// Streams of renewals that broke.
+    broken: Count,
 }
 
 impl LeaseService {
-    pub(super) const fn new(engine: Engine) -> Self {
-        Self { engine }
+    pub(super) fn new(engine: Engine, metrics: &NetworkMetrics) -> Self {
+        let broken = metrics.broken_streams("lease-keepalive");
+        Self { engine, broken }
     }
 }
 
@@ -58,6 +62,7 @@ impl Lease for LeaseService {
     ) -> Result<Response<Self::LeaseKeepAliveStream>, Status> {
         let call = KeepAliveCall {
             engine: self.engine.clone(),
+            broken: self.broken.clone(),
             credentials: access::credentials(&request),
             leader_lost: leader::lost(&self.engine, &request),
             requests: request.into_inner(),
@@ -102,6 +107,7 @@ impl Lease for LeaseService {
 /// and with an error when a renewal fails or a leader that was asked for is lost.
 struct KeepAliveCall {
     engine: Engine,
+    broken: Count,
     /// Looked at for each renewal: the stream may last longer than they do.
     credentials: Credentials,
     requests: Streaming<pb::LeaseKeepAliveRequest>,
@@ -124,7 +130,12 @@ impl KeepAliveCall {
         let request = tokio::select! {
             biased;
             () = &mut self.leader_lost => return Err(status::no_leader()),
-            request = self.requests.message() => request.map_err(status::received)?,
+            request = self.requests.message() => request.map_err(|broken| {
+                if status::is_failure_of_stream(&broken) {
+                    self.broken.inc();
+                }
+                status::received(broken)
+            })?,
         };
         let Some(request) = request else {
             return Ok(None);

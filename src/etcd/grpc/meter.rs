@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -21,7 +22,7 @@ pub(in crate::etcd) struct Call {
 }
 
 impl Call {
-    pub(super) fn begin(method: &Arc<Method>) -> Self {
+    pub(super) fn begin(method: &Arc<Method>, headers: &HeaderMap) -> Self {
         method.calls.started.inc();
         Self {
             method: Arc::clone(method),
@@ -55,6 +56,12 @@ pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_bytes(value.as_bytes()))
 }
 
+            if let (Some(times), Some(began)) = (&self.method.times, self.began) {
+                times.since(began);
+            }
+            if let Some(span) = &self.span {
+                span.end(code as i32);
+            }
 /// A body whose frames are counted.
 #[derive(Debug)]
 pub(super) struct Metered<B> {

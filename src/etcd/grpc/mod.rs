@@ -85,8 +85,8 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let limit = context.settings.max_request_bytes + RECEIVE_OVERHEAD;
     let engine = &context.engine;
     let kv = Arc::new(kv::KvCalls::new(context));
-    let watch = watch::WatchService::new(engine.clone());
-    let lease = lease::LeaseService::new(engine.clone());
+    let watch = watch::WatchService::new(engine.clone(), &context.metrics.network);
+    let lease = lease::LeaseService::new(engine.clone(), &context.metrics.network);
     let cluster = cluster::ClusterService::new(engine.clone());
     let maintenance = maintenance::MaintenanceService::new(context);
     let admission = Admission::of(engine);

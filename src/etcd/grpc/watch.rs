@@ -25,6 +25,7 @@ use super::leader;
 use super::meter::Call;
 use super::received::{PREFIX_BYTES, put_prefix};
 use crate::base::ids::{Revision, WatchId};
+use crate::base::metrics::{Count, NetworkMetrics};
 use crate::base::range::KeyRange;
 use crate::engine::{AuthError, Credentials, Engine, EngineError, EngineResult};
 use crate::etcd::codec::YIELD_BYTES;
@@ -39,11 +40,14 @@ use crate::watch::{Frame, WatchFrames, WatchRequest, WatchRequests, WatchSpec};
 #[derive(Clone)]
 pub(super) struct WatchService {
     engine: Engine,
+    /// Streams that broke.
+    broken: Count,
 }
 
 impl WatchService {
-    pub(super) const fn new(engine: Engine) -> Self {
-        Self { engine }
+    pub(super) fn new(engine: Engine, metrics: &NetworkMetrics) -> Self {
+        let broken = metrics.broken_streams("watch");
+        Self { engine, broken }
     }
 
     /// Opens a stream, and gives it once it has something to say. With `leader_required` it ends when the cluster has
@@ -60,7 +64,12 @@ impl WatchService {
             engine: self.engine.clone(),
             credentials,
         };
-        ends.push(Box::pin(hand_on(requests, sender, guard)));
+        ends.push(Box::pin(hand_on(
+            requests,
+            sender,
+            guard,
+            self.broken.clone(),
+        )));
         if leader_required {
             let engine = self.engine.clone();
             ends.push(Box::pin(async move {
@@ -228,6 +237,7 @@ async fn hand_on(
     mut received: Streaming<pb::WatchRequest>,
     requests: WatchRequests,
     guard: Guard,
+    broken_streams: Count,
 ) -> Status {
     loop {
         match received.message().await {
@@ -241,7 +251,12 @@ async fn hand_on(
                 }
             }
             Ok(None) => return std::future::pending().await,
-            Err(broken) => return status::received(broken),
+            Err(broken) => {
+                if status::is_failure_of_stream(&broken) {
+                    broken_streams.inc();
+                }
+                return status::received(broken);
+            }
         }
     }
 }

@@ -27,6 +27,10 @@ async fn metrics() {
         applies_are_timed_by_operation,
         maintenance_is_timed,
         watchers_are_counted,
+        compactions_are_timed,
+        streams_that_break_are_counted,
+        requests_are_timed_by_type,
+        feature_gates_are_told,
         the_revision_is_told,
         what_travels_together_is_told,
         the_board_asks_for_what_is_there,
@@ -424,4 +428,146 @@ async fn other_methods_do_no_harm(c: Case) {
     let post = ::http::Request::post("/metrics").body(Default::default());
     http_send(&c.client.address, post.unwrap()).await.unwrap();
     Page::get(&c).await;
+}
+
+async fn compactions_are_timed(c: Case) {
+    let name = "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count";
+    let before = Page::get(&c).await;
+    let last = c.put_all("a=1 a=2").await;
+    c.client.compact(compact(last)).await.unwrap();
+    c.stored().await;
+    // History is removed after the answer.
+    let timed = async {
+        loop {
+            let page = Page::get(&c).await;
+            if page.sum(name, &[]) > before.sum(name, &[]) {
+                return page;
+            }
+            tokio::time::sleep(QUIET / 4).await;
+        }
+    };
+    let after = timeout(PATIENCE, timed).await.expect("no time");
+    assert!(after.sum("etcd_debugging_mvcc_db_compaction_last", &[]) > 1.7e9);
+    let ranges = "etcd_debugging_mvcc_range_total";
+    assert!(after.sum(ranges, &[]) > before.sum(ranges, &[]));
+}
+
+/// Text that is no message, on a stream.
+async fn streams_that_break_are_counted(c: Case) {
+    let name = "etcd_network_server_stream_failures_total";
+    let labels = |api| [("Type", "receive"), ("API", api)];
+    let before = Page::get(&c).await;
+    for path in [
+        "/etcdserverpb.Watch/Watch",
+        "/etcdserverpb.Lease/LeaseKeepAlive",
+    ] {
+        let broken = super::raw::call(&c.client, path, &b"\xff\xff\xff"[..]).await;
+        assert_eq!(broken.unwrap_err().code(), tonic::Code::Internal, "{path}");
+    }
+    // A client that goes away is no failure.
+    drop(c.watch("a").await);
+    c.put("a", "1").await;
+    let after = Page::get(&c).await;
+    let grown = |api| after.sum(name, &labels(api)) - before.sum(name, &labels(api));
+    assert_eq!((grown("watch"), grown("lease-keepalive")), (1.0, 1.0));
+}
+
+/// Of etcd 3.7.
+async fn requests_are_timed_by_type(c: Case) {
+    if !Program::get().is_own() {
+        return;
+    }
+    let name = "etcd_server_request_duration_seconds";
+    let before = Page::get(&c).await;
+    c.put_all("a=1 b=2").await;
+    c.stored().await;
+    c.client
+        .txn(always(vec![op::get(c.key("a"))]))
+        .await
+        .unwrap();
+    let missing = LeaseRevokeRequest { id: 404 };
+    c.client.lease_revoke(missing).await.unwrap_err();
+    let after = Page::get(&c).await;
+    assert_eq!(after.kinds[name], "histogram");
+    let grown = |kind, success| {
+        let (name, labels) = (
+            format!("{name}_count"),
+            [("type", kind), ("success", success)],
+        );
+        after.sum(&name, &labels) - before.sum(&name, &labels)
+    };
+    assert_eq!(grown("Put", "true"), 2.0);
+    assert_eq!(grown("Range", "true"), 1.0);
+    assert_eq!(grown("ReadonlyTxn", "true"), 1.0);
+    assert_eq!(grown("LeaseRevoke", "false"), 1.0);
+    let bound = after
+        .samples
+        .iter()
+        .find(|sample| sample.name == format!("{name}_bucket") && sample.labels["le"] == "8.192");
+    assert!(bound.is_some());
+}
+
+/// Of etcd 3.6.
+async fn feature_gates_are_told(c: Case) {
+    if !Program::get().is_own() {
+        return;
+    }
+    let page = Page::get(&c).await;
+    let on = |name, stage| {
+        let labels = [("name", name), ("stage", stage)];
+        page.sum("etcd_server_feature_enabled", &labels)
+    };
+    assert_eq!(on("TxnModeWriteWithSharedBuffer", "BETA"), 1.0);
+    assert_eq!(on("InitialCorruptCheck", "ALPHA"), 0.0);
+    let told = page
+        .samples
+        .iter()
+        .filter(|sample| sample.name == "etcd_server_feature_enabled");
+    assert_eq!(told.count(), 9);
+}
+
+#[tokio::test]
+async fn extensive_metrics() {
+    let settings = Settings::default().flag("metrics", "extensive");
+    let server = Server::start(settings).await;
+    let cases = cases![calls_are_timed_by_method];
+    Suite::new("extensive_metrics", cases).run(&server).await;
+}
+
+async fn calls_are_timed_by_method(c: Case) {
+    let name = "grpc_server_handling_seconds";
+    let labels = |service, method, kind| {
+        [
+            ("grpc_service", service),
+            ("grpc_method", method),
+            ("grpc_type", kind),
+        ]
+    };
+    let before = Page::get(&c).await;
+    c.put_all("a=1 b=2").await;
+    c.client.put(put("", "1")).await.unwrap_err();
+    c.client.member_list(Default::default()).await.unwrap();
+    let after = Page::get(&c).await;
+    assert_eq!(after.kinds[name], "histogram");
+    let grown = |service, method| {
+        let (name, labels) = (format!("{name}_count"), labels(service, method, "unary"));
+        after.sum(&name, &labels) - before.sum(&name, &labels)
+    };
+    assert_eq!(grown("etcdserverpb.KV", "Put"), 3.0);
+    assert_eq!(grown("etcdserverpb.Cluster", "MemberList"), 1.0);
+    let bounds: BTreeSet<_> = after
+        .samples
+        .iter()
+        .filter(|sample| sample.name == format!("{name}_bucket"))
+        .map(|sample| sample.labels["le"].parse::<f64>().unwrap().to_string())
+        .collect();
+    let wanted = "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 inf";
+    assert_eq!(bounds, wanted.split(' ').map(str::to_owned).collect());
+    // The page has every method from the start.
+    let watch = labels("etcdserverpb.Watch", "Watch", "bidi_stream");
+    assert!(after.samples.iter().any(|sample| {
+        let has =
+            |(name, value): &(&str, &str)| sample.labels.get(*name).is_some_and(|v| v == value);
+        sample.name == format!("{name}_count") && watch.iter().all(has)
+    }));
 }
