@@ -18,5 +18,6 @@ pub(crate) mod log_gate;
 pub mod metrics;
 pub mod range;
 pub mod shutdown;
+pub mod trace;
 pub(crate) mod tray;
 pub mod wire;

@@ -14,7 +14,7 @@ use super::parse::Given;
 use super::tls_flags;
 use super::url::{self, Url};
 use super::value::{self, PARSE_ERROR};
-use super::{cluster, log};
+use super::{cluster, log, traces};
 
 /// Above this a cluster without a leader would stay so for minutes; etcd's limit.
 const MAX_ELECTION_MS: u64 = 50_000;
@@ -64,6 +64,9 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
         watch_progress_interval: duration(given, "watch-progress-notify-interval")?
             .max(MIN_PROGRESS_INTERVAL),
         wait_cluster_ready: duration(given, "wait-cluster-ready-timeout")?,
+        extensive_metrics: given.text("metrics") == "extensive",
+        tracing: traces::read(given)?,
+        features: gates::features(given.text(gates::FLAG)),
         auto_compaction: auto_compaction(given)?,
         lease_checkpoints: lease_checkpoints(given)?,
         corrupt_checks: corrupt_checks(given)?,

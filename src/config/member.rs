@@ -36,6 +36,12 @@ pub struct MemberConfig {
     /// Time from the start after which clients are served even if no leader has been found.
     pub wait_cluster_ready: Duration,
     /// Which history is discarded without being asked.
+    /// Whether it is kept how long the calls of each gRPC method take.
+    pub extensive_metrics: bool,
+    /// Where calls are traced to, if they are.
+    pub tracing: Option<TracingConfig>,
+    /// etcd's feature gates, in the order of its list.
+    pub features: Vec<Feature>,
     pub auto_compaction: AutoCompaction,
     /// What the log is told of as slow.
     pub slow: SlowConfig,
@@ -175,6 +181,30 @@ pub struct CorruptChecks {
 pub struct SlowConfig {
     /// Applying commands and reading longer than this.
     pub apply: Duration,
+/// Where calls are traced to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracingConfig {
+    /// Host and port of a collector that speaks OTLP over gRPC.
+    pub address: String,
+    /// The name of the service there.
+    pub service_name: String,
+    /// The name of this member there; empty for none.
+    pub instance_id: String,
+    /// Of a million calls whose callers do not say whether they are traced, so many are.
+    pub sampling_per_million: u32,
+}
+
+/// A feature gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name.
+    pub name: &'static str,
+    /// How far etcd takes the feature to be: `ALPHA` or `BETA`.
+    pub stage: &'static str,
+    /// Whether it is on.
+    pub on: bool,
+}
+
     /// Requests longer than this.
     pub request: Duration,
 }

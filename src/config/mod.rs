@@ -12,6 +12,8 @@ mod build;
 mod cluster;
 #[cfg(test)]
 mod config_test;
+#[cfg(test)]
+mod contract_test;
 mod error;
 mod file;
 mod flag;
@@ -28,6 +30,7 @@ mod tls;
 mod tls_flags;
 #[cfg(test)]
 mod tls_flags_test;
+mod traces;
 mod url;
 mod value;
 

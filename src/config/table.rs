@@ -581,16 +581,36 @@ const MONITORING: &[Flag] = &[
         "100ms",
         "Reads, and runs of commands applied, that take longer are logged.",
     ),
-    refused("enable-distributed-tracing", Bool, "false", TRACING),
-    refused(
+    served(
+        "enable-distributed-tracing",
+        Bool,
+        "false",
+        "Send spans of calls to a collector, by OTLP over gRPC.",
+    ),
+    served(
         "distributed-tracing-address",
         Text,
         "localhost:4317",
-        TRACING,
+        "Host and port of the collector; spoken to without TLS.",
     ),
-    refused("distributed-tracing-service-name", Text, "etcd", TRACING),
-    refused("distributed-tracing-instance-id", Text, "", TRACING),
-    refused("distributed-tracing-sampling-rate", Uint, "0", TRACING),
+    served(
+        "distributed-tracing-service-name",
+        Text,
+        "etcd",
+        "Name of the service in the collector.",
+    ),
+    served(
+        "distributed-tracing-instance-id",
+        Text,
+        "",
+        "Name of this member in the collector; no two may have the same.",
+    ),
+    served(
+        "distributed-tracing-sampling-rate",
+        Uint,
+        "0",
+        "Calls in a million that are traced if their callers do not say whether they are.",
+    ),
 ];
 
 const FEATURES: &[Flag] = &[

@@ -1,4 +1,5 @@
-//! Requests and runs of commands that took long, in the log, with what their time went to.
+//! Requests and runs of commands that took long, in the log, with what their time went to; and the same stages
+//! in the traces of calls, however long they took.
 //!
 //! Everything is measured with clock readings that are taken anyway, and nothing is put into words before it
 //! is known to be slow. Keys are shown, cut off where they are long; values are not. A member that is slow
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 use super::command::Command;
 use super::error::EngineError;
 use crate::base::range::{KeyRange, RangeEnd};
+use crate::base::trace;
 
 /// Lines in a second.
 const LINES: u32 = 10;
@@ -122,6 +124,8 @@ impl SlowLog {
         request: impl fmt::Display,
         outcome: Result<u64, &EngineError>,
     ) {
+        trace::stage("read index", times.began, times.settled);
+        trace::stage("range", times.settled, times.ended);
         let took = times.ended.saturating_duration_since(times.began);
         if took <= self.limits.apply {
             return;
@@ -149,6 +153,10 @@ impl SlowLog {
 
     /// A command was answered.
     pub(super) fn answered(&self, what: &Summary, times: ProposalTimes, applied: Applied) {
+        let led = times.led.unwrap_or(times.began);
+        trace::stage("leader", times.began, led);
+        trace::stage("raft", led, applied.began);
+        trace::stage("apply", applied.began, applied.ended);
         let took = applied.ended.saturating_duration_since(times.began);
         if took <= self.limits.request {
             return;
@@ -156,7 +164,6 @@ impl SlowLog {
         let Some(withheld) = self.pace.lock().admit(applied.ended) else {
             return;
         };
-        let led = times.led.unwrap_or(times.began);
         tracing::warn!(
             ?took,
             expected_duration = ?self.limits.request,
@@ -177,6 +184,7 @@ impl SlowLog {
         now: Instant,
         error: &EngineError,
     ) {
+        trace::stage("raft", times.led.unwrap_or(times.began), now);
         let Some(withheld) = self.pace.lock().admit(now) else {
             return;
         };

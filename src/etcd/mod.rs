@@ -29,6 +29,7 @@ pub use version::SERVER as ETCD_VERSION;
 use std::sync::Arc;
 
 use crate::base::metrics::Metrics;
+use crate::base::trace::Tracer;
 use crate::engine::Engine;
 
 /// What the services need of the member.
@@ -38,6 +39,8 @@ pub struct EtcdContext {
     pub engine: Engine,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Makes spans of calls, if they are traced.
+    pub traces: Option<Arc<Tracer>>,
     /// What the operator decided.
     pub settings: EtcdSettings,
 }
@@ -57,11 +60,11 @@ pub struct EtcdSettings {
     pub cors: Vec<String>,
     /// Host names that plain HTTP requests may be addressed to (`--host-whitelist`); `*` is every one.
     pub host_whitelist: Vec<String>,
+    /// Whether it is kept how long the calls of each method take (`--metrics extensive`).
+    pub extensive_metrics: bool,
 }
 
 impl Default for EtcdSettings {
-    /// Whether it is kept how long the calls of each method take (`--metrics extensive`).
-    pub extensive_metrics: bool,
     /// etcd's defaults.
     fn default() -> Self {
         Self {
@@ -71,10 +74,10 @@ impl Default for EtcdSettings {
             gateway: true,
             cors: vec!["*".into()],
             host_whitelist: vec!["*".into()],
+            extensive_metrics: false,
         }
     }
 }
-            extensive_metrics: false,
 
 /// What `--listen-metrics-urls` listeners serve: metrics and health.
 pub fn metrics_router(context: &EtcdContext) -> axum::Router {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::base::ids::{ClusterId, MemberId};
+use crate::base::trace::TraceError;
 use crate::config::ConfigError;
 use crate::tls::FileError;
 

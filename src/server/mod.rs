@@ -48,6 +48,7 @@ use self::secure::Secured;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
 use crate::config::MemberConfig;
+use crate::base::trace::Tracer;
 use crate::engine::Engine;
 use crate::tls::Connector;
 
@@ -62,6 +63,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Time from a connection's begin to its first request. Clients connect when they have one.
+/// Time to send the last spans to whom they are for.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 const FIRST_REQUEST: Duration = Duration::from_secs(120);
 
 /// Connections for metrics and health. They have a bound of their own, so that a member whose clients use
@@ -85,6 +89,7 @@ pub struct Server {
     life: Lifecycle,
     addresses: Vec<SocketAddr>,
     /// Locked until the very end.
+    traces: Option<Arc<Tracer>>,
     dir: DataDir,
 }
 
@@ -97,6 +102,7 @@ impl Server {
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
         let auth = auth::auth_config(&config.auth)?;
         let dir = DataDir::open(&config.data_dir)?;
+        let traces = parts::traces(config)?;
         let secured = Secured::read(config, dir.path())?;
         // Before anything listens: members that begin together would wait for each other's answers.
         let origin = find_origin(config, &dir, secured.calls.as_deref()).await?;
@@ -118,7 +124,7 @@ impl Server {
         if config.corrupt_checks.at_start {
             parts::check_data(&engine, &dir).await?;
         }
-        let routers = parts::routers(config, &engine, metrics);
+        let routers = parts::routers(config, &engine, metrics, traces.clone());
         let serving = Arc::new(Serving::new(
             &config.limits,
             &config.keepalive,
@@ -156,6 +162,7 @@ impl Server {
             dir,
         })
     }
+            traces,
 
     /// Where clients are accepted, with the ports that the system chose for those given as 0.
     pub fn client_addresses(&self) -> &[SocketAddr] {
@@ -176,6 +183,10 @@ impl Server {
         tracing::info!(data_dir = %self.dir.path().display(), "closed server");
     }
 }
+        if let Some(traces) = self.traces {
+            // A thread that ends badly has nothing to say that the log does not have.
+            let _ = tokio::task::spawn_blocking(move || traces.stop(LAST_SPANS)).await;
+        }
 
 /// Whose data this is, after asking the other members where there is none.
 async fn find_origin(

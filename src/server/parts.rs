@@ -15,6 +15,7 @@ use super::secure::Secured;
 use crate::base::ids::MemberId;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
+use crate::base::trace::{TraceSettings, Tracer};
 use crate::config::{self, MemberConfig, Url};
 use crate::engine::StartError as EngineStartError;
 use crate::engine::{
@@ -173,11 +174,32 @@ fn size(bytes: u64) -> usize {
 }
 
 /// The pages and services over the store.
-pub(super) fn routers(config: &MemberConfig, engine: &Engine, metrics: Arc<Metrics>) -> Routers {
+/// Makes spans of calls, if they are to be traced.
+///
+/// # Errors
+/// [`StartError::Trace`].
+pub(super) fn traces(config: &MemberConfig) -> Result<Option<Arc<Tracer>>, StartError> {
+    let settings = config.tracing.as_ref().map(|tracing| TraceSettings {
+        collector: tracing.address.clone(),
+        service: tracing.service_name.clone(),
+        instance: Some(tracing.instance_id.clone()).filter(|id| !id.is_empty()),
+        sampled_per_million: tracing.sampling_per_million,
+    });
+    let tracer = settings.map(|settings| Tracer::start(&settings).map(Arc::new));
+    Ok(tracer.transpose()?)
+}
+
+pub(super) fn routers(
+    config: &MemberConfig,
+    engine: &Engine,
+    metrics: Arc<Metrics>,
+    traces: Option<Arc<Tracer>>,
+) -> Routers {
     let context = EtcdContext {
         engine: engine.clone(),
         metrics,
         settings: EtcdSettings {
+        traces,
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
             quota_bytes: config.limits.quota_bytes,

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn only_these_are_open_to_nobody() {
-        let methods = Methods::new(&Metrics::new());
+        let methods = Methods::new(&Metrics::new(), false, None);
         let mut open: Vec<_> = methods
             .paths()
             .filter(|path| demand(path) == Demand::Open)

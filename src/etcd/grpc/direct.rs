@@ -26,6 +26,7 @@ use super::meter::{Call, Metered};
 use super::methods::{Method, Methods};
 use super::received::{self, PREFIX_BYTES, Received};
 use super::watch::{WatchReply, WatchService};
+use crate::base::trace;
 use crate::engine::Caller;
 use crate::etcd::codec;
 use crate::etcd::identity;
@@ -153,7 +154,8 @@ impl DirectCalls {
         } else {
             None
         };
-        Ok(match self.handle(caller.as_ref(), message).await {
+        let answer = self.handle(caller.as_ref(), message);
+        Ok(match trace::over(call.span(), answer).await {
             Ok(message) => {
                 call.sent(1, message.len());
                 accept(DirectBody::Message(Some(message), call))

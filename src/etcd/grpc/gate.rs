@@ -20,6 +20,7 @@ use super::access::Doorkeeper;
 use super::admission::Admission;
 use super::meter::{self, Call, Metered};
 use super::methods::{self, Method, Methods};
+use crate::base::trace;
 use crate::engine::{Caller, Demand};
 use crate::etcd::{identity, status};
 
@@ -87,6 +88,12 @@ where
             return Passage::Asking(Box::pin(ask(admitted, service, request, call)));
         }
         let answer = self.service.call(request);
+        if let Some(span) = call.span().cloned() {
+            return Passage::Asking(Box::pin(async move {
+                let Ok(response) = span.over(answer).await;
+                answered(response, call)
+            }));
+        }
         Passage::Admitted {
             answer,
             call: Some(call),
@@ -98,7 +105,7 @@ where
 pub(super) fn begin(method: &Arc<Method>, headers: &HeaderMap) -> Call {
     let version = headers.get(API_VERSION);
     method.requests.of(version.map(HeaderValue::as_bytes)).inc();
-    Call::begin(method)
+    Call::begin(method, headers)
 }
 
 /// Serves a call of a caller whom it is for.
@@ -114,7 +121,7 @@ where
     match admitted.await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            let Ok(response) = service.call(request).await;
+            let Ok(response) = trace::over(call.span(), service.call(request)).await;
             answered(response, call)
         }
         Err(status) => {
@@ -128,7 +135,7 @@ where
 pub(super) enum Passage<F> {
     /// Answered at the gate; ends when polled.
     Refused(Option<Response<Body>>),
-    /// The caller is being made out; ends with the answer.
+    /// The caller is being made out, or the call is traced; ends with the answer.
     Asking(BoxFuture<'static, Response<Metered<Body>>>),
     /// With the handler; ends with its answer.
     Admitted { answer: F, call: Option<Call> },

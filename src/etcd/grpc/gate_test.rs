@@ -43,7 +43,7 @@ impl Setup {
 
     fn of(leader: bool, learner: bool) -> Self {
         let metrics = Metrics::new();
-        let methods = Arc::new(Methods::new(&metrics));
+        let methods = Arc::new(Methods::new(&metrics, true, None));
         let service = HealthServer::new(HealthService).max_decoding_message_size(LIMIT);
         let admission = Admission::new(move || leader, move || learner);
         let gate = Gate::new(service, admission, Arc::new(Open), methods);
@@ -104,6 +104,7 @@ async fn a_call_is_counted_from_first_byte_to_trailers() {
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
     assert_eq!(setup.handled("OK"), 1);
     assert_eq!(setup.handled("Canceled"), 0);
+    assert_eq!(setup.count("grpc_server_handling_seconds_count", &[]), 1);
     let check = ["grpc_method=\"Check\"", "grpc_type=\"unary\""];
     for metric in ["started", "msg_received", "msg_sent"] {
         assert_eq!(

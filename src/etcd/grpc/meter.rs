@@ -12,12 +12,18 @@ use tonic::Code;
 
 use super::methods::Method;
 use super::received::PREFIX_BYTES;
+use crate::base::clock;
+use crate::base::trace::CallSpan;
 
 /// A call that has begun and is counted when it ends. Dropping it before that means that the client went
 /// away.
 #[derive(Debug)]
 pub(in crate::etcd) struct Call {
     method: Arc<Method>,
+    /// Looked at only if calls are timed.
+    began: Option<Instant>,
+    /// Only of a call that is traced.
+    span: Option<CallSpan>,
     open: bool,
 }
 
@@ -26,8 +32,18 @@ impl Call {
         method.calls.started.inc();
         Self {
             method: Arc::clone(method),
+            began: method.times.as_ref().map(|_| clock::now()),
+            span: method.traces.as_ref().and_then(|traces| {
+                let header = |name: &str| headers.get(name)?.to_str().ok();
+                traces.call(method.path, header)
+            }),
             open: true,
         }
+    }
+
+    /// The call's span, if it is traced.
+    pub(super) const fn span(&self) -> Option<&CallSpan> {
+        self.span.as_ref()
     }
 
     /// Counts messages to the client, and their bytes with all prefixes.
@@ -40,6 +56,12 @@ impl Call {
     pub(super) fn end(&mut self, code: Code) {
         if std::mem::take(&mut self.open) {
             self.method.calls.ended(code as usize);
+            if let (Some(times), Some(began)) = (&self.method.times, self.began) {
+                times.since(began);
+            }
+            if let Some(span) = &self.span {
+                span.end(code as i32);
+            }
         }
     }
 }
@@ -56,12 +78,6 @@ pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_bytes(value.as_bytes()))
 }
 
-            if let (Some(times), Some(began)) = (&self.method.times, self.began) {
-                times.since(began);
-            }
-            if let Some(span) = &self.span {
-                span.end(code as i32);
-            }
 /// A body whose frames are counted.
 #[derive(Debug)]
 pub(super) struct Metered<B> {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access;
-use crate::base::metrics::{Count, MethodMetrics, Metrics, RequestsByVersion};
+use crate::base::metrics::{Count, Histogram, MethodMetrics, Metrics, RequestsByVersion};
+use crate::base::trace::Tracer;
 use crate::engine::Demand;
 
 const UNARY: &str = "unary";
@@ -84,6 +85,12 @@ pub(super) struct Method {
     pub(super) demand: Demand,
     /// Shared by all unary methods, and by all others.
     pub(super) requests: Arc<RequestsByVersion>,
+    /// `/service/name`.
+    pub(super) path: &'static str,
+    /// Makes spans of calls, if they are traced.
+    pub(super) traces: Option<Arc<Tracer>>,
+    /// How long calls take, if that is kept.
+    pub(super) times: Option<Histogram>,
     pub(super) received_bytes: Count,
     pub(super) sent_bytes: Count,
 }
@@ -93,7 +100,8 @@ pub(super) struct Method {
 pub(super) struct Methods(HashMap<&'static str, Arc<Method>>);
 
 impl Methods {
-    pub(super) fn new(metrics: &Metrics) -> Self {
+    /// `timed` keeps how long calls take, `traces` makes spans of them.
+    pub(super) fn new(metrics: &Metrics, timed: bool, traces: Option<&Arc<Tracer>>) -> Self {
         let unary = Arc::new(metrics.server.requests("unary"));
         let stream = Arc::new(metrics.server.requests("stream"));
         let methods = SERVED.iter().filter_map(|&(path, kind)| {
@@ -103,6 +111,9 @@ impl Methods {
                 calls: metrics.method(kind, service, name),
                 demand: access::demand(path),
                 requests: Arc::clone(if kind == UNARY { &unary } else { &stream }),
+                path,
+                traces: traces.cloned(),
+                times: timed.then(|| metrics.handling_time(kind, service, name)),
                 received_bytes: metrics.network.client_received.clone(),
                 sent_bytes: metrics.network.client_sent.clone(),
             };

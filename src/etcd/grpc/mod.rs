@@ -93,7 +93,11 @@ pub(super) fn services(context: &EtcdContext) -> (DirectCalls, Router) {
     let queues = queue::Queues::new(Arc::clone(&kv), engine.clone());
     let lock = lock::LockService::new(queues.clone());
     let election = election::ElectionService::new(queues);
-    let methods = Arc::new(Methods::new(&context.metrics));
+    let methods = Arc::new(Methods::new(
+        &context.metrics,
+        context.settings.extensive_metrics,
+        context.traces.as_ref(),
+    ));
     let doorkeeper: Arc<dyn Doorkeeper> = Arc::new(engine.clone());
     let auth = auth::AuthService::new(engine.clone());
     let direct = DirectCalls::new(

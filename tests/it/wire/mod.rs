@@ -6,4 +6,5 @@ mod limits;
 mod metrics;
 mod pings;
 mod raw;
+mod traces;
 mod unknown;
