@@ -67,6 +67,10 @@ const RESERVED: &[Reserved] = &[
     // Keys of tokens are in the same encodings as those of certificates.
     reserved("x509_parser::", &["tls/", "engine/auth/jwt/"]),
     reserved("rcgen::", &["tls/"]),
+    reserved("opentelemetry::", &["base/trace/"]),
+    reserved("domain::", &["server/discovery"]),
+    reserved("opentelemetry_sdk::", &["base/trace/"]),
+    reserved("opentelemetry_otlp::", &["base/trace/"]),
     reserved("unsafe", &["watch/ring.rs", "server/scheduling.rs"]),
     reserved("Instant::now()", &["base/clock.rs"]),
     reserved("SystemTime::now()", &["base/clock.rs"]),

@@ -8,7 +8,7 @@ use super::error::ConfigError;
 use super::gates;
 use super::member::{
     AutoCompaction, ClusterConfig, ClusterState, CorruptChecks, HttpConfig, InitialMember,
-    KeepaliveConfig, LimitConfig, ListenConfig, MemberConfig, RaftConfig, SlowConfig,
+    KeepaliveConfig, LimitConfig, ListenConfig, MemberConfig, RaftConfig, SlowConfig, SrvDiscovery,
 };
 use super::parse::Given;
 use super::tls_flags;
@@ -127,6 +127,7 @@ fn clustering(given: &Given, name: &str) -> Result<ClusterConfig, ConfigError> {
     }
     let advertise_peer_urls = advertised_urls(given, "initial-advertise-peer-urls")?;
     Ok(ClusterConfig {
+        discovery: discovery(given)?,
         initial: initial_cluster(given, name, &advertise_peer_urls)?,
         state: match given.text("initial-cluster-state") {
             "existing" => ClusterState::Existing,
@@ -139,6 +140,32 @@ fn clustering(given: &Given, name: &str) -> Result<ClusterConfig, ConfigError> {
         advertise_client_urls: advertised_urls(given, "advertise-client-urls")?,
         advertise_peer_urls,
     })
+}
+
+/// Where the first members are found, if they are not named.
+fn discovery(given: &Given) -> Result<Option<SrvDiscovery>, ConfigError> {
+    let (domain, service_name) = (
+        given.text("discovery-srv"),
+        given.text("discovery-srv-name"),
+    );
+    if domain.is_empty() {
+        return match service_name {
+            "" => Ok(None),
+            _ => Err(ConfigError::Needs {
+                flag: "discovery-srv-name",
+                needs: "discovery-srv",
+                reason: "it is part of the names of that domain's records",
+            }),
+        };
+    }
+    if given.is_set("initial-cluster") && !given.text("initial-cluster").is_empty() {
+        return Err(ConfigError::ManyBootstraps);
+    }
+    Ok(Some(SrvDiscovery {
+        domain: domain.to_owned(),
+        service_name: service_name.to_owned(),
+        server: given.dns_server,
+    }))
 }
 
 /// What `--initial-cluster` says; without it this member alone, as etcd has it.

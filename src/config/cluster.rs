@@ -113,6 +113,18 @@ pub fn peer_urls(texts: &[String]) -> Option<Vec<String>> {
     Some(urls.iter().map(|(_, url)| url.to_string()).collect())
 }
 
+/// The members that `name=url,name=url` names, as `--initial-cluster` does, from elsewhere.
+///
+/// # Errors
+/// As for the flag.
+pub fn initial_cluster(text: &str) -> Result<Vec<InitialMember>, ConfigError> {
+    parse(text, |reason| ConfigError::InvalidValue {
+        value: text.to_owned(),
+        origin: super::error::Origin::Flag("initial-cluster".to_owned()),
+        reason,
+    })
+}
+
 /// Reads `name=url,name=url`; a name may repeat.
 ///
 /// # Errors

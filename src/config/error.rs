@@ -108,6 +108,12 @@ pub enum ConfigError {
         /// Why.
         reason: &'static str,
     },
+    /// The first members are to be found in two ways.
+    #[error(
+        "multiple discovery or bootstrap flags are set. Choose one of \"initial-cluster\", \"discovery\", \
+         \"discovery-endpoints\" or \"discovery-srv\""
+    )]
+    ManyBootstraps,
     /// Two flags that cannot both be set.
     #[error("--{0} and --{1} are mutually exclusive")]
     Exclusive(&'static str, &'static str),

@@ -1,6 +1,7 @@
 //! A member's configuration, checked, in parts by concern.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub struct MemberConfig {
 pub struct ClusterConfig {
     /// The first members, ordered by name.
     pub initial: Vec<InitialMember>,
+    /// Where the first members are found, if the flags do not name them.
+    pub discovery: Option<SrvDiscovery>,
     /// Whether the cluster is begun or joined.
     pub state: ClusterState,
     /// Distinguishes clusters that have the same URLs.
@@ -77,6 +80,17 @@ pub struct ClusterConfig {
     pub advertise_peer_urls: Vec<Url>,
     /// Where clients reach this one; sorted.
     pub advertise_client_urls: Vec<Url>,
+}
+
+/// SRV records that name the first members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SrvDiscovery {
+    /// The domain.
+    pub domain: String,
+    /// What distinguishes several clusters of a domain; empty for none.
+    pub service_name: String,
+    /// The server to ask instead of the system's; only tests have one.
+    pub server: Option<SocketAddr>,
 }
 
 /// One of the first members.

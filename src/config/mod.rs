@@ -35,7 +35,7 @@ mod url;
 mod value;
 
 pub use auth::{AuthConfig, JwtConfig, TokenKind};
-pub use cluster::{Bootstrap, BootstrapMember, peer_urls};
+pub use cluster::{Bootstrap, BootstrapMember, initial_cluster, peer_urls};
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use help::usage;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 use super::error::{ConfigError, Origin};
 use super::file::ConfigFile;
@@ -15,6 +16,9 @@ use super::{gates, table};
 
 /// The flag that `holdfast up` gives its children; etcd has no such flag, so it has no variable either.
 pub(crate) const STOP_WITH_STDIN: &str = "stop-with-stdin";
+
+/// A flag for tests, which have records of their own: the address of the server that is asked for them.
+const DNS_SERVER: &str = "test-dns-server";
 
 /// The flag that names a file to be read instead of all other flags.
 pub(super) const CONFIG_FILE: &str = "config-file";
@@ -36,6 +40,8 @@ pub(super) struct Given {
     pub(super) notes: Vec<Note>,
     /// Whether the process is to stop when its standard input ends.
     pub(super) stop_with_stdin: bool,
+    /// The server that is asked for DNS records instead of the system's.
+    pub(super) dns_server: Option<SocketAddr>,
 }
 
 /// What a command line turns out to be.
@@ -146,6 +152,7 @@ impl Given {
                 ("h" | "help", None) => return Ok(Some(Line::Help)),
                 ("version", None) => return Ok(Some(Line::Version)),
                 (STOP_WITH_STDIN, None) => self.stop_with_stdin = true,
+                (DNS_SERVER, Some(address)) => self.dns_server = address.parse().ok(),
                 (name, inline) => self.read_flag(name, inline, &mut args)?,
             }
         }

@@ -40,8 +40,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Flag> {
     SECTIONS.iter().flat_map(|section| section.flags)
 }
 
-const DISCOVERY: &str = "list the members in --initial-cluster";
-const TRACING: &str = "tracing is not exported yet";
+const DISCOVERY: &str =
+    "list the members in --initial-cluster, or have DNS do so with --discovery-srv";
 const V2: &str = "the v2 API and its proxy are gone from etcd too";
 const BBOLT: &str = "it tunes etcd's own storage engine";
 const NO_FILES_TO_KEEP: &str =
@@ -303,8 +303,18 @@ const CLUSTERING: &[Flag] = &[
         "exit",
         "it has a meaning with --discovery only",
     ),
-    refused("discovery-srv", Text, "", DISCOVERY),
-    refused("discovery-srv-name", Text, "", DISCOVERY),
+    served(
+        "discovery-srv",
+        Text,
+        "",
+        "Domain whose SRV records name the first members, instead of --initial-cluster.",
+    ),
+    served(
+        "discovery-srv-name",
+        Text,
+        "",
+        "Suffix of the records' service names, for several clusters in one domain.",
+    ),
     refused("discovery-token", Text, "", DISCOVERY),
     refused("discovery-endpoints", Text, "", DISCOVERY),
     refused("discovery-dial-timeout", Duration, "2s", DISCOVERY),

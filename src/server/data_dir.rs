@@ -154,6 +154,11 @@ impl DataDir {
         }
     }
 
+    /// Whether it has data, or is about to.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.path.join(IDENTITY).exists()
+    }
+
     /// Whose data this is, held against the flags; `None` if there is none and the running cluster has to be
     /// asked. Writes nothing.
     ///
@@ -262,7 +267,8 @@ impl DataDir {
                 given: config.cluster.token.clone(),
             });
         }
-        if config.cluster.state == ClusterState::New {
+        // Records that were asked for at the first start may have changed since, and are not asked again.
+        if config.cluster.state == ClusterState::New && config.cluster.discovery.is_none() {
             let given = config.cluster.id();
             if given != stored.cluster_id {
                 let stored = stored.cluster_id;

@@ -56,6 +56,17 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The first members of the cluster cannot be found.
+    #[error("--discovery-srv={domain}: {reason}")]
+    Discovery {
+        /// The domain whose records were asked for.
+        domain: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Calls cannot be traced.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// Tokens cannot be signed or checked with the keys that are given.
     #[error("--auth-token: {0}")]
     AuthToken(String),

@@ -11,6 +11,7 @@ pub mod command;
 mod config_file;
 mod connection;
 mod data_dir;
+mod discovery;
 mod error;
 mod gather;
 mod join;
@@ -18,8 +19,8 @@ mod limits;
 mod listen;
 mod log;
 mod parts;
-mod scheduling;
 mod pings;
+mod scheduling;
 mod secure;
 #[cfg(test)]
 mod secured_test;
@@ -47,8 +48,8 @@ use self::listen::Listeners;
 use self::secure::Secured;
 use crate::base::metrics::Metrics;
 use crate::base::shutdown::Lifecycle;
-use crate::config::MemberConfig;
 use crate::base::trace::Tracer;
+use crate::config::MemberConfig;
 use crate::engine::Engine;
 use crate::tls::Connector;
 
@@ -62,10 +63,10 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// Time for clients to close their connections after the last answer.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Time from a connection's begin to its first request. Clients connect when they have one.
 /// Time to send the last spans to whom they are for.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
+/// Time from a connection's begin to its first request. Clients connect when they have one.
 const FIRST_REQUEST: Duration = Duration::from_secs(120);
 
 /// Connections for metrics and health. They have a bound of their own, so that a member whose clients use
@@ -88,8 +89,8 @@ pub struct Server {
     serving: Arc<Serving>,
     life: Lifecycle,
     addresses: Vec<SocketAddr>,
-    /// Locked until the very end.
     traces: Option<Arc<Tracer>>,
+    /// Locked until the very end.
     dir: DataDir,
 }
 
@@ -101,8 +102,10 @@ impl Server {
     /// [`StartError`]. Nothing is left behind, the directory's lock included.
     pub async fn start(config: &MemberConfig, life: Lifecycle) -> Result<Self, StartError> {
         let auth = auth::auth_config(&config.auth)?;
-        let dir = DataDir::open(&config.data_dir)?;
         let traces = parts::traces(config)?;
+        let dir = DataDir::open(&config.data_dir)?;
+        let discovered = discovery::discover(config, &dir).await?;
+        let config = discovered.as_ref().unwrap_or(config);
         let secured = Secured::read(config, dir.path())?;
         // Before anything listens: members that begin together would wait for each other's answers.
         let origin = find_origin(config, &dir, secured.calls.as_deref()).await?;
@@ -159,10 +162,10 @@ impl Server {
             serving,
             life,
             addresses,
+            traces,
             dir,
         })
     }
-            traces,
 
     /// Where clients are accepted, with the ports that the system chose for those given as 0.
     pub fn client_addresses(&self) -> &[SocketAddr] {
@@ -180,13 +183,13 @@ impl Server {
         }
         self.engine.stop().await;
         self.serving.finish(GOODBYE).await;
-        tracing::info!(data_dir = %self.dir.path().display(), "closed server");
-    }
-}
         if let Some(traces) = self.traces {
             // A thread that ends badly has nothing to say that the log does not have.
             let _ = tokio::task::spawn_blocking(move || traces.stop(LAST_SPANS)).await;
         }
+        tracing::info!(data_dir = %self.dir.path().display(), "closed server");
+    }
+}
 
 /// Whose data this is, after asking the other members where there is none.
 async fn find_origin(

@@ -2,6 +2,7 @@
 
 mod changes;
 mod corruption;
+mod discovery;
 mod healthy;
 mod kill;
 mod load;
