@@ -212,7 +212,21 @@ fn corrupt_checks(given: &Given) -> Result<CorruptChecks, ConfigError> {
             "experimental-initial-corrupt-check",
         )?,
         interval: (!interval.is_zero()).then_some(interval),
+        after_compactions: after_compactions(given)?,
     })
+}
+
+fn after_compactions(given: &Given) -> Result<Option<Duration>, ConfigError> {
+    let interval = duration(given, "compact-hash-check-time")?;
+    let on = gate(
+        given,
+        "CompactHashCheck",
+        "experimental-compact-hash-check-enabled",
+    )?;
+    if interval.is_zero() {
+        return Err(ConfigError::ZeroPace("compact-hash-check-time"));
+    }
+    Ok(on.then_some(interval))
 }
 
 fn lease_checkpoints(given: &Given) -> Result<bool, ConfigError> {
@@ -237,6 +251,10 @@ fn keepalive(given: &Given) -> Result<KeepaliveConfig, ConfigError> {
     Ok(KeepaliveConfig {
         interval: (!interval.is_zero()).then_some(interval),
         timeout: duration(given, "grpc-keepalive-timeout")?,
+        least_between_pings: Some(match duration(given, "grpc-keepalive-min-time")? {
+            Duration::ZERO => GRPC_MIN_TIME,
+            least => least,
+        }),
     })
 }
 
@@ -281,10 +299,6 @@ fn urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {
     }
     Ok(parsed.into_iter().map(|(_, url)| url).collect())
 }
-        least_between_pings: Some(match duration(given, "grpc-keepalive-min-time")? {
-            Duration::ZERO => GRPC_MIN_TIME,
-            least => least,
-        }),
 
 /// URLs to listen on: addresses of this machine, not names that would have to be looked up.
 fn binding_urls(given: &Given, name: &'static str) -> Result<Vec<Url>, ConfigError> {

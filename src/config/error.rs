@@ -153,6 +153,9 @@ pub enum ConfigError {
     /// A timing is zero.
     #[error("--{0} must be >0 (set to 0ms)")]
     ZeroTiming(&'static str),
+    /// A pace is zero.
+    #[error("--{0} must be >0 (set to 0s)")]
+    ZeroPace(&'static str),
     /// A limit is zero.
     #[error("--{0} must be >0")]
     ZeroLimit(&'static str),

@@ -27,46 +27,42 @@ const GATES: &[Gate] = &[
         ALPHA,
         Noted("serving goes on while storage rewrites itself"),
     ),
-    gate("InitialCorruptCheck", false, Served),
-    gate(
-        "CompactHashCheck",
-        false,
-        Noted("the contents of members are not compared at compactions"),
-        BETA,
-    ),
+    gate("InitialCorruptCheck", false, ALPHA, Served),
+    gate("CompactHashCheck", false, ALPHA, Served),
     gate(
         "TxnModeWriteWithSharedBuffer",
         true,
+        BETA,
         Noted("it tunes etcd's own storage engine"),
     ),
     gate("LeaseCheckpoint", false, ALPHA, Served),
     // What LeaseCheckpoint records is always on disk.
-        ALPHA,
     gate("LeaseCheckpointPersist", false, ALPHA, Served),
     gate(
         "SetMemberLocalAddr",
         false,
+        ALPHA,
         Refused("the system chooses the local address of peer connections"),
-        BETA,
     ),
     gate(
         "FastLeaseKeepAlive",
         true,
+        BETA,
         Noted("keepalives never wait for the state machine"),
-        ALPHA,
     ),
     gate(
         "PriorityRequest",
         false,
+        ALPHA,
         Noted("requests are served in the order of arrival"),
     ),
 ];
 
-        stage,
 const fn gate(name: &'static str, default: bool, stage: &'static str, state: State) -> Gate {
     Gate {
         name,
         default,
+        stage,
         state,
     }
 }
@@ -76,6 +72,10 @@ pub(super) fn is_on(text: &str, name: &str) -> bool {
     let mut entries = text.split(',').filter_map(|entry| entry.split_once('='));
     let set = entries.rfind(|(gate, _)| gate.trim() == name);
     let set = set.and_then(|(_, setting)| value::boolean(setting));
+    let gate = GATES.iter().find(|gate| gate.name == name);
+    set.unwrap_or_else(|| gate.is_some_and(|gate| gate.default))
+}
+
 /// Every gate as the flag has it.
 pub(super) fn features(text: &str) -> Vec<Feature> {
     let feature = |gate: &Gate| Feature {
@@ -84,10 +84,6 @@ pub(super) fn features(text: &str) -> Vec<Feature> {
         on: is_on(text, gate.name),
     };
     GATES.iter().map(feature).collect()
-}
-
-    let gate = GATES.iter().find(|gate| gate.name == name);
-    set.unwrap_or_else(|| gate.is_some_and(|gate| gate.default))
 }
 
 /// Reads `Name=true,Name=false` and tells what the log is to say.
@@ -131,9 +127,9 @@ mod tests {
 
     #[test]
     fn known_gates_are_noted_and_unknown_ones_refused() {
-        let notes = judge("CompactHashCheck=true, LeaseCheckpoint=false").unwrap();
+        let notes = judge("PriorityRequest=true, LeaseCheckpoint=false").unwrap();
         assert_eq!(notes.len(), 1);
-        assert!(notes[0].to_string().contains("CompactHashCheck=true"));
+        assert!(notes[0].to_string().contains("PriorityRequest=true"));
         assert_eq!(
             judge("Nonsense=true").unwrap_err().to_string(),
             "unrecognized feature gate: Nonsense"

@@ -36,13 +36,13 @@ pub struct MemberConfig {
     pub watch_progress_interval: Duration,
     /// Time from the start after which clients are served even if no leader has been found.
     pub wait_cluster_ready: Duration,
-    /// Which history is discarded without being asked.
     /// Whether it is kept how long the calls of each gRPC method take.
     pub extensive_metrics: bool,
     /// Where calls are traced to, if they are.
     pub tracing: Option<TracingConfig>,
     /// etcd's feature gates, in the order of its list.
     pub features: Vec<Feature>,
+    /// Which history is discarded without being asked.
     pub auto_compaction: AutoCompaction,
     /// What the log is told of as slow.
     pub slow: SlowConfig,
@@ -155,6 +155,8 @@ pub struct KeepaliveConfig {
     pub interval: Option<Duration>,
     /// Time for the answer.
     pub timeout: Duration,
+    /// Least time between a client's own pings during a call; `None` lets it ping as it likes.
+    pub least_between_pings: Option<Duration>,
 }
 
 /// Who may use the HTTP pages. `*` in a list is everyone.
@@ -175,26 +177,10 @@ pub enum AutoCompaction {
     Off,
     /// What is older than this.
     Periodic(Duration),
-    /// Least time between a client's own pings during a call; `None` lets it ping as it likes.
-    pub least_between_pings: Option<Duration>,
     /// All but this many revisions.
     Revisions(i64),
 }
 
-/// When the members' data is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CorruptChecks {
-    /// Before this member serves clients.
-    pub at_start: bool,
-    /// How often while it leads; `None` is never.
-    pub interval: Option<Duration>,
-}
-
-/// What the log is told of as slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SlowConfig {
-    /// Applying commands and reading longer than this.
-    pub apply: Duration,
 /// Where calls are traced to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracingConfig {
@@ -219,6 +205,22 @@ pub struct Feature {
     pub on: bool,
 }
 
+/// When the members' data is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CorruptChecks {
+    /// Before this member serves clients.
+    pub at_start: bool,
+    /// How often while it leads; `None` is never.
+    pub interval: Option<Duration>,
+    /// How often while it leads if there was a compaction since the last time; `None` is never.
+    pub after_compactions: Option<Duration>,
+}
+
+/// What the log is told of as slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowConfig {
+    /// Applying commands and reading longer than this.
+    pub apply: Duration,
     /// Requests longer than this.
     pub request: Duration,
 }

@@ -40,9 +40,9 @@ pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use help::usage;
 pub use member::{
-    AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
-    LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, LogRotation,
-    MemberConfig, Note, RaftConfig, SlowConfig,
+    AutoCompaction, ClusterConfig, ClusterState, Feature, HttpConfig, InitialMember,
+    KeepaliveConfig, LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput,
+    LogRotation, MemberConfig, Note, RaftConfig, SlowConfig, SrvDiscovery, TracingConfig,
 };
 pub use tls::{KeyPair, NamedFile, OwnCertificate, PortTls, TlsConfig, TlsProtocol, TlsVersion};
 pub use url::Url;

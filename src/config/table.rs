@@ -48,7 +48,6 @@ const NO_FILES_TO_KEEP: &str =
     "the log is cut where the state on disk covers it, and snapshots are made when one is needed";
 const SNAPSHOT_COUNT: &str = "the state is put on disk, and the log cut, by bytes and time: after 64 MiB or 30 s of writes, \
      not by entries";
-const CHECKS: &str = "the contents of members are not compared at compactions";
 const COMPACTION: &str = "compaction drops whole files and does not work in batches";
 
 const fn flag(
@@ -208,7 +207,7 @@ const MEMBER: &[Flag] = &[
         "4294967295",
         "Most streams on one client connection; never more than 131072.",
     ),
-    noted(
+    served(
         "grpc-keepalive-min-time",
         Duration,
         "5s",
@@ -525,7 +524,7 @@ const AUTHENTICATION: &[Flag] = &[
 ];
 
 const MONITORING: &[Flag] = &[
-    refused(
+    served(
         "metrics",
         Choice(&["basic", "extensive"]),
         "basic",
@@ -636,13 +635,18 @@ const FEATURES: &[Flag] = &[
         "0s",
         "How often the leader compares the members' data; 0 is never.",
     ),
-    noted(
+    served(
         "experimental-compact-hash-check-enabled",
         Bool,
         "false",
-        CHECKS,
+        "Compare the members' data after compactions; the gate CompactHashCheck.",
     ),
-    noted("compact-hash-check-time", Duration, "1m", CHECKS),
+    served(
+        "compact-hash-check-time",
+        Duration,
+        "1m",
+        "How often it is looked whether there was a compaction, if members are compared after one.",
+    ),
     noted("compaction-batch-limit", Int, "1000", COMPACTION),
     noted("compaction-sleep-interval", Duration, "10ms", COMPACTION),
     served(

@@ -63,6 +63,8 @@ pub struct EngineConfig {
     pub lease_checkpoint_interval: Option<Duration>,
     /// How often the members are compared while this one leads; `None` is never.
     pub corrupt_check_interval: Option<Duration>,
+    /// How often it is looked whether to compare them after a compaction; `None` is never.
+    pub compact_check_interval: Option<Duration>,
     /// Storage settings.
     pub store: StoreOptions,
 }

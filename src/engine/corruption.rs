@@ -48,13 +48,33 @@ impl Engine {
         ticks.tick().await;
         loop {
             ticks.tick().await;
-            if self.led_term().is_none() {
-                continue;
+            if self.led_term().is_some() {
+                self.check_members().await;
             }
-            match self.corrupt_members().await {
-                Ok(suspects) => self.raise_corrupt(suspects).await,
-                Err(error) => tracing::warn!(%error, "the members could not be compared"),
+        }
+    }
+
+    /// Looks every so often whether there was a compaction since the last look, and compares the members after one
+    /// while this one leads. etcd compares the hashes that compactions leave behind; here the keys are hashed for
+    /// it, once for all compactions in between.
+    pub(super) async fn check_compactions(self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checked = self.inner.views.load().state.compact_revision();
+        loop {
+            ticks.tick().await;
+            let compacted = self.inner.views.load().state.compact_revision();
+            if compacted != checked && self.led_term().is_some() {
+                self.check_members().await;
+                checked = compacted;
             }
+        }
+    }
+
+    async fn check_members(&self) {
+        match self.corrupt_members().await {
+            Ok(suspects) => self.raise_corrupt(suspects).await,
+            Err(error) => tracing::warn!(%error, "the members could not be compared"),
         }
     }
 

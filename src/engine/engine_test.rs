@@ -49,6 +49,7 @@ pub(super) fn config(dir: &Path) -> EngineConfig {
         quota_bytes: None,
         lease_checkpoint_interval: None,
         corrupt_check_interval: None,
+        compact_check_interval: None,
         store: StoreOptions::default(),
     }
 }

@@ -280,6 +280,9 @@ impl Engine {
         if let Some(interval) = config.corrupt_check_interval {
             life.task("corrupt-check", self.clone().check_corruption(interval));
         }
+        if let Some(interval) = config.compact_check_interval {
+            life.task("compact-check", self.clone().check_compactions(interval));
+        }
         let me = Member {
             id: config.member_id.0,
             name: config.name.clone(),

@@ -127,6 +127,7 @@ pub(super) fn engine_config(
             .lease_checkpoints
             .then_some(LEASE_CHECKPOINT_INTERVAL),
         corrupt_check_interval: config.corrupt_checks.interval,
+        compact_check_interval: config.corrupt_checks.after_compactions,
         store: StoreOptions::default(),
     }
 }
@@ -173,7 +174,6 @@ fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// The pages and services over the store.
 /// Makes spans of calls, if they are to be traced.
 ///
 /// # Errors
@@ -189,6 +189,7 @@ pub(super) fn traces(config: &MemberConfig) -> Result<Option<Arc<Tracer>>, Start
     Ok(tracer.transpose()?)
 }
 
+/// The pages and services over the store.
 pub(super) fn routers(
     config: &MemberConfig,
     engine: &Engine,
@@ -198,16 +199,21 @@ pub(super) fn routers(
     let context = EtcdContext {
         engine: engine.clone(),
         metrics,
-        settings: EtcdSettings {
         traces,
+        settings: EtcdSettings {
             max_request_bytes: size(config.limits.max_request_bytes),
             max_txn_ops: size(config.limits.max_txn_ops),
             quota_bytes: config.limits.quota_bytes,
             gateway: config.http.gateway,
             cors: config.http.cors.clone(),
             host_whitelist: config.http.host_whitelist.clone(),
+            extensive_metrics: config.extensive_metrics,
         },
     };
+    for feature in &config.features {
+        let metrics = &context.metrics;
+        metrics.show_feature(feature.name, feature.stage, feature.on);
+    }
     Routers {
         client: ClientServices::new(&context),
         metrics: etcd::metrics_router(&context),
@@ -229,13 +235,8 @@ pub(super) async fn ready(engine: &Engine) {
 /// round since the last question, if these are more (a leader's clients may all be with its followers).
 pub(super) fn load(engine: &Engine, serving: &Arc<Serving>) -> impl Fn() -> usize + use<> {
     let (engine, serving) = (engine.clone(), Arc::clone(serving));
-            extensive_metrics: config.extensive_metrics,
     move || serving.unanswered().max(engine.take_largest_round())
 }
-    for feature in &config.features {
-        let metrics = &context.metrics;
-        metrics.show_feature(feature.name, feature.stage, feature.on);
-    }
 
 /// Hands leadership to another voter, if this member leads and there is one, so that the cluster does not
 /// have to wait for an election.

@@ -10,6 +10,7 @@ use prost_reflect::{
 };
 use tonic::Status;
 
+use super::once;
 use crate::etcd::grpc::{PREFIX_BYTES, put_prefix};
 
 /// What the build wrote of all messages and services.
@@ -46,6 +47,7 @@ pub(super) fn read(kind: &MessageDescriptor, text: &[u8]) -> Result<DynamicMessa
     if text.trim_ascii().is_empty() {
         return Ok(DynamicMessage::new(kind.clone()));
     }
+    once::check(kind, text)?;
     let mut reader = serde_json::Deserializer::from_slice(text);
     DynamicMessage::deserialize_with_options(kind.clone(), &mut reader, &READ)
         .map_err(|error| Status::invalid_argument(format!("proto: {error}")))

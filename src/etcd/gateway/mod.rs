@@ -16,6 +16,7 @@ mod frames;
 mod fuzzing;
 mod json;
 mod metadata;
+mod once;
 mod requests;
 mod results;
 mod split;

@@ -15,6 +15,7 @@ async fn rules_of_the_gateway() {
         null_is_no_value,
         an_unknown_enum_name_is_ignored,
         one_of_several_is_given_once,
+        a_field_is_given_once,
         only_post_is_implemented,
         not_found_has_code_and_message,
         the_directory_is_elsewhere,
@@ -129,6 +130,35 @@ async fn one_of_several_is_given_once(c: Case) {
         (answer.status.as_u16(), &value(&answer)["code"]),
         (400, &json!(3))
     );
+}
+
+/// Under either of its names, and in messages within messages.
+async fn a_field_is_given_once(c: Case) {
+    for (path, body, place) in [
+        (
+            "/v3/kv/put",
+            r#"{"key":"YQ==","key":"Yg=="}"#,
+            r#"(line 1:15): duplicate field "key""#,
+        ),
+        (
+            "/v3/kv/range",
+            r#"{"key":"YQ==","range_end":"Yg==","rangeEnd":"Yg=="}"#,
+            r#"(line 1:34): duplicate field "rangeEnd""#,
+        ),
+        (
+            "/v3/kv/txn",
+            r#"{"success":[{"requestPut":{"key":"YQ==","key":"YQ=="}}]}"#,
+            r#"(line 1:41): duplicate field "key""#,
+        ),
+    ] {
+        let answer = post(&c, path, body).await;
+        assert_eq!(answer.status, 400, "{body}");
+        let answer = value(&answer);
+        assert_eq!(answer["code"], 3);
+        let message = answer["message"].as_str().unwrap();
+        assert!(message.ends_with(place), "{message}");
+    }
+    assert_eq!(c.stored().await, "");
 }
 
 async fn only_post_is_implemented(c: Case) {

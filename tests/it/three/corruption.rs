@@ -59,6 +59,35 @@ async fn the_member_that_differs_is_found() {
     cluster[1].alive().await;
 }
 
+/// With the gate CompactHashCheck alone, members are compared once there was a compaction, and not before.
+#[tokio::test]
+async fn the_member_that_differs_is_found_after_a_compaction() {
+    if !Program::get().is_own() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let [right, wrong] = backups(dir.path()).await;
+    let settings = Settings::default()
+        .quick_elections()
+        .renamed_flag("compact-hash-check-time", "100ms")
+        .flag("feature-gates", "CompactHashCheck=true");
+    let cluster = Cluster::start_from(settings, [&right, &right, &wrong]).await;
+    let client = cluster.client(0);
+    let put = client.put(put("b", "1")).await.unwrap();
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(alarms(&client).await, []);
+    let revision = put.header.unwrap().revision;
+    client.compact(compact(revision)).await.unwrap();
+    let corrupt = AlarmMember {
+        member_id: cluster.member_id(2).await,
+        alarm: AlarmType::Corrupt.into(),
+    };
+    while alarms(&client).await.is_empty() {
+        tokio::time::sleep(QUIET).await;
+    }
+    assert_eq!(alarms(&client).await, [corrupt]);
+}
+
 /// Comparing finds nothing in members that are well, whatever they do meanwhile.
 #[tokio::test]
 async fn members_that_agree_stay_unsuspected() {
@@ -68,7 +97,11 @@ async fn members_that_agree_stay_unsuspected() {
     let settings = Settings::default()
         .quick_elections()
         .renamed_flag("corrupt-check-time", "100ms")
-        .flag("feature-gates", "InitialCorruptCheck=true");
+        .renamed_flag("compact-hash-check-time", "100ms")
+        .flag(
+            "feature-gates",
+            "InitialCorruptCheck=true,CompactHashCheck=true",
+        );
     let mut cluster = Cluster::start(settings).await;
     let client = cluster.client(0);
     for n in 0..300 {
