@@ -36,6 +36,9 @@ tokio::task_local! {
 /// The vendors' part of what a caller says, in bytes. More is left out, as the standard allows beyond 512.
 const MAX_STATE: usize = 512;
 
+/// Bytes of a `traceparent`; later versions of the standard may add some.
+const PARENT: usize = 55;
+
 /// gRPC codes that are the server's fault (OpenTelemetry's conventions for gRPC): Unknown, DeadlineExceeded,
 /// Unimplemented, Internal, Unavailable, DataLoss.
 const FAILURES: [i32; 6] = [2, 4, 12, 13, 14, 15];
@@ -114,7 +117,9 @@ struct Headers<'a, F> {
 
 impl<'a, F: Fn(&str) -> Option<&'a str>> Extractor for Headers<'a, F> {
     fn get(&self, name: &str) -> Option<&str> {
-        (self.header)(name).filter(|value| value.len() <= MAX_STATE)
+        // The library takes ids that are cut short.
+        let least = if name == "traceparent" { PARENT } else { 0 };
+        (self.header)(name).filter(|value| (least..=MAX_STATE).contains(&value.len()))
     }
 
     fn keys(&self) -> Vec<&str> {
