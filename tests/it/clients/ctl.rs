@@ -1,6 +1,7 @@
 //! etcdctl, if it is on the PATH; 3.4 and later.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -180,8 +181,7 @@ pub struct Ongoing {
 impl Ongoing {
     /// The next line that it prints.
     pub async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
-        line.expect("a line in time").unwrap().expect("a line")
+        self.line_within(PATIENCE).await.expect("a line in time")
     }
 
     /// Reads lines until `due` have come, in this order and nothing else.
@@ -191,10 +191,15 @@ impl Ongoing {
         }
     }
 
+    /// The next line that it prints within `limit`.
+    pub async fn line_within(&mut self, limit: Duration) -> Option<String> {
+        let line = tokio::time::timeout(limit, self.lines.next_line()).await;
+        line.ok().map(|line| line.unwrap().expect("a line"))
+    }
+
     /// Asserts that nothing is printed for a while.
     pub async fn stays_quiet(&mut self) {
-        let line = tokio::time::timeout(QUIET, self.lines.next_line()).await;
-        assert!(line.is_err(), "{line:?}");
+        assert_eq!(self.line_within(QUIET).await, None);
     }
 
     /// Types a line.

@@ -31,17 +31,18 @@ async fn etcdctl_on_a_cluster() {
 
 /// The members that `--cluster` finds by asking one.
 async fn one_of_them_leads_to_all(cluster: &Cluster) {
+    // Without TLS 3.4 sends a URL as the authority of these calls, which only Go's servers take.
+    if Program::get().is_own() && !is_tls() && !has_version(3, 5).await {
+        return;
+    }
     let ctl = Ctl::to(&[cluster.client(0)]);
-    // 3.4 sends a URL as the authority of these calls.
-    if !Program::get().is_own() || has_version(3, 5).await {
-        for arguments in [
-            ["endpoint", "status", "--cluster"],
-            ["endpoint", "hashkv", "--cluster"],
-        ] {
-            let told = ctl.run(&arguments).await.ok();
-            for member in cluster.clients() {
-                assert!(told.contains(&member.url()), "{arguments:?}: {told}");
-            }
+    for arguments in [
+        ["endpoint", "status", "--cluster"],
+        ["endpoint", "hashkv", "--cluster"],
+    ] {
+        let told = ctl.run(&arguments).await.ok();
+        for member in cluster.clients() {
+            assert!(told.contains(&member.url()), "{arguments:?}: {told}");
         }
     }
     let defrag = ctl.run(&["defrag", "--cluster"]).await;

@@ -166,12 +166,12 @@ async fn a_certificate_of_version_1_is_refused_with_advice() {
     );
 }
 
-/// Shakes hands, and reads a byte: with TLS 1.3 a client learns only then that it is not let in. Shows what it
+/// Shakes hands, asks something and reads a byte: with TLS 1.3 a client learns only then that it is not let in. Shows what it
 /// has without looking at it.
 async fn connect_unchecked(tls: &ClientTls, address: &str) -> std::io::Result<()> {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (certificate, key) = tls.identity.as_ref().unwrap();
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -183,7 +183,9 @@ async fn connect_unchecked(tls: &ClientTls, address: &str) -> std::io::Result<()
     };
     let mut config = anonymous.config(rustls::ALL_VERSIONS, &["http/1.1"]);
     config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
-    connect(config, address).await?.read_u8().await.map(|_| ())
+    let mut stream = connect(config, address).await?;
+    stream.write_all(b"GET /health HTTP/1.1\r\n\r\n").await?;
+    stream.read_u8().await.map(|_| ())
 }
 
 #[tokio::test]
