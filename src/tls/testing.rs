@@ -161,8 +161,13 @@ fn contents(element: &[u8]) -> &[u8] {
 }
 
 fn sequence(contents: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
-    [&[0x30, 0x82], &length[..], contents].concat()
+    let [high, low] = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    let length: &[u8] = match (high, low) {
+        (0, 0..0x80) => &[low],
+        (0, _) => &[0x81, low],
+        _ => &[0x82, high, low],
+    };
+    [&[0x30], length, contents].concat()
 }
 
 fn named(common_name: &str) -> DistinguishedName {

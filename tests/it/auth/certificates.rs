@@ -39,9 +39,10 @@ async fn a_certificate_says_who_calls() {
     let token = admin.authenticate("root", "root").await.unwrap();
     let as_root = ann.with_metadata("token", &token);
     as_root.put(put("b", "1")).await.unwrap();
-    let refusal = ann.with_metadata("token", "made.1").put(put("ann/a", "3"));
+    let forged = ann.with_metadata("token", "made.1");
+    let refusal = forged.put(put("ann/a", "3")).await;
     let text = "etcdserver: invalid auth token";
-    refused(refusal.await, Code::Unauthenticated, text);
+    refused(refusal, Code::Unauthenticated, text);
 
     the_gateway_asks_for_a_token(&ann).await;
     root.user_delete("ann").await.unwrap();

@@ -85,6 +85,7 @@ async fn members_come_move_and_go() {
     let url = format!("--peer-urls={}", cluster[joining].peer_url());
     let said = once_taken(&ctl, &["member", "add", "b", &url, "--learner"]).await;
     assert!(said.contains(" added to cluster "), "{said}");
+    // It may be padded here, and is not in the list.
     let id = said.split_whitespace().nth(1).unwrap().to_owned();
     let list = ctl.run(&["member", "list"]).await.ok();
     let unstarted = format!("{id}, unstarted, ");
@@ -110,7 +111,7 @@ async fn members_come_move_and_go() {
     cluster[joining].alive().await;
     let promoted = once_taken(&ctl, &["member", "promote", &id]).await;
     assert!(
-        promoted.starts_with(&format!("Member {id} promoted in cluster ")),
+        promoted.contains(&format!("{id} promoted in cluster ")),
         "{promoted}"
     );
     cluster[joining].ready().await;
@@ -119,7 +120,7 @@ async fn members_come_move_and_go() {
     let url = format!("--peer-urls={}", cluster[joining].peer_url());
     let updated = ctl.run(&["member", "update", &id, &url]).await.ok();
     assert!(
-        updated.starts_with(&format!("Member {id} updated in cluster ")),
+        updated.contains(&format!("{id} updated in cluster ")),
         "{updated}"
     );
     cluster[joining].terminate();
@@ -130,7 +131,7 @@ async fn members_come_move_and_go() {
 
     let removed = once_taken(&ctl, &["member", "remove", &id]).await;
     assert!(
-        removed.starts_with(&format!("Member {id} removed from cluster ")),
+        removed.contains(&format!("{id} removed from cluster ")),
         "{removed}"
     );
     cluster[joining].ended().await;

@@ -58,7 +58,8 @@ async fn a_watch_runs_a_command(c: Case) {
 
 async fn watches_are_typed(c: Case) {
     let (a, b) = (key(&c, "a"), key(&c, "b"));
-    let from = c.put_all("a=1 b=2").await - 1;
+    let from = c.put("a", "1").await;
+    c.put("b", "2").await;
     let mut watch = ctl_start(&c, &["watch", "-i"]);
     watch.type_line(&format!("watch {a} --rev={from}")).await;
     watch.told_in_order(&["PUT", &a, "1"]).await;
