@@ -93,8 +93,11 @@ fn explained(error: &rustls::Error) -> String {
     }
 }
 
-/// The same of a certificate. The library gives the verifier's reason as a text only.
-pub(super) fn explained_certificate(reason: &rustls::CertificateError) -> String {
+/// The same of a certificate. Of the verifier's own reasons the library hands on no more than a text.
+pub(super) fn explained_certificate(error: &rustls::CertificateError) -> String {
+    let rustls::CertificateError::Other(rustls::OtherError(reason)) = error else {
+        return error.to_string();
+    };
     match reason.to_string() {
         reason if reason == "UnsupportedCertVersion" => format!(
             "{reason}: only X.509 version 3 is accepted; issue the certificate again with extensions \
