@@ -39,7 +39,7 @@ async fn a_mirror_follows() {
     }
     source.put(put("m/a", "1")).await.unwrap();
     source.put(put("other", "1")).await.unwrap();
-    let ctl = Ctl::to(&[source.clone()]);
+    let ctl = Ctl::to(std::slice::from_ref(&source));
     let start = |flags: &[&str]| {
         let destination = destination(&copy);
         let mut arguments = vec!["make-mirror"];
