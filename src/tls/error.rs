@@ -24,7 +24,7 @@ pub enum HandshakeError {
     #[error("{0}")]
     Broken(io::Error),
     /// The other side's certificate is not accepted, or it does not accept this side's.
-    #[error("{0}")]
+    #[error("{}", explained(.0))]
     Certificate(rustls::Error),
     /// The certificate is valid, but not for this.
     #[error(transparent)]
@@ -77,6 +77,33 @@ fn concerns_certificate(error: &rustls::Error) -> bool {
                 | Alert::AccessDenied
         ),
         _ => false,
+    }
+}
+
+/// What the TLS library says of a connection, with advice where its own word would not lead anywhere.
+fn explained(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => {
+            format!(
+                "invalid peer certificate: {}",
+                explained_certificate(reason)
+            )
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The same of a certificate. Of the verifier's own reasons the library hands on no more than a text.
+pub(super) fn explained_certificate(error: &rustls::CertificateError) -> String {
+    let rustls::CertificateError::Other(rustls::OtherError(reason)) = error else {
+        return error.to_string();
+    };
+    match reason.to_string() {
+        reason if reason == "UnsupportedCertVersion" => format!(
+            "{reason}: only X.509 version 3 is accepted; issue the certificate again with extensions \
+             (`openssl x509 -req` before 3.2 needs -extfile)"
+        ),
+        reason => reason,
     }
 }
 

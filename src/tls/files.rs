@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
-use super::error::FileError;
+use super::error::{FileError, explained_certificate};
 use super::names::Serial;
 
 /// Bytes of a file at most. Lists of revoked certificates are the longest: this holds half a million.
@@ -140,7 +140,9 @@ impl CertificateFiles {
                     .key
                     .refused(format!("not the key of the certificate in {cert}")))
             }
-            Err(Error::InvalidCertificate(reason)) => Err(self.cert.refused(reason.to_string())),
+            Err(Error::InvalidCertificate(reason)) => {
+                Err(self.cert.refused(explained_certificate(&reason)))
+            }
             Err(error) => Err(self.key.refused(error.to_string())),
         }
     }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
@@ -99,6 +100,31 @@ impl Authority {
 }
 
 impl Issued {
+    /// The same as X.509 version 1 has it, without a version and extensions; nobody has signed it so.
+    pub(crate) fn as_version_1(&self) -> Self {
+        const VERSION: u8 = 0xa0;
+        const EXTENSIONS: u8 = 0xa3;
+        let (signed, _) = element(&self.der);
+        let (body, signature) = element(contents(signed));
+        let mut fields = Vec::new();
+        let mut rest = contents(body);
+        while !rest.is_empty() {
+            let (field, others) = element(rest);
+            if ![VERSION, EXTENSIONS].contains(&field[0]) {
+                fields.extend_from_slice(field);
+            }
+            rest = others;
+        }
+        let der = sequence(&[&sequence(&fields), signature].concat());
+        let text = base64::engine::general_purpose::STANDARD.encode(&der);
+        Self {
+            pem: format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"),
+            der,
+            key: self.key.clone(),
+            serial: self.serial.clone(),
+        }
+    }
+
     /// Writes `NAME.crt` and `NAME.key`.
     pub(crate) fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (cert, key) = (
@@ -109,6 +135,39 @@ impl Issued {
         fs::write(&cert, &self.pem).unwrap();
         (cert, key)
     }
+}
+
+/// The octets of tag and length of the DER element at the beginning, and of its contents.
+fn lengths(der: &[u8]) -> (usize, usize) {
+    let bytes = match der[1] {
+        short if short < 0x80 => return (2, short.into()),
+        long => usize::from(long & 0x7f),
+    };
+    let length = &der[2..2 + bytes];
+    let length = length
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    (2 + bytes, length)
+}
+
+/// The first element and what follows it.
+fn element(der: &[u8]) -> (&[u8], &[u8]) {
+    let (head, length) = lengths(der);
+    der.split_at(head + length)
+}
+
+fn contents(element: &[u8]) -> &[u8] {
+    &element[lengths(element).0..]
+}
+
+fn sequence(contents: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    let length: &[u8] = match (high, low) {
+        (0, 0..0x80) => &[low],
+        (0, _) => &[0x81, low],
+        _ => &[0x82, high, low],
+    };
+    [&[0x30], length, contents].concat()
 }
 
 fn named(common_name: &str) -> DistinguishedName {

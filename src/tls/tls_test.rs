@@ -335,6 +335,29 @@ fn refused(settings: AcceptSettings) -> String {
     Acceptor::new(settings).unwrap_err().to_string()
 }
 
+/// What `openssl x509 -req` made for a long time.
+#[test]
+fn a_file_of_version_1_is_refused_with_advice() {
+    let files = Files::new();
+    let issued = files.authority.issue("old", &["127.0.0.1"]);
+    files.replace(&issued.as_version_1(), "server");
+    let said = refused(files.accepting());
+    let path = files.path("server.crt");
+    let start = format!(
+        "cannot use --file={}: UnsupportedCertVersion: ",
+        path.display()
+    );
+    assert!(said.starts_with(&start), "{said}");
+    for advice in [
+        "only X.509 version 3",
+        "issue the certificate again",
+        "-extfile",
+    ] {
+        assert!(said.contains(advice), "{said}");
+    }
+    assert!(!said.contains('\n'), "{said}");
+}
+
 #[test]
 fn bad_files_are_named_with_their_flags() {
     let files = Files::new();

@@ -3,7 +3,8 @@
 //! Each case states one rule of the wire contract and knows nothing of the server but its address and
 //! its process. `HOLDFAST_TEST_SERVER` names a command that takes etcd's flags (etcd itself, to prove
 //! the suite); by default it is this package's binary. Cases of a later API than the server reports
-//! are skipped and say so.
+//! are skipped and say so. With `HOLDFAST_TEST_TLS` everything goes through TLS, else some areas do a second
+//! time.
 
 #![allow(
     clippy::unwrap_used,

@@ -2,12 +2,14 @@
 
 use tonic::Code;
 
-use super::calls::{Admin, Type, permit};
+use super::calls::{self, Admin, Type, permit};
 use crate::harness::*;
+
+also_over_tls![administration];
 
 #[tokio::test]
 async fn administration() {
-    let server = Server::fresh().await;
+    let server = calls::fresh().await;
     let cases = cases![
         authentication_is_off_at_first,
         enabling_needs_a_root_user_with_the_root_role,

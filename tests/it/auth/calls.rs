@@ -4,9 +4,19 @@ use holdfast::etcd::pb::authpb::{Permission, UserAddOptions, permission};
 use holdfast::etcd::pb::etcdserverpb::*;
 use tonic::Status;
 
-use crate::harness::{Client, bytes, end_of};
+use crate::harness::{Client, Server, Settings, bytes, end_of};
 
 pub use permission::Type;
+
+/// For servers whose clients are nobody until they show a token, over TLS too.
+pub fn settings() -> Settings {
+    Settings::default().without_certified_users()
+}
+
+/// A server of its own with [`settings`].
+pub async fn fresh() -> Server {
+    Server::start(settings()).await
+}
 
 /// Administration through one connection.
 pub struct Admin(pub Client);

@@ -8,12 +8,14 @@ use holdfast::etcd::pb::etcdserverpb::{
 };
 use tonic::{Code, Status};
 
-use super::calls::{Admin, Type, permit, permit_prefix};
+use super::calls::{self, Admin, Type, permit, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![guarded_calls];
 
 #[tokio::test]
 async fn guarded_calls() {
-    let server = Server::fresh().await;
+    let server = calls::fresh().await;
     let root = Admin(Admin(server.client()).enable_with_root().await);
     let mine = permit_prefix(Type::Readwrite, "mine/");
     root.add_with("user", vec![mine]).await;

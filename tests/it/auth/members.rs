@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use super::calls::{Admin, Type, permit_prefix};
+use super::calls::{self, Admin, Type, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![
+    members_know_each_others_tokens,
+    unrelated_changes_do_not_fail_requests
+];
 
 /// A token that one member gave counts on all at once, and ends on all at once.
 #[tokio::test]
 async fn members_know_each_others_tokens() {
-    let settings = Settings::default().flag("bcrypt-cost", 4);
+    let settings = calls::settings().flag("bcrypt-cost", 4);
     let cluster = Cluster::start(settings).await;
     let admin = Admin(cluster.client(0));
     let root = Admin(admin.enable_with_root().await);
@@ -55,7 +60,7 @@ async fn unrelated_changes_do_not_fail_requests() {
     if !Program::get().is_own() {
         return;
     }
-    let settings = Settings::default().flag("bcrypt-cost", 4);
+    let settings = calls::settings().flag("bcrypt-cost", 4);
     let server = Server::start(settings).await;
     let admin = Admin(server.client());
     let root = Admin(admin.enable_with_root().await);
@@ -79,7 +84,7 @@ async fn unrelated_changes_do_not_fail_requests() {
 /// Each use of a simple token renews it.
 #[tokio::test]
 async fn an_unused_token_ends() {
-    let settings = Settings::default()
+    let settings = calls::settings()
         .flag("bcrypt-cost", 4)
         .flag("auth-token-ttl", 3);
     let server = Server::start(settings).await;

@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod calls;
+mod certificates;
 mod guarded;
 mod members;
 mod permissions;

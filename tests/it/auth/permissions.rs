@@ -3,12 +3,14 @@
 use holdfast::etcd::pb::etcdserverpb::{DeleteRangeRequest, PutRequest};
 use tonic::{Code, Status};
 
-use super::calls::{Admin, Type, permit, permit_prefix};
+use super::calls::{self, Admin, Type, permit, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![permissions];
 
 #[tokio::test]
 async fn permissions() {
-    let server = Server::fresh().await;
+    let server = calls::fresh().await;
     Admin(server.client()).enable_with_root().await;
     let cases = cases![
         a_reader_reads_its_keys_only,

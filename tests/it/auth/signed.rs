@@ -6,8 +6,13 @@ use std::time::Duration;
 use holdfast::etcd::pb::etcdserverpb::MemberListRequest;
 use tonic::Code;
 
-use super::calls::{Admin, Type, permit_prefix};
+use super::calls::{self, Admin, Type, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![
+    a_signed_token_says_who_somebody_was_at_a_revision,
+    a_member_may_only_check
+];
 
 /// The keys of a method in files of their own.
 struct Keys {
@@ -36,7 +41,7 @@ impl Keys {
             let private = self.path("private").display().to_string();
             value.push_str(&format!(",priv-key={private}"));
         }
-        Settings::default()
+        calls::settings()
             .flag("auth-token", value)
             .flag("bcrypt-cost", 4)
     }

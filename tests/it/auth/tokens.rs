@@ -2,12 +2,14 @@
 
 use tonic::Code;
 
-use super::calls::{Admin, Type, permit_prefix};
+use super::calls::{self, Admin, Type, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![tokens, authentication_survives_a_restart];
 
 #[tokio::test]
 async fn tokens() {
-    let server = Server::fresh().await;
+    let server = calls::fresh().await;
     let admin = Admin(server.client());
     admin.enable_with_root().await;
     let cases = cases![
@@ -32,7 +34,7 @@ async fn tokens() {
 /// Authentication stays on across a restart; simple tokens do not survive it.
 #[tokio::test]
 async fn authentication_survives_a_restart() {
-    let mut server = Server::fresh().await;
+    let mut server = calls::fresh().await;
     let admin = Admin(server.client());
     let root = admin.enable_with_root().await;
     root.put(put("a", "1")).await.unwrap();
@@ -178,7 +180,7 @@ async fn root_cannot_be_taken_apart(c: Case) {
 
 async fn health_needs_no_token(c: Case) {
     for path in ["/health", "/livez", "/readyz", "/version", "/metrics"] {
-        let answer = http_get(&c.client.address, path).await.unwrap();
+        let answer = c.client.http(path).await;
         assert_eq!(answer.status, 200, "{path}");
     }
 }

@@ -10,12 +10,14 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tonic::Status;
 
-use super::calls::{Admin, Type, permit_prefix};
+use super::calls::{self, Admin, Type, permit_prefix};
 use crate::harness::*;
+
+also_over_tls![ways_to_the_keys];
 
 #[tokio::test]
 async fn ways_to_the_keys() {
-    let server = Server::fresh().await;
+    let server = calls::fresh().await;
     let root = Admin(Admin(server.client()).enable_with_root().await);
     let mine = permit_prefix(Type::Readwrite, "mine");
     root.add_with("user", vec![mine]).await;
@@ -106,9 +108,7 @@ async fn the_gateway_takes_a_token(c: Case) {
             request = request.header("authorization", token);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())));
-        let answer = http_send(&c.client.address, request.unwrap())
-            .await
-            .unwrap();
+        let answer = c.client.http_send(request.unwrap()).await;
         let said: Value = serde_json::from_slice(&answer.body).unwrap();
         let message = said["message"].as_str().map(str::to_owned);
         (answer.status.as_u16(), message)

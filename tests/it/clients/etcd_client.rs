@@ -1,12 +1,14 @@
 //! The `etcd-client` crate.
 
 use etcd_client::{
-    Client, Compare, CompareOp, DeleteOptions, EventType, GetOptions, LeaseGrantOptions,
-    LeaseTimeToLiveOptions, PutOptions, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse,
-    WatchOptions,
+    Certificate, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, EventType, GetOptions,
+    Identity, LeaseGrantOptions, LeaseTimeToLiveOptions, PutOptions, SortOrder, SortTarget,
+    TlsOptions, Txn, TxnOp, TxnOpResponse, WatchOptions,
 };
 
-use crate::harness::{Case, Cluster, Settings, Suite, cases, shared};
+use crate::harness::{self, Case, Cluster, Settings, Suite, also_over_tls, cases, shared};
+
+also_over_tls![etcd_client, etcd_client_over_a_cluster];
 
 #[tokio::test]
 async fn etcd_client() {
@@ -28,7 +30,7 @@ async fn etcd_client() {
 #[tokio::test]
 async fn etcd_client_over_a_cluster() {
     let cluster = Cluster::start(Settings::default()).await;
-    let mut client = Client::connect(cluster.addresses(), None).await.unwrap();
+    let mut client = connect_to(&cluster.clients()).await;
     for n in 0..30 {
         let value = n.to_string();
         client.put("a", value.clone(), None).await.unwrap();
@@ -39,7 +41,21 @@ async fn etcd_client_over_a_cluster() {
 }
 
 async fn connect(c: &Case) -> Client {
-    Client::connect([&c.client.address], None).await.unwrap()
+    connect_to(&c.members).await
+}
+
+/// A client of the members to which those of the harness lead.
+async fn connect_to(members: &[harness::Client]) -> Client {
+    let endpoints: Vec<_> = members.iter().map(harness::Client::url).collect();
+    let options = members[0].tls().map(|tls| {
+        let authority = Certificate::from_pem(&tls.authority);
+        let (certificate, key) = tls.identity.as_ref().unwrap();
+        let options = TlsOptions::new()
+            .ca_certificate(authority)
+            .identity(Identity::from_pem(certificate, key));
+        ConnectOptions::new().with_tls(options)
+    });
+    Client::connect(endpoints, options).await.unwrap()
 }
 
 async fn put_get_delete(c: Case) {

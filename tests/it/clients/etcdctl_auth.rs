@@ -1,7 +1,10 @@
 //! etcdctl's commands about users and roles.
 
-use super::etcdctl::{is_missing, run};
+use super::ctl::{Ctl, has, is_missing};
+use crate::auth::calls;
 use crate::harness::*;
+
+also_over_tls![etcdctl_as_users];
 
 const ROOT: &str = "--user=root:secret";
 const ANN: &str = "--user=ann:word";
@@ -11,8 +14,8 @@ async fn etcdctl_as_users() {
     if is_missing().await {
         return;
     }
-    let server = Server::start(Settings::default().flag("bcrypt-cost", 4)).await;
-    let address = server.address();
+    let server = Server::start(calls::settings().flag("bcrypt-cost", 4)).await;
+    let ctl = Ctl::to(&[server.client()]);
     for (arguments, told) in [
         (&["user", "add", "root:secret"][..], "User root created"),
         (
@@ -74,19 +77,54 @@ async fn etcdctl_as_users() {
         (&[ROOT, "auth", "disable"], "Authentication Disabled"),
         (&["get", "b/secret"], "b/secret\n1"),
     ] {
-        let output = run(address, arguments).await;
-        let said = format!("{}{}", output.stdout, output.stderr);
+        let output = ctl.run(arguments).await;
+        let said = output.said();
         assert!(
             output.success && said.contains(told),
             "{arguments:?}: {said}"
         );
         if arguments == ["auth", "enable"] {
-            refusals(address).await;
+            refusals(&ctl).await;
+            passwords(&ctl).await;
+            the_status(&ctl).await;
         }
     }
 }
 
-async fn refusals(address: &str) {
+/// Passwords that are typed, or given apart from the name.
+async fn passwords(ctl: &Ctl) {
+    let typed = "--interactive=false";
+    let said = ctl
+        .run_with_input(&[ROOT, "user", "add", "bob", typed], "first\n")
+        .await;
+    assert_eq!(said.ok(), "User bob created\n");
+    let said = ctl
+        .run_with_input(&[ROOT, "user", "passwd", "bob", typed], "second\n")
+        .await;
+    assert_eq!(said.ok(), "Password updated\n");
+    let old = ctl
+        .run(&["--user=bob", "--password=first", "get", "a"])
+        .await;
+    assert!(old.stderr.contains("authentication failed"), "{old:?}");
+    let new = ctl
+        .run(&["--user=bob", "--password=second", "get", "a"])
+        .await;
+    assert!(new.stderr.contains("permission denied"), "{new:?}");
+    ctl.run(&[ROOT, "user", "delete", "bob"]).await.ok();
+}
+
+async fn the_status(ctl: &Ctl) {
+    // It came with 3.5.
+    if has("auth", "Returns authentication status").await {
+        let said = ctl.run(&[ROOT, "auth", "status"]).await.ok();
+        assert!(
+            said.starts_with("Authentication Status: true\nAuthRevision: "),
+            "{said}"
+        );
+    }
+}
+
+async fn refusals(ctl: &Ctl) {
     for (arguments, told) in [
         (&["get", "a"][..], "etcdserver: user name is empty"),
         (&[ANN, "get", "b/secret"], "etcdserver: permission denied"),
@@ -110,8 +148,8 @@ async fn refusals(address: &str) {
             "etcdserver: role name already exists",
         ),
     ] {
-        let output = run(address, arguments).await;
-        let said = format!("{}{}", output.stdout, output.stderr);
+        let output = ctl.run(arguments).await;
+        let said = output.said();
         assert!(
             !output.success && said.contains(told),
             "{arguments:?}: {said}"

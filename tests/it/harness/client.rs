@@ -1,6 +1,8 @@
 //! The raw gRPC stubs over one connection, without retries or translation of errors.
 
+use bytes::Bytes;
 use holdfast::etcd::pb::etcdserverpb as pb;
+use http_body_util::Full;
 use pb::auth_client::AuthClient;
 use pb::cluster_client::ClusterClient;
 use pb::kv_client::KvClient;
@@ -13,7 +15,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::{ClientTls, https_get};
+use super::http::{https_send, open};
+use super::{Answer, ClientTls, Stream, https_get};
 
 /// What the stubs talk through.
 pub type Connection = InterceptedService<Channel, Credentials>;
@@ -60,12 +63,7 @@ macro_rules! calls {
 }
 
 impl Client {
-    /// Connects to `address` (`host:port`) when first used.
-    pub fn new(address: &str) -> Self {
-        Self::with_tls(address, None)
-    }
-
-    /// As [`new`](Self::new), over TLS if there is any.
+    /// Connects to `address` (`host:port`) when first used, over TLS if there is any.
     pub fn with_tls(address: &str, tls: Option<&ClientTls>) -> Self {
         let endpoint = match tls {
             None => Endpoint::from_shared(format!("http://{address}")).unwrap(),
@@ -77,6 +75,40 @@ impl Client {
             credentials: Credentials::default(),
             tls: tls.cloned(),
         }
+    }
+
+    /// Another connection to the same member, without metadata.
+    pub fn another(&self) -> Self {
+        Self::with_tls(&self.address, self.tls.as_ref())
+    }
+
+    /// What the connection believes and shows, if it is not in plain text.
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
+    }
+
+    /// The member's client URL.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// GET `path` by HTTP/1.1.
+    pub async fn http(&self, path: &str) -> Answer {
+        let answer = https_get(&self.address, self.tls.as_ref(), path).await;
+        answer.unwrap()
+    }
+
+    /// Any request by HTTP/1.1; the Host header is added.
+    pub async fn http_send(&self, request: http::Request<Full<Bytes>>) -> Answer {
+        let answer = https_send(&self.address, self.tls.as_ref(), request).await;
+        answer.unwrap()
+    }
+
+    /// A connection for bytes. `protocol` is what is announced if it is over TLS: `h2` or `http/1.1`.
+    pub async fn stream(&self, protocol: &str) -> Box<dyn Stream> {
+        let stream = open(&self.address, self.tls.as_ref(), protocol).await;
+        stream.unwrap()
     }
 
     /// The same connection with a metadata entry on every call.
@@ -132,9 +164,7 @@ impl Client {
 
     /// Major and minor version of the server, from the one place that never asks who is asking.
     pub async fn version(&self) -> (u32, u32) {
-        let answer = https_get(&self.address, self.tls.as_ref(), "/version")
-            .await
-            .unwrap();
+        let answer = self.http("/version").await;
         let versions: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         let version = versions["etcdserver"].as_str().unwrap();
         let mut parts = version.split('.').map(|part| part.parse().unwrap());

@@ -41,6 +41,7 @@ impl Cluster {
     /// Starts one member, to which others are to be added.
     pub async fn start_one(settings: Settings) -> Self {
         let mut members = vec![Server::prepare("a")];
+        members[0].secure(&settings);
         let initial = initial_cluster(&members);
         members[0].configure(&settings, &initial);
         members[0].spawn();
@@ -62,6 +63,9 @@ impl Cluster {
     /// answer.
     pub async fn start_from(settings: Settings, backups: [&Path; 3]) -> Self {
         let mut members: Vec<_> = ["a", "b", "c"].map(Server::prepare).into();
+        for member in &mut members {
+            member.secure(&settings);
+        }
         let initial = initial_cluster(&members);
         for (member, backup) in members.iter_mut().zip(backups) {
             member.configure(&settings, &initial);
@@ -92,9 +96,9 @@ impl Cluster {
         self.members[index].client()
     }
 
-    pub fn addresses(&self) -> Vec<String> {
-        let address = |member: &Server| member.address().to_owned();
-        self.members.iter().map(address).collect()
+    /// A connection to each member.
+    pub fn clients(&self) -> Vec<Client> {
+        self.members.iter().map(Server::client).collect()
     }
 
     /// Prepares one more member, to be spawned after it has been added; returns its index.

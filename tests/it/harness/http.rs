@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::ClientTls;
+use super::{ClientTls, connect};
 
 /// What came back.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Answer {
 /// GET `path` from `address` (`host:port`).
 pub async fn http_get(address: &str, path: &str) -> std::io::Result<Answer> {
     let request = Request::get(path).body(Full::default()).unwrap();
-    http_send(address, request).await
+    https_send(address, None, request).await
 }
 
 /// GET `path` over TLS, if there is any.
@@ -42,19 +42,40 @@ pub async fn https_get(
     path: &str,
 ) -> std::io::Result<Answer> {
     let request = Request::get(path).body(Full::default()).unwrap();
-    match tls {
-        None => http_send(address, request).await,
-        Some(tls) => exchange(tls.connect(address).await?, address, request).await,
-    }
+    https_send(address, tls, request).await
 }
 
-/// Any request; the Host header is added.
-pub async fn http_send(address: &str, request: Request<Full<Bytes>>) -> std::io::Result<Answer> {
-    exchange(TcpStream::connect(address).await?, address, request).await
+/// Any request, over TLS if there is any; the Host header is added.
+pub(super) async fn https_send(
+    address: &str,
+    tls: Option<&ClientTls>,
+    request: Request<Full<Bytes>>,
+) -> std::io::Result<Answer> {
+    let stream = open(address, tls, "http/1.1").await?;
+    exchange(stream, address, request).await
+}
+
+/// A connection for bytes, in plain text or within TLS.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Connects, and shakes hands as a client of `protocol` if there is TLS.
+pub(super) async fn open(
+    address: &str,
+    tls: Option<&ClientTls>,
+    protocol: &str,
+) -> std::io::Result<Box<dyn Stream>> {
+    Ok(match tls {
+        None => Box::new(TcpStream::connect(address).await?),
+        Some(tls) => {
+            Box::new(connect(tls.config(rustls::ALL_VERSIONS, &[protocol]), address).await?)
+        }
+    })
 }
 
 async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    stream: Box<dyn Stream>,
     address: &str,
     mut request: Request<Full<Bytes>>,
 ) -> std::io::Result<Answer> {

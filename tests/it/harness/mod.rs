@@ -11,11 +11,12 @@ mod requests;
 mod server;
 mod suite;
 mod tls;
+mod transport;
 
 pub use client::{Client, Connection, refused};
 pub use cluster::Cluster;
 pub use duplex::{KeepAlive, Watch};
-pub use http::{Answer, http_get, http_send, https_get};
+pub use http::{Answer, Stream, http_get, https_get};
 pub use ports::free_ports;
 pub use program::Program;
 pub use requests::*;
@@ -23,6 +24,8 @@ pub use server::{Server, Settings, shared};
 pub(crate) use suite::cases;
 pub use suite::{Case, NamedCase, Suite};
 pub use tls::{ClientTls, Pki, connect};
+pub(crate) use transport::also_over_tls;
+pub use transport::{is_tls, over_tls};
 
 use std::time::Duration;
 

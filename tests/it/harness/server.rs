@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 use super::program::Program;
-use super::{Client, ClientTls, Pki, free_ports, https_get, reaper};
+use super::{Client, ClientTls, Pki, free_ports, https_get, is_tls, reaper, transport};
 
 /// A busy machine may take this long to bring a server up.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -19,14 +19,41 @@ const POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL: usize = 6000;
 
 /// What a case asks of a server beyond the defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     flags: Vec<String>,
     /// Whose certificates servers and clients show and demand; plain text without.
     tls: Option<Arc<Pki>>,
+    /// Whether a client that says nothing else is who its certificate names.
+    certified_users: bool,
+}
+
+/// Plain text or TLS, as the run has it.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tls: transport::pki(),
+            ..Self::plain()
+        }
+    }
 }
 
 impl Settings {
+    /// Plain text whatever the run has, for tests that are about the transport.
+    pub fn plain() -> Self {
+        Self {
+            flags: Vec::new(),
+            tls: None,
+            certified_users: true,
+        }
+    }
+
+    /// Certificates let clients in and do not say who they are, for tests of users who say so themselves.
+    pub fn without_certified_users(mut self) -> Self {
+        self.certified_users = false;
+        self
+    }
+
     /// TLS everywhere, with certificates demanded of clients and members. The clients of such a server show
     /// the authority's `client`.
     pub fn tls(mut self, pki: &Arc<Pki>) -> Self {
@@ -146,6 +173,8 @@ impl Server {
         self.flags.clone_from(&settings.flags);
         if let Some(pki) = &settings.tls {
             self.flags.extend(tls_flags(pki));
+            let named = settings.certified_users;
+            self.flags.push(format!("--client-cert-auth={named}"));
         }
         let client_url = self.client_url();
         let data_dir = self.data_dir();
@@ -163,7 +192,7 @@ impl Server {
     }
 
     /// Starts a server of its own from a configuration file with these lines besides those that say who it
-    /// is. Other `flags` are given too.
+    /// is. Other `flags` are given too. It speaks plain text in every run: the file says what there is.
     pub async fn from_file(lines: &str, flags: &[&str]) -> Self {
         let mut member = Self::prepare("default");
         let (address, peer_url) = (&member.address, &member.peer_url);
@@ -267,8 +296,7 @@ impl Server {
     }
 
     pub async fn http(&self, path: &str) -> super::Answer {
-        let answer = https_get(&self.address, self.tls.as_ref(), path).await;
-        answer.unwrap()
+        self.client().http(path).await
     }
 
     fn pid(&self) -> Pid {
@@ -349,7 +377,8 @@ impl Server {
 
     /// Gives the member another port for its peers, from the next start on.
     pub fn move_peer_url(&mut self) {
-        self.peer_url = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+        let (base, _port) = self.peer_url.rsplit_once(':').expect("a URL has a port");
+        self.peer_url = format!("{base}:{}", free_ports(1)[0]);
         let url = self.peer_url.clone();
         self.set_flag("listen-peer-urls", &url);
         self.set_flag("initial-advertise-peer-urls", &url);
@@ -389,11 +418,8 @@ fn tls_flags(pki: &Pki) -> Vec<String> {
         ("peer-trusted-ca-file", "ca.crt"),
     ];
     let files = files.map(|(flag, file)| format!("--{flag}={}", pki.path(file)));
-    let demands = ["--client-cert-auth=true", "--peer-client-cert-auth=true"];
-    files
-        .into_iter()
-        .chain(demands.map(str::to_owned))
-        .collect()
+    let demand = "--peer-client-cert-auth=true".to_owned();
+    files.into_iter().chain([demand]).collect()
 }
 
 impl Drop for Server {
@@ -410,6 +436,8 @@ impl Drop for Server {
 /// The server that tests of this process share. Nobody may change its revision rules: no compaction, no
 /// alarms, no faults.
 pub async fn shared() -> &'static Server {
-    static SHARED: OnceCell<Server> = OnceCell::const_new();
-    SHARED.get_or_init(Server::fresh).await
+    static PLAIN: OnceCell<Server> = OnceCell::const_new();
+    static SECURED: OnceCell<Server> = OnceCell::const_new();
+    let shared = if is_tls() { &SECURED } else { &PLAIN };
+    shared.get_or_init(Server::fresh).await
 }

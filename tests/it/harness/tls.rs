@@ -69,6 +69,11 @@ impl Pki {
         ClientTls {
             authority: self.authority.pem(),
             identity: Some((read(format!("{file}.crt")), read(format!("{file}.key")))),
+            flags: vec![
+                format!("--cacert={}", self.path("ca.crt")),
+                format!("--cert={}", self.path(&format!("{file}.crt"))),
+                format!("--key={}", self.path(&format!("{file}.key"))),
+            ],
         }
     }
 
@@ -77,15 +82,18 @@ impl Pki {
         ClientTls {
             authority: self.authority.pem(),
             identity: None,
+            flags: vec![format!("--cacert={}", self.path("ca.crt"))],
         }
     }
 }
 
 /// What a client believes and shows, as PEM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ClientTls {
     pub authority: String,
     pub identity: Option<(String, String)>,
+    /// The same as flags of etcdctl.
+    pub flags: Vec<String>,
 }
 
 impl ClientTls {

@@ -150,7 +150,7 @@ async fn keep_alive_restarts_the_whole_ttl(c: Case) {
 async fn two_streams_may_keep_one_lease(c: Case) {
     let id = c.lease(60).await;
     let mut first = KeepAlive::open(&c.client);
-    let mut second = KeepAlive::open(&Client::new(&c.client.address));
+    let mut second = KeepAlive::open(&c.client.another());
     assert_eq!(first.ping(id).await.unwrap().ttl, 60);
     assert_eq!(second.ping(id).await.unwrap().ttl, 60);
     assert_eq!(first.ping(id).await.unwrap().ttl, 60);

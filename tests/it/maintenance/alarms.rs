@@ -8,6 +8,8 @@ use tonic::{Code, Status};
 
 use crate::harness::*;
 
+also_over_tls![alarms, an_alarm_survives_a_restart];
+
 const NO_SPACE: &str = "etcdserver: mvcc: database space exceeded";
 const CORRUPT: &str = "etcdserver: corrupt cluster";
 
@@ -157,7 +159,7 @@ async fn status_reports_an_alarm(c: Case) {
 }
 
 async fn health_reports_an_alarm(c: Case) {
-    let get = async |path| http_get(&c.client.address, path).await.unwrap();
+    let get = async |path| c.client.http(path).await;
     for (kind, reason) in [
         (AlarmType::Nospace, "ALARM NOSPACE"),
         (AlarmType::Corrupt, "ALARM CORRUPT"),
@@ -267,7 +269,7 @@ async fn an_unknown_kind_is_refused_and_survived(c: Case) {
 }
 
 async fn the_page_shows_alarms(c: Case) {
-    let page = async || http_get(&c.client.address, "/metrics").await.unwrap();
+    let page = async || c.client.http("/metrics").await;
     let line = "etcd_debugging_server_alarms{server_id=\"5\",alarm_type=\"NOSPACE\"} 1";
     raise(&c, 5, AlarmType::Nospace).await;
     assert!(page().await.text().contains(line));

@@ -8,6 +8,8 @@ use tonic::Code;
 
 use crate::harness::*;
 
+also_over_tls![membership];
+
 #[tokio::test]
 async fn membership() {
     let server = Server::fresh().await;

@@ -6,6 +6,8 @@ use tonic::{Code, Status};
 
 use crate::harness::*;
 
+also_over_tls![downgrades, a_downgrade_is_one_job];
+
 const FORMAT: &str = "etcdserver: wrong downgrade target version format";
 const RUNNING: &str = "etcdserver: cluster has a downgrade job in progress";
 const TARGET: &str = "etcdserver: invalid downgrade target version";

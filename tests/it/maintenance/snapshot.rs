@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::harness::*;
 
+also_over_tls![snapshots];
+
 #[tokio::test]
 async fn snapshots() {
     let server = Server::fresh().await;

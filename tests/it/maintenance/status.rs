@@ -10,6 +10,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::harness::*;
 
+also_over_tls![maintenance];
+
 #[tokio::test]
 async fn maintenance() {
     let cases = cases![

@@ -10,6 +10,8 @@ use tonic::{Code, Status, Streaming};
 
 use crate::harness::*;
 
+also_over_tls![elections];
+
 #[tokio::test]
 async fn elections() {
     let cases = cases![

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::harness::*;
+
+also_over_tls![gateway];
 
 #[tokio::test]
 async fn gateway() {
@@ -61,7 +62,7 @@ async fn send(c: &Case, method: Method, path: &str, body: String) -> Answer {
         .uri(path)
         .header("content-type", "application/json");
     let request = request.body(Full::new(Bytes::from(body))).unwrap();
-    http_send(&c.client.address, request).await.unwrap()
+    c.client.http_send(request).await
 }
 
 async fn post(c: &Case, path: &str, body: Value) -> (u16, Value) {
@@ -255,7 +256,7 @@ async fn malformed_json_is_refused(c: Case) {
 
 /// Results are lines of JSON on an answer that does not end.
 async fn a_watch_streams_results(c: Case) {
-    let stream = TcpStream::connect(&c.client.address).await.unwrap();
+    let stream = c.client.stream("http/1.1").await;
     let connection = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = connection.unwrap();
     let _driver = tokio::spawn(connection);
@@ -294,7 +295,7 @@ async fn cross_origin_requests_are_allowed(c: Case) {
         .header("origin", "https://dashboard.example")
         .body(Full::default())
         .unwrap();
-    let answer = http_send(&c.client.address, request).await.unwrap();
+    let answer = c.client.http_send(request).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     let methods = "POST, GET, OPTIONS, PUT, DELETE";

@@ -12,6 +12,8 @@ use tonic::{Code, Status};
 
 use crate::harness::*;
 
+also_over_tls![locks];
+
 #[tokio::test]
 async fn locks() {
     let cases = cases![

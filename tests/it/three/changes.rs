@@ -39,6 +39,15 @@ async fn members(cluster: &Cluster, through: usize) -> Vec<Member> {
 async fn started(cluster: &mut Cluster, index: usize) {
     cluster[index].spawn();
     cluster[index].ready().await;
+    // It serves before it has told its name, and counts as started only then.
+    let name = cluster[index].name().to_owned();
+    while members(cluster, index)
+        .await
+        .iter()
+        .all(|member| member.name != name)
+    {
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

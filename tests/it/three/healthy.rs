@@ -352,14 +352,14 @@ async fn refusals_are_the_same_on_every_member(c: Case) {
 async fn health_is_true_everywhere(c: Case) {
     for member in &c.members {
         for path in ["/health", "/readyz", "/livez"] {
-            let answer = http_get(&member.address, path).await.unwrap();
+            let answer = member.http(path).await;
             assert_eq!(answer.status, 200, "{path}");
         }
     }
 }
 
 async fn metrics(member: &Client) -> String {
-    let page = http_get(&member.address, "/metrics").await.unwrap();
+    let page = member.http("/metrics").await;
     page.text().into()
 }
 

@@ -30,12 +30,10 @@ pub struct Roaming {
 }
 
 impl Roaming {
-    pub fn new(addresses: &[String], at: usize) -> Self {
+    /// Over connections of its own to the members that `clients` lead to.
+    pub fn new(clients: &[Client], at: usize) -> Self {
         Self {
-            clients: addresses
-                .iter()
-                .map(|address| Client::new(address))
-                .collect(),
+            clients: clients.iter().map(Client::another).collect(),
             at,
         }
     }
@@ -79,19 +77,19 @@ pub struct Load {
 impl Load {
     /// Starts the load on all members.
     pub async fn start(cluster: &Cluster) -> Self {
-        let addresses = cluster.addresses();
+        let clients = cluster.clients();
         let stop = Arc::new(AtomicBool::new(false));
         let start = cluster.client(0).revision().await + 1;
         let writes = Arc::new(AtomicUsize::new(0));
         let writer = |number| Writer {
             number,
-            roaming: Roaming::new(&addresses, number),
+            roaming: Roaming::new(&clients, number),
             stop: stop.clone(),
             writes: writes.clone(),
         };
         Self {
-            registers: Registers::start(&addresses, &stop),
-            watcher: tokio::spawn(follow(Roaming::new(&addresses, 0), start)),
+            registers: Registers::start(&clients, &stop),
+            watcher: tokio::spawn(follow(Roaming::new(&clients, 0), start)),
             writers: (0..WRITERS)
                 .map(|number| tokio::spawn(writer(number).run()))
                 .collect(),
@@ -139,7 +137,7 @@ impl Load {
 
 /// Writes the last key of the load once the cluster takes it.
 async fn settle(cluster: &Cluster) {
-    let mut roaming = Roaming::new(&cluster.addresses(), 0);
+    let mut roaming = Roaming::new(&cluster.clients(), 0);
     let settled = async {
         while roaming
             .call(|client| async move { client.put(put(SENTINEL, "")).await })

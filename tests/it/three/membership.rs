@@ -11,6 +11,8 @@ use tonic::{Code, Status};
 
 use crate::harness::*;
 
+also_over_tls![a_learner_joins_is_promoted_and_leaves];
+
 #[tokio::test]
 async fn a_learner_joins_is_promoted_and_leaves() {
     let mut cluster = Cluster::start(Settings::default()).await;

@@ -212,7 +212,7 @@ async fn a_plain_watch_stays_open_and_silent(c: Case) {
 }
 
 async fn get(c: &Case, path: &str) -> (u16, String) {
-    let answer = http_get(&c.client.address, path).await.unwrap();
+    let answer = c.client.http(path).await;
     (answer.status.as_u16(), answer.text().into())
 }
 

@@ -24,10 +24,10 @@ pub struct Registers {
 }
 
 impl Registers {
-    pub fn start(addresses: &[String], stop: &Arc<AtomicBool>) -> Self {
+    pub fn start(members: &[Client], stop: &Arc<AtomicBool>) -> Self {
         let start = Instant::now();
         let client = |number: u64| RegisterClient {
-            roaming: Roaming::new(addresses, number as usize),
+            roaming: Roaming::new(members, number as usize),
             start,
             next_value: number,
             recorded: Vec::new(),

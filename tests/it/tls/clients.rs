@@ -1,5 +1,6 @@
 //! Who is let in, and who the server is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::etcd::pb::etcdserverpb::StatusRequest;
@@ -10,7 +11,7 @@ use crate::harness::*;
 #[tokio::test]
 async fn every_kind_of_call_works_over_tls() {
     let pki = Pki::new();
-    let server = Server::start(Settings::default().tls(&pki)).await;
+    let server = Server::start(Settings::plain().tls(&pki)).await;
     let client = server.client();
     client.put(put("greeting", "hello")).await.unwrap();
     let (mut watch, created) = Watch::start(&client, watch_prefix("greet")).await;
@@ -112,6 +113,79 @@ async fn host_names_of_clients_can_be_demanded() {
     let server = serve(settings, pki.client("named")).await;
     assert!(is_let_in(&server, &pki.client("named")).await);
     assert!(!is_let_in(&server, &pki.client("client")).await);
+}
+
+/// Made by `openssl x509 -req` without `-extfile` for a long time. Go's clients show them as they are, and etcd
+/// takes them.
+#[tokio::test]
+async fn a_certificate_of_version_1_is_refused_with_advice() {
+    if !Program::get().is_own() {
+        return;
+    }
+    let pki = Pki::new();
+    let old = pki.authority.issue("old", &["127.0.0.1"]).as_version_1();
+    old.write(pki.dir(), "old");
+    let settings = certified(&pki).flag("trusted-ca-file", pki.path("ca.crt"));
+    let server = serve(settings, pki.client("client")).await;
+    let shaken = connect_unchecked(&pki.client("old"), server.address()).await;
+    assert!(shaken.is_err(), "it was let in");
+    let log = server.log_tail();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|l| l.contains("UnsupportedCertVersion"))
+        .collect();
+    let [line] = lines[..] else {
+        panic!("one line of it: {log}");
+    };
+    assert!(line.contains("rejected a client connection"), "{line}");
+    assert!(line.contains("issue the certificate again"), "{line}");
+
+    // A member whose own it is does not start.
+    let flags = ["cert-file", "key-file"].map(|flag| {
+        let file = if flag == "cert-file" {
+            "old.crt"
+        } else {
+            "old.key"
+        };
+        format!("--{flag}={}", pki.path(file))
+    });
+    let data = format!("--data-dir={}", pki.path("data"));
+    let mut command = Program::get().command();
+    command.args(flags).arg(data).args([
+        "--listen-client-urls=https://127.0.0.1:0",
+        "--listen-peer-urls=http://127.0.0.1:0",
+        "--advertise-client-urls=https://127.0.0.1:2379",
+    ]);
+    let ended = command.output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    let line = told.lines().find(|line| line.contains("old.crt"));
+    assert!(
+        line.is_some_and(|line| line.contains("issue the certificate again")),
+        "{told}"
+    );
+}
+
+/// Shakes hands, asks something and reads a byte: with TLS 1.3 a client learns only then that it is not let in. Shows what it
+/// has without looking at it.
+async fn connect_unchecked(tls: &ClientTls, address: &str) -> std::io::Result<()> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (certificate, key) = tls.identity.as_ref().unwrap();
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(vec![certificate], key);
+    let anonymous = ClientTls {
+        identity: None,
+        ..tls.clone()
+    };
+    let mut config = anonymous.config(rustls::ALL_VERSIONS, &["http/1.1"]);
+    config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
+    let mut stream = connect(config, address).await?;
+    stream.write_all(b"GET /health HTTP/1.1\r\n\r\n").await?;
+    stream.read_u8().await.map(|_| ())
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn run(endpoint: &str, tls: &[String], arguments: &[&str]) -> Option<Outpu
 #[tokio::test]
 async fn etcdctl_shows_its_certificate() {
     let pki = Pki::new();
-    let server = Server::start(Settings::default().tls(&pki)).await;
+    let server = Server::start(Settings::plain().tls(&pki)).await;
     let url = server.client_url();
     let cacert = format!("--cacert={}", pki.path("ca.crt"));
     let own = [

@@ -159,7 +159,7 @@ async fn a_member_makes_its_own_certificate() {
     let mut server = Server::prepare("default");
     let cluster = format!("default={}", server.peer_url());
     server.set_client_tls(Some(Pki::new().anonymous()));
-    let settings = Settings::default()
+    let settings = Settings::plain()
         .flag("auto-tls", true)
         .flag("self-signed-cert-validity", 2);
     server.configure(&settings, &cluster);
@@ -176,7 +176,7 @@ async fn a_member_makes_its_own_certificate() {
     let pem = tokio::time::timeout(PATIENCE, made).await.unwrap();
     let believes = ClientTls {
         authority: pem.clone(),
-        identity: None,
+        ..ClientTls::default()
     };
     server.set_client_tls(Some(believes.clone()));
     server.ready().await;
@@ -194,7 +194,7 @@ async fn plain_text_beyond_the_machine_is_warned_of_once() {
     }
     let mut server = Server::prepare("default");
     let cluster = format!("default={}", server.peer_url());
-    server.configure(&Settings::default(), &cluster);
+    server.configure(&Settings::plain(), &cluster);
     let open = server.client_url().replace("127.0.0.1", "0.0.0.0");
     server.override_flag("listen-client-urls", &open);
     server.spawn();
@@ -202,6 +202,6 @@ async fn plain_text_beyond_the_machine_is_warned_of_once() {
     let log = server.log_tail();
     assert_eq!(log.matches("LISTENING IN PLAIN TEXT").count(), 1, "{log}");
     assert!(log.contains(&open), "{log}");
-    let local = Server::fresh().await.log_tail();
+    let local = Server::start(Settings::plain()).await.log_tail();
     assert!(!local.contains("PLAIN TEXT"), "{local}");
 }

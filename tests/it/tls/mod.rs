@@ -12,7 +12,7 @@ use crate::harness::*;
 
 /// The flags that serve clients with the authority's `server` certificate, and no demand for theirs.
 fn certified(pki: &Arc<Pki>) -> Settings {
-    Settings::default()
+    Settings::plain()
         .flag("cert-file", pki.path("server.crt"))
         .flag("key-file", pki.path("server.key"))
 }

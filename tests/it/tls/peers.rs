@@ -56,7 +56,7 @@ fn refuses_whole_members() -> bool {
 #[tokio::test]
 async fn three_members_with_certificates_survive_the_loss_of_one() {
     let pki = Pki::new();
-    let mut cluster = Cluster::start(Settings::default().tls(&pki).quick_elections()).await;
+    let mut cluster = Cluster::start(Settings::plain().tls(&pki).quick_elections()).await;
     for index in 0..3 {
         let key = format!("from-{index}");
         cluster.client(index).put(put(&key, "1")).await.unwrap();
@@ -91,8 +91,8 @@ async fn three_members_with_certificates_survive_the_loss_of_one() {
 #[tokio::test]
 async fn members_of_another_authority_are_refused() {
     let (pki, other) = (Pki::new(), Pki::new());
-    let ours = || peer(Settings::default(), &pki, "server");
-    let theirs = peer(Settings::default(), &other, "server");
+    let ours = || peer(Settings::plain(), &pki, "server");
+    let theirs = peer(Settings::plain(), &other, "server");
     let members = three([ours(), ours(), theirs]).await;
     members[0].client().put(put("a", "1")).await.unwrap();
     assert!(!gets_in(&members[2]).await);
@@ -108,7 +108,7 @@ async fn common_names_of_members_can_be_demanded() {
     let pki = Pki::new();
     pki.issue("member", "member", &["127.0.0.1"]);
     let demanding =
-        |file| peer(Settings::default(), &pki, file).flag("peer-cert-allowed-cn", "member");
+        |file| peer(Settings::plain(), &pki, file).flag("peer-cert-allowed-cn", "member");
     let members = three([
         demanding("member"),
         demanding("member"),
@@ -126,7 +126,7 @@ async fn members_call_from_where_their_certificates_say() {
     let pki = Pki::new();
     pki.issue("elsewhere", "server", &["192.0.2.1"]);
     let with = |file, skip: bool| {
-        let settings = peer(Settings::default(), &pki, "server")
+        let settings = peer(Settings::plain(), &pki, "server")
             .flag("peer-client-cert-file", pki.path(&format!("{file}.crt")))
             .flag("peer-client-key-file", pki.path(&format!("{file}.key")));
         if skip {
@@ -153,14 +153,14 @@ async fn revoked_members_are_refused() {
     let revoked = pki.issue("revoked", "server", &["127.0.0.1"]);
     let list = pki.authority.revocation_list(&[&revoked]);
     std::fs::write(pki.dir().join("crl"), list.der()).unwrap();
-    let with = |file| peer(Settings::default(), &pki, file).flag("peer-crl-file", pki.path("crl"));
+    let with = |file| peer(Settings::plain(), &pki, file).flag("peer-crl-file", pki.path("crl"));
     let members = three([with("server"), with("server"), with("revoked")]).await;
     assert!(!gets_in(&members[2]).await);
 }
 
 #[tokio::test]
 async fn members_make_their_own_certificates() {
-    let auto = || Settings::default().flag("peer-auto-tls", true);
+    let auto = || Settings::plain().flag("peer-auto-tls", true);
     let members = three([auto(), auto(), auto()]).await;
     assert!(gets_in(&members[2]).await);
     for member in &members {

@@ -76,7 +76,7 @@ async fn another_authority_takes_over_while_the_server_runs() {
 #[tokio::test]
 async fn members_go_over_to_renewed_certificates() {
     let pki = Pki::new();
-    let mut cluster = Cluster::start(Settings::default().tls(&pki).quick_elections()).await;
+    let mut cluster = Cluster::start(Settings::plain().tls(&pki).quick_elections()).await;
     pki.issue("server", "renewed", &["127.0.0.1", "localhost"]);
     let follower = cluster.follower().await;
     cluster[follower].kill();

@@ -89,7 +89,7 @@ async fn a_slow_reader_gets_everything_in_the_end(c: Case) {
 }
 
 async fn a_slow_reader_does_not_delay_others(c: Case) {
-    let other = Client::new(&c.client.address);
+    let other = c.client.another();
     let mut quick = Watch::start(&other, watch_key(c.key("quick"))).await.0;
     let _never_read: Vec<Watch> = {
         let mut streams = Vec::new();
@@ -98,7 +98,7 @@ async fn a_slow_reader_does_not_delay_others(c: Case) {
         }
         streams
     };
-    let own = Client::new(&c.client.address);
+    let own = c.client.another();
     let value = "v".repeat(100_000);
     for n in 0..100 {
         own.put(put(c.key("big"), &value)).await.unwrap();

@@ -138,9 +138,10 @@ async fn an_unknown_alarm_kind_does_no_harm(c: Case) {
     well(&c).await;
 }
 
-/// Sends bytes on a new connection and waits for the server to answer or hang up.
-async fn send_bytes(c: &Case, bytes: &[u8]) {
-    let mut stream = TcpStream::connect(&c.client.address).await.unwrap();
+/// Sends bytes on a new connection, within TLS if there is any, and waits for the server to answer or hang up.
+/// `protocol` is what is announced by TLS.
+async fn send_bytes(c: &Case, protocol: &str, bytes: &[u8]) {
+    let mut stream = c.client.stream(protocol).await;
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
@@ -157,7 +158,8 @@ async fn bytes_that_are_no_http_are_dropped(c: Case) {
         &[0; 1000],
         b"GET\r\n\r\n",
     ] {
-        send_bytes(&c, bytes).await;
+        send_bytes(&c, "http/1.1", bytes).await;
+        send_bytes(&c, "h2", bytes).await;
     }
     well(&c).await;
 }
@@ -167,9 +169,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 async fn a_bare_http2_preface_does_no_harm(c: Case) {
     let settings = [0u8, 0, 0, 4, 0, 0, 0, 0, 0];
     let nonsense_frame = [0xff, 0xff, 0xff, 9, 9, 9, 9, 9, 9];
-    send_bytes(&c, PREFACE).await;
-    send_bytes(&c, &[PREFACE, &settings].concat()).await;
-    send_bytes(&c, &[PREFACE, &settings, &nonsense_frame].concat()).await;
+    send_bytes(&c, "h2", PREFACE).await;
+    send_bytes(&c, "h2", &[PREFACE, &settings].concat()).await;
+    send_bytes(&c, "h2", &[PREFACE, &settings, &nonsense_frame].concat()).await;
     well(&c).await;
 }
 
@@ -183,7 +185,7 @@ async fn a_connection_that_says_nothing_does_no_harm(c: Case) {
 
 async fn requests_cut_off_in_the_middle_do_no_harm(c: Case) {
     for _ in 0..20 {
-        let client = Client::new(&c.client.address);
+        let client = c.client.another();
         let request = put(c.key("a"), "v".repeat(1_000_000));
         let call = client.put(request);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(2), call).await;
@@ -231,7 +233,7 @@ async fn thousands_of_connections_that_come_and_go(c: Case) {
 }
 
 async fn five_thousand_idle_watchers(c: Case) {
-    let clients: Vec<_> = (0..5).map(|_| Client::new(&c.client.address)).collect();
+    let clients: Vec<_> = (0..5).map(|_| c.client.another()).collect();
     let mut streams = Vec::new();
     for n in 0..5000 {
         let stream = Watch::open(&clients[n % clients.len()]);

@@ -32,13 +32,13 @@ async fn endpoints() {
 }
 
 async fn get(c: &Case, path: &str) -> Answer {
-    http_get(&c.client.address, path).await.unwrap()
+    c.client.http(path).await
 }
 
 async fn send(c: &Case, method: Method, path: &str) -> Answer {
     let request = Request::builder().method(method).uri(path);
     let request = request.body(Default::default()).unwrap();
-    http_send(&c.client.address, request).await.unwrap()
+    c.client.http_send(request).await
 }
 
 const HEALTHY: &str = r#"{"health":"true","reason":""}"#;

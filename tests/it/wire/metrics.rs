@@ -122,7 +122,7 @@ struct Page {
 
 impl Page {
     async fn get(c: &Case) -> Self {
-        let answer = http_get(&c.client.address, "/metrics").await.unwrap();
+        let answer = c.client.http("/metrics").await;
         assert_eq!(answer.status, 200);
         Self::parse(answer.text())
     }
@@ -188,7 +188,7 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
 }
 
 async fn the_page_is_prometheus_text(c: Case) {
-    let answer = http_get(&c.client.address, "/metrics").await.unwrap();
+    let answer = c.client.http("/metrics").await;
     assert!(answer.header("content-type").starts_with("text/plain"));
     assert!(Page::parse(answer.text()).samples.len() > 100);
 }
@@ -211,7 +211,7 @@ async fn every_sample_belongs_to_a_declared_family(c: Case) {
 
 async fn required_families_are_there(c: Case) {
     c.put("a", "1").await;
-    http_get(&c.client.address, "/readyz").await.unwrap();
+    c.client.http("/readyz").await;
     let page = Page::get(&c).await;
     let found = REQUIRED.map(|(name, _)| (name, page.kinds.get(name).map(String::as_str)));
     let wrong: Vec<_> = REQUIRED
@@ -426,7 +426,7 @@ async fn the_revision_is_told(c: Case) {
 
 async fn other_methods_do_no_harm(c: Case) {
     let post = ::http::Request::post("/metrics").body(Default::default());
-    http_send(&c.client.address, post.unwrap()).await.unwrap();
+    c.client.http_send(post.unwrap()).await;
     Page::get(&c).await;
 }
 
