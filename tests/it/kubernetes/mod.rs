@@ -5,4 +5,5 @@ mod compactor;
 mod fixtures;
 mod lists;
 mod objects;
+mod soak;
 mod store;
