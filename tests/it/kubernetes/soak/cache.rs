@@ -176,10 +176,11 @@ impl Cache {
                 watch.request_progress().await;
                 read.asked = Some(Instant::now());
             }
-        } else if self.duty == Duty::Serve && read.begun.elapsed() > READ {
-            if let Some(due) = self.api.current_version(self.resource).await {
-                read.begin(due);
-            }
+        } else if self.duty == Duty::Serve
+            && read.begun.elapsed() > READ
+            && let Some(due) = self.api.current_version(self.resource).await
+        {
+            read.begin(due);
         }
         Ok(())
     }

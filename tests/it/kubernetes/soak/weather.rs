@@ -60,18 +60,17 @@ const ELECTIONS: [(Code, &str); 6] = [
     ),
 ];
 
-/// Whether the error comes from below gRPC: what the client library says of a broken connection.
+/// Whether the error comes from below gRPC: what the client library says of a connection that is cut or refused.
 fn is_transport(status: &Status) -> bool {
     let below = [
-        "transport error",
         "h2 protocol error",
-        "tcp connect error",
         "protocol error: missing grpc-status trailer",
     ];
-    let text = status.message();
-    let told = below.iter().any(|start| text.starts_with(start));
-    let closing = status.code() == Code::Cancelled && text.contains("operation was canceled");
-    told || closing
+    let cut = below
+        .iter()
+        .any(|start| status.message().starts_with(start));
+    let source = std::error::Error::source(status);
+    cut || source.is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
 /// A time in which a member, or all of them, may fail.
