@@ -5,4 +5,6 @@ mod compactor;
 mod fixtures;
 mod lists;
 mod objects;
+mod shapes;
+mod soak;
 mod store;

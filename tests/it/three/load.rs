@@ -246,7 +246,8 @@ async fn check_stored(
     }
 }
 
-async fn check_hashes(cluster: &Cluster) {
+/// All members give the same hash of everything.
+pub async fn check_hashes(cluster: &Cluster) {
     let revision = cluster.client(0).revision().await;
     let mut hashes = BTreeSet::new();
     for index in 0..cluster.len() {

@@ -11,3 +11,5 @@ mod pause;
 mod quorum;
 mod registers;
 mod snapshot;
+
+pub use load::check_hashes;
