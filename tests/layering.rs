@@ -30,12 +30,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
+    // Reads and writes through the engine, in process.
+    ("kube", &["base", "engine", "mvcc::ops", "tls", "watch"]),
     // A client: of the server it shares the messages and nothing else.
     ("bench", &["base", "tls", "etcd::pb"]),
     (
         "server",
         &[
-            "base", "config", "storage", "tls", "watch", "mvcc", "raft", "engine", "etcd", "bench",
+            "base", "config", "storage", "tls", "watch", "mvcc", "raft", "engine", "etcd", "kube",
+            "bench",
         ],
     ),
     // Names the checks that the modules have for it.
