@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod field;
 pub mod health;
 pub mod objects;
+pub mod openapi;
 pub mod request;
 pub mod schema;
 pub mod status;

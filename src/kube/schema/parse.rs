@@ -117,7 +117,9 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
         omit: Omit::Never,
         inline: false,
         list: ListKind::Atomic,
+        list_stated: false,
         atomic: false,
+        granular: false,
         patch: None,
         default: None,
         values: Vec::new(),
@@ -131,6 +133,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
 
 fn apply(field: &mut Field, word: &str) -> Result<(), String> {
     let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    field.list_stated |= key == "list";
     match (key, value) {
         // Both at once: whatever either leaves out is left out.
         ("omitempty", "") if field.omit == Omit::Never => field.omit = Omit::Empty,
@@ -146,7 +149,8 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
                 .ok_or(format!("no list type: {map}"))?;
             field.list = ListKind::Map(keys.split(',').map(Into::into).collect());
         }
-        ("map", kind) => field.atomic = kind == "atomic",
+        ("map", "atomic") => field.atomic = true,
+        ("map", "granular") => field.granular = true,
         ("patch", strategy) => field.patch = Some(patch(strategy)),
         ("default", json) => {
             let value = serde_json::from_str(json).map_err(|error| error.to_string())?;

@@ -106,8 +106,12 @@ pub struct Field {
     pub inline: bool,
     /// How server-side apply merges it, if it is a list.
     pub list: ListKind,
+    /// Whether the release states `list`; a list of which it says nothing is atomic, too.
+    pub list_stated: bool,
     /// Whether server-side apply replaces the map or struct as a whole.
     pub atomic: bool,
+    /// Whether the release states that it is merged field by field, which is what happens without a word, too.
+    pub granular: bool,
     /// How a strategic merge patch merges it.
     pub patch: Option<Patch>,
     /// The default that OpenAPI states; most defaults are code (`kube::defaults`).
