@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::schema::{GroupVersion, RELEASE, Resources, Schema};
 use super::definitions::{Definitions, reference};
-use super::operations::{Writer, content};
+use super::operation::content;
+use super::operations::Writer;
 use super::paths::Paths;
 use super::{descriptions, names};
 
@@ -95,18 +96,18 @@ impl Subject<'_> {
             }
             Subject::Release => {
                 let answer = content(&["application/json"], &reference(INFO));
-                paths.document(&path, "version", "getCodeVersion", answer);
+                paths.document(&path, "version", "getCodeVersion", &answer);
                 further = Some((INFO.to_owned(), info()));
             }
             Subject::Issuer => {
                 let answer = content(&["application/json"], &json!({"type": "string"}));
                 let id = "getServiceAccountIssuerOpenIDConfiguration";
-                paths.document(&path, "WellKnown", id, answer);
+                paths.document(&path, "WellKnown", id, &answer);
             }
             Subject::Keys => {
                 let answer = content(&["application/jwk-set+json"], &json!({"type": "string"}));
                 let id = "getServiceAccountIssuerOpenIDKeyset";
-                paths.document(&path, "openid", id, answer);
+                paths.document(&path, "openid", id, &answer);
             }
         }
         let schemas: Map<String, Value> = definitions.finish().into_iter().chain(further).collect();

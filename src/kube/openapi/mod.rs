@@ -10,7 +10,10 @@
 mod definitions;
 mod descriptions;
 mod document;
+mod extensions;
+mod leaves;
 mod names;
+mod operation;
 mod operations;
 mod parameters;
 mod paths;

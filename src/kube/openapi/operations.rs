@@ -1,31 +1,13 @@
 //! The operations of resources, in OpenAPI 3.0: `paths`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::schema::{GroupVersion, Resource, Schema, Subresource, Verb, Verbs};
 use super::definitions::Definitions;
-use super::parameters::{self, Parameter};
+use super::operation::{LISTED, Operation, PATCHES, WRITTEN, creating, reading};
+use super::parameters;
 use super::{names, paths::Paths};
 
-/// What answers are sent as.
-const WRITTEN: [&str; 3] = [
-    "application/json",
-    "application/vnd.kubernetes.protobuf",
-    "application/yaml",
-];
-const LISTED: [&str; 5] = [
-    "application/json",
-    "application/json;stream=watch",
-    "application/vnd.kubernetes.protobuf",
-    "application/vnd.kubernetes.protobuf;stream=watch",
-    "application/yaml",
-];
-const PATCHES: [&str; 4] = [
-    "application/apply-patch+yaml",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-];
 const CONNECT_METHODS: [(Verb, &str); 7] = [
     (Verb::Get, "get"),
     (Verb::Create, "post"),
@@ -35,20 +17,6 @@ const CONNECT_METHODS: [(Verb, &str); 7] = [
     (Verb::Get, "options"),
     (Verb::Get, "head"),
 ];
-
-/// An operation while it is put together.
-struct Operation {
-    method: &'static str,
-    id: String,
-    action: &'static str,
-    parameters: &'static [Parameter],
-    /// Media types and schema of the body, and whether there must be one.
-    body: Option<(&'static [&'static str], Value, bool)>,
-    /// The statuses of success.
-    codes: &'static [&'static str],
-    media: &'static [&'static str],
-    answer: Value,
-}
 
 /// Writes the operations of one group version.
 pub(super) struct Writer<'a, 'b> {
@@ -395,94 +363,5 @@ fn item_names(resource: &Resource) -> &'static [&'static str] {
         &["name", "namespace"]
     } else {
         &["name"]
-    }
-}
-
-fn reading(
-    id: String,
-    action: &'static str,
-    parameters: &'static [Parameter],
-    media: &'static [&'static str],
-) -> Operation {
-    Operation {
-        method: "get",
-        id,
-        action,
-        parameters,
-        body: None,
-        codes: &["200"],
-        media,
-        answer: Value::Null,
-    }
-}
-
-fn creating(id: String, own: Value) -> Operation {
-    Operation {
-        method: "post",
-        id,
-        action: "post",
-        parameters: parameters::WRITE,
-        body: Some((&["*/*"], own.clone(), true)),
-        codes: &["200", "201", "202"],
-        media: &WRITTEN,
-        answer: own,
-    }
-}
-
-impl Operation {
-    fn answering(mut self, answer: Value) -> Self {
-        self.answer = answer;
-        self
-    }
-
-    fn into_value(self, tag: &str, (group, version, kind): (&str, &str, &str)) -> Value {
-        let mut operation = Map::new();
-        operation.insert("tags".into(), json!([tag]));
-        operation.insert("operationId".into(), self.id.into());
-        if !self.parameters.is_empty() {
-            let parameters = self.parameters.iter().map(|one| one.to_value());
-            operation.insert("parameters".into(), parameters.collect());
-        }
-        if let Some((media, schema, required)) = self.body {
-            let mut body = Map::new();
-            body.insert("content".into(), content(media, &schema));
-            if required {
-                body.insert("required".into(), true.into());
-            }
-            operation.insert("requestBody".into(), body.into());
-        }
-        let mut responses = Map::new();
-        for code in self.codes {
-            let answer = json!({
-                "description": phrase(code),
-                "content": content(self.media, &self.answer),
-            });
-            responses.insert((*code).into(), answer);
-        }
-        responses.insert("401".into(), json!({"description": phrase("401")}));
-        operation.insert("responses".into(), responses.into());
-        operation.insert("x-kubernetes-action".into(), self.action.into());
-        operation.insert(
-            "x-kubernetes-group-version-kind".into(),
-            json!({"group": group, "version": version, "kind": kind}),
-        );
-        operation.into()
-    }
-}
-
-/// The schema under each media type.
-pub(super) fn content(media: &[&str], schema: &Value) -> Value {
-    let types = media
-        .iter()
-        .map(|one| ((*one).to_owned(), json!({"schema": schema})));
-    Value::Object(types.collect())
-}
-
-pub(super) fn phrase(code: &str) -> &'static str {
-    match code {
-        "200" => "OK",
-        "201" => "Created",
-        "202" => "Accepted",
-        _ => "Unauthorized",
     }
 }

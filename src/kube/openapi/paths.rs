@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::operations::{content, phrase};
+use super::operation::{content, phrase};
 
 /// Paths by name, each with its operations by method.
 #[derive(Default)]
@@ -35,11 +35,11 @@ impl Paths {
             "application/vnd.kubernetes.protobuf",
             "application/yaml",
         ];
-        self.document(path, tag, id, content(&media, answer));
+        self.document(path, tag, id, &content(&media, answer));
     }
 
     /// [`Self::plain`], with what it answers as which media type.
-    pub(super) fn document(&mut self, path: &str, tag: &str, id: &str, content: Value) {
+    pub(super) fn document(&mut self, path: &str, tag: &str, id: &str, content: &Value) {
         let operation = json!({
             "tags": [tag],
             "operationId": id,
