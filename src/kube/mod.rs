@@ -12,6 +12,9 @@
 pub mod field;
 pub mod objects;
 pub mod request;
+pub mod rest;
 pub mod schema;
 pub mod status;
+pub mod store;
 pub mod user;
+pub mod views;
