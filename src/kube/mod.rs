@@ -13,5 +13,6 @@ pub mod field;
 pub mod objects;
 pub mod request;
 pub mod schema;
+pub mod select;
 pub mod status;
 pub mod user;
