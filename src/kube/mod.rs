@@ -14,6 +14,7 @@ pub mod objects;
 pub mod request;
 pub mod rest;
 pub mod schema;
+pub mod select;
 pub mod status;
 pub mod store;
 pub mod user;
