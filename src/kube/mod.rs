@@ -9,7 +9,9 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod discovery;
 pub mod field;
+pub mod health;
 pub mod objects;
 pub mod request;
 pub mod rest;
@@ -18,4 +20,5 @@ pub mod select;
 pub mod status;
 pub mod store;
 pub mod user;
+pub mod version;
 pub mod views;
