@@ -30,6 +30,8 @@ pub struct AcceptSettings {
     /// Who issues callers' certificates. With it every caller must have one, as etcd has it; without it none is
     /// asked for.
     pub authority: Option<TlsFile>,
+    /// Whether callers may come without one all the same, to be known in another way.
+    pub optional: bool,
     /// What is demanded of callers' certificates.
     pub rules: Rules,
     /// Whether to tell the common name of a caller's certificate.
@@ -60,6 +62,8 @@ pub struct Accepted {
     pub wire: Wire,
     /// The common name of the caller's certificate, if it is to be told and there is one.
     pub common_name: Option<Arc<str>>,
+    /// The caller's certificate in DER, verified, if there is one.
+    pub certificate: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -109,10 +113,12 @@ impl Acceptor {
         let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
         let stream = acceptor.accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates();
+        let certificate = shown.and_then(<[_]>::first).map(|own| Arc::from(own.as_ref()));
         let names = loaded.checks.check(shown, Some(caller.ip())).await?;
         let common_name =
             names.filter(|names| self.settings.certify && !names.common_name.is_empty());
         Ok(Accepted {
+            certificate,
             common_name: common_name.map(|names| names.common_name.into()),
             wire: Wire::Tls(Box::new(stream.into())),
         })
@@ -140,7 +146,13 @@ fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let roots = authority.authorities()?;
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+            let verifier = if settings.optional {
+                verifier.allow_unauthenticated()
+            } else {
+                verifier
+            };
+            let verifier = verifier
                 .build()
                 .map_err(|error| authority.refused(error.to_string()))?;
             builder.with_client_cert_verifier(verifier)
