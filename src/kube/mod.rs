@@ -11,6 +11,7 @@
 
 pub mod field;
 pub mod objects;
+pub mod patch;
 pub mod request;
 pub mod schema;
 pub mod select;
