@@ -167,7 +167,7 @@ fn json_patches_copy_and_nest_only_so_much() {
     ];
     let object = json!({"a": {"x": {}}, "b": {}});
     assert_eq!(
-        json_patched(object.clone(), vec![around; 1000].concat().into()).unwrap(),
+        json_patched(object, vec![around; 1000].concat().into()).unwrap(),
         json!({"b": {}, "a": {"x": {}}})
     );
 }
