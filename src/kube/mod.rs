@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod field;
 pub mod health;
 pub mod objects;
+pub mod patch;
 pub mod request;
 pub mod rest;
 pub mod schema;
