@@ -9,9 +9,12 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod amount;
+pub mod defaults;
 pub mod field;
 pub mod objects;
 pub mod request;
 pub mod schema;
 pub mod status;
+pub mod tree;
 pub mod user;
