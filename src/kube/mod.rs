@@ -9,6 +9,8 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod amount;
+pub mod defaults;
 pub mod discovery;
 pub mod field;
 pub mod health;
@@ -20,6 +22,7 @@ pub mod schema;
 pub mod select;
 pub mod status;
 pub mod store;
+pub mod tree;
 pub mod user;
 pub mod version;
 pub mod views;
