@@ -60,12 +60,12 @@ pub(in super::super) fn sha512_hex(bytes: &[u8]) -> String {
 }
 
 fn list(items: Vec<Value>) -> Value {
-    json!({
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
-        "metadata": {},
-        "items": items,
-    })
+    let mut list = Map::new();
+    list.insert("kind".into(), "APIGroupDiscoveryList".into());
+    list.insert("apiVersion".into(), "apidiscovery.k8s.io/v2".into());
+    list.insert("metadata".into(), json!({}));
+    list.insert("items".into(), items.into());
+    list.into()
 }
 
 fn group(metadata: Value, versions: &[&GroupVersion]) -> Value {

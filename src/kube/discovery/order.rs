@@ -24,7 +24,7 @@ impl<'a> Served<'a> {
         for of in built_in.groups() {
             match groups.last_mut() {
                 Some(last) if last.first().is_some_and(|one| one.group == of.group) => {
-                    last.push(of)
+                    last.push(of);
                 }
                 _ => groups.push(vec![of]),
             }
