@@ -16,5 +16,6 @@ pub mod objects;
 pub mod request;
 pub mod schema;
 pub mod status;
+pub mod strategy;
 pub mod tree;
 pub mod user;
