@@ -156,7 +156,7 @@ impl std::fmt::Display for Amount {
         if self.nanos == 0 {
             return f.write_str("0");
         }
-        let whole = self.is_whole().then(|| self.nanos / UNIT);
+        let whole = self.is_whole().then_some(self.nanos / UNIT);
         if let (Form::Binary, Some(whole)) = (self.form, whole)
             && whole.abs() >= 1024
         {

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod select;
 pub mod status;
 pub mod store;
+pub mod strategy;
 pub mod table;
 pub mod tree;
 pub mod user;

@@ -123,6 +123,10 @@ pub fn zero(schema: &Schema, id: TypeId) -> Value {
         let zero = match (&field.shape, field.nullable) {
             // Recursion ends where types do: only pointers and lists lead back to a type.
             (Shape::Object(inner), false) if field.omit != Omit::Zero => zero(schema, *inner),
+            // A time by value is a struct to `omitempty`, and writes itself as null.
+            (Shape::Leaf(Leaf::Time | Leaf::MicroTime), false) if field.omit == Omit::Empty => {
+                Value::Null
+            }
             _ if field.omit != Omit::Never => continue,
             (_, true) => Value::Null,
             (Shape::Leaf(leaf), false) => leaf_zero(*leaf),

@@ -33,4 +33,4 @@ pub fn apply(schema: &Schema, of: TypeId, object: &mut Value) {
 pub use image::is_latest;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -147,10 +147,10 @@ fn round_up(value: &mut Value) {
     let Some(text) = value.as_str() else {
         return;
     };
-    if text.ends_with(['n', 'u']) || text.contains("e-") {
-        if let Some(amount) = Amount::parse(text) {
-            *value = amount.round_up_to_milli().to_string().into();
-        }
+    if (text.ends_with(['n', 'u']) || text.contains("e-"))
+        && let Some(amount) = Amount::parse(text)
+    {
+        *value = amount.round_up_to_milli().to_string().into();
     }
 }
 
