@@ -10,6 +10,7 @@
 )]
 
 pub mod field;
+pub mod object;
 pub mod objects;
 pub mod request;
 pub mod schema;
