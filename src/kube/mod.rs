@@ -14,6 +14,7 @@ pub mod defaults;
 pub mod discovery;
 pub mod field;
 pub mod health;
+pub mod object;
 pub mod objects;
 pub mod patch;
 pub mod request;

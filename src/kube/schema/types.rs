@@ -83,7 +83,12 @@ pub struct ObjectType {
 impl ObjectType {
     /// The field with this JSON name.
     pub fn field(&self, json: &str) -> Option<&Field> {
-        self.flat.get(*self.by_json.get(json)?)
+        self.flat.get(self.position(json)?)
+    }
+
+    /// The place in [`Self::flat`] of the field with this JSON name.
+    pub fn position(&self, json: &str) -> Option<usize> {
+        self.by_json.get(json).copied()
     }
 
     /// The part of the name behind the package: `Pod` of `core/v1.Pod`.
