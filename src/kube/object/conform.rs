@@ -33,7 +33,11 @@ pub fn conform(schema: &Schema, id: TypeId, value: &Value) -> Result<Conformed, 
     conform_node(schema, id, &node)
 }
 
-pub(super) fn conform_node(schema: &Schema, id: TypeId, node: &Node<'_>) -> Result<Conformed, String> {
+pub(super) fn conform_node(
+    schema: &Schema,
+    id: TypeId,
+    node: &Node<'_>,
+) -> Result<Conformed, String> {
     let mut walk = Walk::new(schema);
     let value = match node {
         Node::Object(fields) => walk.object(id, fields).map_err(|stop| stop.0)?,
@@ -91,7 +95,11 @@ impl<'s, 'n> Walk<'s, 'n> {
         }
     }
 
-    fn object(&mut self, id: TypeId, fields: &'n [(Cow<'_, str>, Node<'_>)]) -> Result<Value, Stop> {
+    fn object(
+        &mut self,
+        id: TypeId,
+        fields: &'n [(Cow<'_, str>, Node<'_>)],
+    ) -> Result<Value, Stop> {
         let of = self.schema.get(id);
         let mut slots: Vec<Option<Value>> = vec![None; of.flat.len()];
         let mut seen = vec![false; of.flat.len()];
@@ -104,7 +112,8 @@ impl<'s, 'n> Walk<'s, 'n> {
                 continue;
             };
             next = at + 1;
-            let (Some(field), Some(slot), Some(seen)) = (of.flat.get(at), slots.get_mut(at), seen.get_mut(at))
+            let (Some(field), Some(slot), Some(seen)) =
+                (of.flat.get(at), slots.get_mut(at), seen.get_mut(at))
             else {
                 continue;
             };
@@ -139,7 +148,13 @@ impl<'s, 'n> Walk<'s, 'n> {
                 let mut list = Vec::with_capacity(items.len());
                 for (at, item) in items.iter().enumerate() {
                     self.steps.push(Step::Index(at));
-                    let item = self.value(Place { shape: inner, ..place }, item)?;
+                    let item = self.value(
+                        Place {
+                            shape: inner,
+                            ..place
+                        },
+                        item,
+                    )?;
                     list.push(item.unwrap_or_else(|| zero(self.schema, inner)));
                     self.steps.pop();
                 }
@@ -162,7 +177,13 @@ impl<'s, 'n> Walk<'s, 'n> {
         let mut entries: Vec<(String, Value)> = Vec::with_capacity(fields.len());
         for (key, node) in fields {
             self.steps.push(Step::Key(key));
-            let value = self.value(Place { shape: inner, ..place }, node)?;
+            let value = self.value(
+                Place {
+                    shape: inner,
+                    ..place
+                },
+                node,
+            )?;
             self.steps.pop();
             let value = value.unwrap_or_else(|| match inner {
                 // Lost on the way through the store: bytes there are never absent.
@@ -172,7 +193,9 @@ impl<'s, 'n> Walk<'s, 'n> {
             entries.push((key.to_string(), value));
         }
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let twice = entries.windows(2).any(|pair| matches!(pair, [(one, _), (other, _)] if one == other));
+        let twice = entries
+            .windows(2)
+            .any(|pair| matches!(pair, [(one, _), (other, _)] if one == other));
         if twice {
             self.duplicate_keys(fields);
         }
@@ -188,9 +211,16 @@ impl<'s, 'n> Walk<'s, 'n> {
         }
     }
 
-    fn leaf(&mut self, place: Place<'s>, kind: Leaf, node: &'n Node<'_>) -> Result<Option<Value>, Stop> {
+    fn leaf(
+        &mut self,
+        place: Place<'s>,
+        kind: Leaf,
+        node: &'n Node<'_>,
+    ) -> Result<Option<Value>, Stop> {
         match kind {
-            Leaf::SchemaOrBool | Leaf::SchemaOrArray | Leaf::SchemaOrStrings => self.schema_or(place, kind, node),
+            Leaf::SchemaOrBool | Leaf::SchemaOrArray | Leaf::SchemaOrStrings => {
+                self.schema_or(place, kind, node)
+            }
             kind => match leaf::read(kind, node) {
                 Ok(value) => Ok(value),
                 Err(leaf::Problem::Mismatch { value, go }) => {
@@ -212,7 +242,12 @@ impl<'s, 'n> Walk<'s, 'n> {
     }
 
     /// A schema in a place that also takes something else; it decodes itself, and not strictly.
-    fn schema_or(&mut self, place: Place<'s>, kind: Leaf, node: &'n Node<'_>) -> Result<Option<Value>, Stop> {
+    fn schema_or(
+        &mut self,
+        place: Place<'s>,
+        kind: Leaf,
+        node: &'n Node<'_>,
+    ) -> Result<Option<Value>, Stop> {
         let strictly = std::mem::replace(&mut self.strictly, false);
         let value = match (kind, node) {
             (_, Node::Object(fields)) => self.object(place.of, fields).map(Some),
@@ -315,20 +350,42 @@ impl<'s, 'n> Walk<'s, 'n> {
         match innermost {
             Some(of) => {
                 let path = path.trim_end_matches('.');
-                format!("json: cannot unmarshal {value} into Go struct field {of}.{path} of type {go}")
+                format!(
+                    "json: cannot unmarshal {value} into Go struct field {of}.{path} of type {go}"
+                )
             }
             None => format!("json: cannot unmarshal {value} into Go value of type {go}"),
         }
     }
 
     fn type_name(&self, place: Place<'s>) -> String {
-        go_type(self.schema, place.shape)
+        let mut shape = &place.field.shape;
+        let mut go = place.field.go.as_deref();
+        // From the type of the field to that of what lies in it.
+        while !std::ptr::eq(shape, place.shape) {
+            (shape, go) = match shape {
+                Shape::List(inner) | Shape::Items(inner) => {
+                    (&**inner, go.and_then(|go| go.strip_prefix("[]")))
+                }
+                Shape::Map(inner) => (
+                    &**inner,
+                    go.and_then(|go| Some(go.strip_prefix("map[")?.split_once(']')?.1)),
+                ),
+                Shape::Leaf(_) | Shape::Object(_) => break,
+            };
+        }
+        go.map_or_else(|| go_type(self.schema, place.shape), str::to_owned)
     }
 }
 
 /// The names of the inline structs that a field lies in, innermost first.
 fn inlines<'s>(schema: &'s Schema, of: &'s ObjectType, name: &str) -> Vec<&'s str> {
-    if matches!(name, "kind" | "apiVersion") && of.fields.first().is_some_and(|field| &*field.json == "kind" && field.number.is_none()) {
+    if matches!(name, "kind" | "apiVersion")
+        && of
+            .fields
+            .first()
+            .is_some_and(|field| &*field.json == "kind" && field.number.is_none())
+    {
         return vec!["TypeMeta"];
     }
     for field in of.fields.iter().filter(|field| field.inline) {
@@ -374,7 +431,10 @@ pub(super) fn written(schema: &Schema, field: &Field, value: Option<Value>) -> O
                 Omit::Empty => always(&field.shape) || !empty(&value),
                 Omit::Zero => value != zero(schema, &field.shape),
             };
-            let bare = matches!(field.shape, Shape::List(_) | Shape::Map(_) | Shape::Items(_)) && empty(&value);
+            let bare = matches!(
+                field.shape,
+                Shape::List(_) | Shape::Map(_) | Shape::Items(_)
+            ) && empty(&value);
             // An empty list comes back from the store as none.
             kept.then(|| if bare { Value::Null } else { value })
         }
@@ -412,7 +472,8 @@ pub(super) fn zero(schema: &Schema, shape: &Shape) -> Value {
 
 pub(super) fn zero_object(schema: &Schema, id: TypeId) -> Value {
     let fields = schema.get(id).flat.iter();
-    let fields = fields.filter_map(|field| Some((field.json.to_string(), written(schema, field, None)?)));
+    let fields =
+        fields.filter_map(|field| Some((field.json.to_string(), written(schema, field, None)?)));
     Value::Object(fields.collect())
 }
 

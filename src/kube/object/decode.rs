@@ -71,7 +71,9 @@ impl Gvk {
         let id = schema.kind(&self.group, &self.version, &self.kind);
         // The options of requests and the like are registered with every group version.
         let meta = || schema.find(&format!("meta/v1.{}", self.kind));
-        served.and_then(|_| id.or_else(meta)).filter(|id| is_kind(schema, *id))
+        served
+            .and_then(|_| id.or_else(meta))
+            .filter(|id| is_kind(schema, *id))
     }
 }
 
@@ -136,12 +138,15 @@ pub fn decode(
     };
     let document;
     let node = match format {
-        Format::Json => {
-            text::parse(body).map_err(|error| unrecognized(format!("couldn't get version/kind; json parse error: {error}")))?
-        }
+        Format::Json => text::parse(body).map_err(|error| {
+            unrecognized(format!(
+                "couldn't get version/kind; json parse error: {error}"
+            ))
+        })?,
         Format::Yaml => yaml::parse(body).map_err(unrecognized)?,
         Format::Protobuf => {
-            document = protobuf::decode_body(body, expected).map_err(|error| error.status(expected, body))?;
+            document = protobuf::decode_body(body, expected)
+                .map_err(|error| error.status(expected, body))?;
             Node::of(&document).ok_or_else(|| unrecognized("proto: exceeded max depth".into()))?
         }
     };
@@ -152,7 +157,11 @@ pub fn decode(
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_value(value: &Value, expected: &Expected, validation: FieldValidation) -> ApiResult<Decoded> {
+pub fn decode_value(
+    value: &Value,
+    expected: &Expected,
+    validation: FieldValidation,
+) -> ApiResult<Decoded> {
     let node = Node::of(value).ok_or_else(|| ApiError::bad_request("json: exceeded max depth"))?;
     decode_node(&node, b"", Format::Json, expected, validation)
 }
@@ -179,14 +188,17 @@ fn decode_node(
     }
     let same = gvk == expected.gvk;
     let id = if same { expected.id } else { gvk.registered() };
-    let Conformed { mut value, mut strict } = match id {
+    let Conformed {
+        mut value,
+        mut strict,
+    } = match id {
         Some(id) => conform_node(Schema::built_in(), id, node).map_err(unfit)?,
         None if same => untyped(node),
         None => {
             let Gvk { kind, .. } = &gvk;
             let version = gvk.api_version();
             return Err(unfit(format!(
-                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
             )));
         }
     };
@@ -196,7 +208,9 @@ fn decode_node(
     if !same && internal(&gvk) != internal(&expected.gvk) {
         let from = go_name(&gvk);
         let to = internal(&expected.gvk);
-        return Err(unfit(format!("converting ({from}) to ({to}): unknown conversion")));
+        return Err(unfit(format!(
+            "converting ({from}) to ({to}): unknown conversion"
+        )));
     }
     if validation == FieldValidation::Strict && !strict.is_empty() {
         let errors = strict.join(", ");
@@ -274,7 +288,13 @@ pub fn summary(body: &[u8]) -> String {
     match body.first() {
         None => "<empty>".into(),
         Some(b'{') => String::from_utf8_lossy(shown).into_owned() + more,
-        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
+        Some(_) => {
+            shown
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+                + more
+        }
     }
 }
 

@@ -49,14 +49,20 @@ pub fn parse(text: &str) -> Result<i64, String> {
             "" => 0,
             whole => whole.parse().map_err(|_| invalid())?,
         };
-        let part = whole.checked_mul(unit).and_then(|whole| whole.checked_add(share(fraction, unit)));
+        let part = whole
+            .checked_mul(unit)
+            .and_then(|whole| whole.checked_add(share(fraction, unit)));
         total = part
             .and_then(|part| total.checked_add(part))
             .filter(|total| *total <= 1 << 63)
             .ok_or_else(invalid)?;
         rest = after;
     }
-    let signed = if negative { -i128::from(total) } else { i128::from(total) };
+    let signed = if negative {
+        -i128::from(total)
+    } else {
+        i128::from(total)
+    };
     i64::try_from(signed).map_err(|_| invalid())
 }
 
@@ -85,7 +91,11 @@ pub fn written(nanos: i64) -> String {
     if total == 0 {
         return "0s".into();
     }
-    for (unit, name, below) in [(1, "ns", 1_000), (1_000, "µs", 1_000_000), (1_000_000, "ms", 1_000_000_000)] {
+    for (unit, name, below) in [
+        (1, "ns", 1_000),
+        (1_000, "µs", 1_000_000),
+        (1_000_000, "ms", 1_000_000_000),
+    ] {
         if total < below {
             return format!("{sign}{}{name}", decimal(total, unit));
         }

@@ -12,11 +12,17 @@ use crate::kube::schema::Leaf;
 /// Why a leaf cannot be read.
 pub(super) enum Problem {
     /// A value of another type; decoding goes on. `go` is the type where it is not that of the field.
-    Mismatch { value: String, go: Option<&'static str> },
+    Mismatch {
+        value: String,
+        go: Option<&'static str>,
+    },
     /// An error that does not end decoding either.
     Saved(String),
     Fatal(String),
-    FatalMismatch { value: String, go: &'static str },
+    FatalMismatch {
+        value: String,
+        go: &'static str,
+    },
 }
 
 /// None for what leaves the zero value.
@@ -28,16 +34,20 @@ pub(super) fn read(kind: Leaf, node: &Node<'_>) -> Result<Option<Value>, Problem
         (Leaf::Bool, Node::Bool(it)) => Ok(Some((*it).into())),
         (Leaf::Int32, Node::Number(digits)) => int32(digits).map(Some).ok_or_else(|| unfit(digits)),
         (Leaf::Int64, Node::Number(digits)) => int64(digits).map(Some).ok_or_else(|| unfit(digits)),
-        (Leaf::Double, Node::Number(digits)) => double(digits).map(Some).ok_or_else(|| unfit(digits)),
+        (Leaf::Double, Node::Number(digits)) => {
+            double(digits).map(Some).ok_or_else(|| unfit(digits))
+        }
         (Leaf::String, Node::String(text)) => Ok(Some(Value::String(text.to_string()))),
         (Leaf::Bytes, Node::String(text)) => bytes(text).map(Some).map_err(Problem::Saved),
         (Leaf::Quantity, node) => amount(node).map(Some).map_err(Problem::Fatal),
         (Leaf::IntOrString, Node::String(text)) => Ok(Some(Value::String(text.to_string()))),
         (Leaf::IntOrString, Node::Number(digits)) => {
-            int32(digits).map(Some).ok_or_else(|| Problem::FatalMismatch {
-                value: format!("number {digits}"),
-                go: "int32",
-            })
+            int32(digits)
+                .map(Some)
+                .ok_or_else(|| Problem::FatalMismatch {
+                    value: format!("number {digits}"),
+                    go: "int32",
+                })
         }
         (Leaf::Time, Node::String(text)) => {
             let moment = Moment::parse(text).map_err(Problem::Fatal)?;
@@ -86,7 +96,10 @@ fn int64(digits: &str) -> Option<Value> {
 
 /// Whole numbers have no point when Go writes them.
 fn double(digits: &str) -> Option<Value> {
-    let value: f64 = digits.parse().ok().filter(|value: &f64| value.is_finite())?;
+    let value: f64 = digits
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())?;
     float(value)
 }
 
@@ -125,7 +138,11 @@ pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
     let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
     let mut bits: u32 = 0;
     let mut have = 0;
-    let mut rest = text.iter().copied().enumerate().filter(|(_, byte)| !matches!(byte, b'\n' | b'\r'));
+    let mut rest = text
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, byte)| !matches!(byte, b'\n' | b'\r'));
     while let Some((at, byte)) = rest.next() {
         if byte == b'=' {
             match have {

@@ -10,6 +10,7 @@ mod leaf;
 mod node;
 mod text;
 mod yaml;
+mod yaml_out;
 
 pub mod duration;
 pub mod protobuf;
@@ -19,6 +20,7 @@ pub mod time;
 pub use conform::{Conformed, conform};
 pub use decode::{Decoded, Expected, FieldValidation, Gvk, decode, decode_value, summary};
 pub use node::MAX_DEPTH;
+pub use yaml_out::encode_yaml;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

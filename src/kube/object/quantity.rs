@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 /// Why a text is no quantity, in the release's words.
 pub type QuantityError = &'static str;
 
-const WRONG_FORMAT: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const WRONG_FORMAT: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const WRONG_SUFFIX: &str = "unable to parse quantity's suffix";
 
 /// Go would compute ten to any `int32`; numbers beyond this are no amounts of anything.
@@ -62,7 +63,11 @@ pub fn canonical(text: &str) -> Result<Cow<'_, str>, QuantityError> {
 fn plain(text: &str) -> Option<&str> {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, suffix) = text.split_at_checked(end)?;
-    let value: u32 = if end <= 9 { digits.parse().ok()? } else { return None };
+    let value: u32 = if end <= 9 {
+        digits.parse().ok()?
+    } else {
+        return None;
+    };
     let kept = match suffix {
         "" | "m" | "k" | "M" | "G" => value % 1000 != 0 && !digits.starts_with('0'),
         "Ki" | "Mi" | "Gi" => end <= 4 && value % 8 != 0,
@@ -261,7 +266,10 @@ impl Quantity {
     /// The amount without its sign against a whole number.
     fn order(&self, whole: &str) -> Ordering {
         let other: Vec<u8> = whole.bytes().map(|digit| digit - b'0').collect();
-        magnitudes((&self.digits, self.magnitude()), (&other, other.len() as i64))
+        magnitudes(
+            (&self.digits, self.magnitude()),
+            (&other, other.len() as i64),
+        )
     }
 
     /// -1, 0 or 1.
@@ -322,7 +330,11 @@ impl Quantity {
     }
 
     fn write_decimal(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut digits: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        let mut digits: String = self
+            .digits
+            .iter()
+            .map(|digit| char::from(b'0' + digit))
+            .collect();
         let mut exponent = self.scale;
         while digits.len() > 1 && digits.ends_with('0') {
             digits.pop();
@@ -388,7 +400,11 @@ impl Quantity {
                 (&self.digits, self.magnitude()),
                 (&other.digits, other.magnitude()),
             );
-            if self.negative { order.reverse() } else { order }
+            if self.negative {
+                order.reverse()
+            } else {
+                order
+            }
         })
     }
 }

@@ -192,7 +192,11 @@ impl<'a> Parser<'a> {
         let inside = self.text.get(start..self.at).unwrap_or_default();
         self.at += 1;
         let text = replaced(inside);
-        Ok(if escapes { unescape(&text).into() } else { text })
+        Ok(if escapes {
+            unescape(&text).into()
+        } else {
+            text
+        })
     }
 
     fn escape(&mut self) -> Result<(), String> {

@@ -57,7 +57,10 @@ impl Moment {
         let sign = if year < 0 { "-" } else { "" };
         let year = year.abs();
         // Writing to a string does not fail.
-        let _ = write!(text, "{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+        let _ = write!(
+            text,
+            "{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        );
         if let Some(micros) = micros {
             let _ = write!(text, ".{micros:06}");
         }
@@ -83,12 +86,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year + era * 400 + i64::from(month <= 2);
     (year, month, of_year - (153 * shifted + 2) / 5 + 1)
 }
 
-fn days_in(month: i64, year: i64) -> i64 {
+pub(super) fn days_in(month: i64, year: i64) -> i64 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
         2 => 28 + i64::from(leap),
@@ -175,7 +182,10 @@ impl<'a> Parser<'a> {
         let offset = self.offset()?;
         if !self.rest.is_empty() {
             let extra = quote(self.rest);
-            return Err(format!("parsing time {}: extra text: {extra}", quote(self.whole)));
+            return Err(format!(
+                "parsing time {}: extra text: {extra}",
+                quote(self.whole)
+            ));
         }
         if day < 1 || day > days_in(month, year) {
             return Err(self.out_of_range("day"));

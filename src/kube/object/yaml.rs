@@ -63,6 +63,7 @@ fn read(body: &[u8]) -> Result<Tree, String> {
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
     let mut reader = Reader {
+        text,
         events: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
@@ -71,21 +72,72 @@ fn read(body: &[u8]) -> Result<Tree, String> {
 }
 
 struct Reader<'a> {
+    text: &'a str,
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Tree, usize)>,
     nodes: usize,
 }
 
-fn told(error: &ScanError) -> String {
-    // Go-yaml counts lines from the one before where the parser stopped.
-    format!("yaml: line {}: {}", error.marker().line(), error.info())
+/// What go-yaml says of an error. It counts lines from nought for its parser and from one for its scanner, and leaves the
+/// first out.
+fn told(text: &str, error: &ScanError) -> String {
+    let info = error.info();
+    let said = info.rsplit(", ").next().unwrap_or(&info);
+    let line = error.marker().line();
+    let ended = text.lines().count();
+    let (line, said) = match said {
+        _ if info.ends_with("found unknown anchor") => {
+            let name = name_at(text, line, error.marker().col());
+            (0, format!("unknown anchor '{name}' referenced"))
+        }
+        _ if said.starts_with("unclosed bracket") => {
+            let open = text.trim_end().ends_with(['[', '{', ',', ':']);
+            let closing = if said.contains('[') { ']' } else { '}' };
+            let expected = if open {
+                "node content".into()
+            } else {
+                format!("',' or '{closing}'")
+            };
+            (ended, format!("did not find expected {expected}"))
+        }
+        "unclosed quote" => (ended, "found unexpected end of stream".into()),
+        _ if said.starts_with("unexpected character") => {
+            (line, "found character that cannot start any token".into())
+        }
+        "did not find expected hexadecimal number" => {
+            (line, "did not find expected hexdecimal number".into())
+        }
+        _ if said.starts_with("did not find expected") && !said.contains("digit") => {
+            (line.saturating_sub(1), said.into())
+        }
+        _ => (line, said.into()),
+    };
+    let parser = said.starts_with("did not find expected")
+        && !said.contains("digit")
+        && !said.contains("number");
+    match line {
+        0 => format!("yaml: {said}"),
+        1 if !parser => format!("yaml: {said}"),
+        _ => format!("yaml: line {line}: {said}"),
+    }
+}
+
+/// The name of the alias or anchor that a column of a line begins with.
+fn name_at(text: &str, line: usize, column: usize) -> String {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let name = line
+        .chars()
+        .skip(column)
+        .skip_while(|one| matches!(one, '*' | '&'));
+    name.take_while(|one| one.is_alphanumeric() || matches!(one, '-' | '_'))
+        .collect()
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), String> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(told(&error)),
+            Some(Err(error)) => Err(told(self.text, &error)),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -96,7 +148,12 @@ impl<'a> Reader<'a> {
             match event {
                 Event::StreamStart | Event::DocumentStart(..) => {}
                 Event::StreamEnd | Event::DocumentEnd => return Ok(Tree::Scalar(Scalar::Null)),
-                event => return self.node(event, &span, MAX_DEPTH),
+                event => {
+                    let tree = self.node(event, &span, MAX_DEPTH)?;
+                    // What follows must be the end of the document, whatever comes behind that.
+                    self.next()?;
+                    return Ok(tree);
+                }
             }
         }
     }
@@ -114,7 +171,9 @@ impl<'a> Reader<'a> {
         let deeper = || depth.checked_sub(1).ok_or("yaml: exceeded max depth");
         let before = self.nodes;
         let (tree, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => (Tree::Scalar(scalar(&text, style, tag.as_deref())?), anchor),
+            Event::Scalar(text, style, anchor, tag) => {
+                (Tree::Scalar(scalar(&text, style, tag.as_deref())?), anchor)
+            }
             Event::SequenceStart(_, anchor, _) => {
                 let depth = deeper()?;
                 let mut items = Vec::new();
@@ -129,16 +188,23 @@ impl<'a> Reader<'a> {
             Event::MappingStart(_, anchor, _) => (self.map(deeper()?)?, anchor),
             Event::Alias(id) => {
                 let Some((tree, size)) = self.anchors.get(&id) else {
-                    return Err(format!("yaml: anchor '{id}' value contains itself"));
+                    let name = name_at(self.text, span.start.line(), span.start.col());
+                    return Err(format!("yaml: anchor '{name}' value contains itself"));
                 };
                 let (tree, size) = (tree.clone(), *size);
                 self.count(size)?;
                 return Ok(tree);
             }
-            _ => return Err(format!("yaml: line {}: did not find expected node content", span.start.line())),
+            _ => {
+                return Err(format!(
+                    "yaml: line {}: did not find expected node content",
+                    span.start.line()
+                ));
+            }
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, (tree.clone(), self.nodes - before));
+            self.anchors
+                .insert(anchor, (tree.clone(), self.nodes - before));
         }
         Ok(tree)
     }
@@ -180,9 +246,9 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Scalar, S
             match (wanted, resolved) {
                 ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
                 ("bool" | "int" | "float" | "null", resolved) if is == wanted => Ok(resolved),
-                ("bool" | "int" | "float" | "null", _) => {
-                    Err(format!("yaml: cannot decode !!{is} `{text}` as a !!{wanted}"))
-                }
+                ("bool" | "int" | "float" | "null", _) => Err(format!(
+                    "yaml: cannot decode !!{is} `{text}` as a !!{wanted}"
+                )),
                 _ => Ok(Scalar::String(text.into())),
             }
         }
@@ -192,16 +258,106 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Scalar, S
 /// What a plain scalar means.
 fn resolve(text: &str) -> Scalar {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Scalar::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Scalar::Bool(false),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Scalar::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Scalar::Bool(false)
+        }
         "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
         ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
         "<<" => Scalar::Merge,
-        _ if text.starts_with(|first: char| matches!(first, '0'..='9' | '+' | '-' | '.')) => numeric(text),
+        _ if text.starts_with(|first: char| matches!(first, '0'..='9' | '+' | '-' | '.')) => {
+            numeric(text)
+        }
         _ => Scalar::String(text.into()),
     }
+}
+
+/// Whether plain text is taken for a string and nothing else, by the release's encoder.
+pub(super) fn is_plain_string(text: &str) -> bool {
+    matches!(resolve(text), Scalar::String(_) | Scalar::Merge)
+        && !is_timestamp(text)
+        && !is_sexagesimal(text)
+}
+
+/// `2001-12-14`, `2001-12-14T21:59:43.10-05:00`, `2001-12-14 21:59:43`, with short fields too.
+fn is_timestamp(text: &str) -> bool {
+    fn take(text: &str, most: i64) -> Option<(i64, &str)> {
+        let digits = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
+        let (value, rest) = text.split_at_checked(digits)?;
+        Some((value.parse().ok().filter(|value| *value <= most)?, rest))
+    }
+    fn clock(text: &str) -> Option<&str> {
+        let (_, rest) = take(text, 23)?;
+        let (_, rest) = take(rest.strip_prefix(':')?, 59)?;
+        let (_, rest) = take(rest.strip_prefix(':')?, 59)?;
+        let Some(fraction) = rest.strip_prefix(['.', ',']) else {
+            return Some(rest);
+        };
+        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        fraction.get(digits..).filter(|_| digits > 0)
+    }
+    fn whole(text: &str) -> Option<bool> {
+        let (year, rest) = text.split_at_checked(4)?;
+        let year: i64 = year
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| year.parse().ok())??;
+        let (month, rest) = take(rest.strip_prefix('-')?, 12)?;
+        let (day, rest) = take(rest.strip_prefix('-')?, 31)?;
+        if month == 0 || day == 0 || day > super::time::days_in(month, year) {
+            return None;
+        }
+        if rest.is_empty() {
+            return Some(true);
+        }
+        if let Some(rest) = rest.strip_prefix(' ') {
+            return Some(clock(rest.trim_start_matches(' '))?.is_empty());
+        }
+        let zone = clock(rest.strip_prefix(['T', 't'])?)?;
+        let Some(zone) = zone.strip_prefix(['+', '-']) else {
+            return Some(zone == "Z");
+        };
+        let (hours, minutes) = zone.split_once(':')?;
+        Some(
+            hours.len() == 2
+                && take(hours, 24)?.1.is_empty()
+                && minutes.len() == 2
+                && take(minutes, 60)?.1.is_empty(),
+        )
+    }
+    whole(text) == Some(true)
+}
+
+/// `1:30`, a number to base 60 for older parsers: `[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?`.
+fn is_sexagesimal(text: &str) -> bool {
+    let mut parts = text.strip_prefix(['-', '+']).unwrap_or(text).split(':');
+    let first = parts.next().unwrap_or_default();
+    if !first.starts_with(|one: char| one.is_ascii_digit())
+        || !first
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
+    {
+        return false;
+    }
+    let parts: Vec<_> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return false;
+    };
+    let (last, decimals) = last.split_once('.').unwrap_or((last, ""));
+    let sixty = |part: &str| match part.as_bytes() {
+        [digit] => digit.is_ascii_digit(),
+        [ten, digit] => matches!(ten, b'0'..=b'5') && digit.is_ascii_digit(),
+        _ => false,
+    };
+    middle.iter().all(|part| sixty(part))
+        && sixty(last)
+        && decimals
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
 }
 
 fn numeric(text: &str) -> Scalar {
@@ -280,7 +436,9 @@ fn to_node(tree: Tree, twice: &mut Vec<String>) -> Result<Node<'static>, String>
             let mut fields: Vec<(String, Node<'static>)> = Vec::with_capacity(pairs.len());
             merged(pairs, &mut fields, twice)?;
             fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-            let fields = fields.into_iter().map(|(key, node)| (Cow::Owned(key), node));
+            let fields = fields
+                .into_iter()
+                .map(|(key, node)| (Cow::Owned(key), node));
             Node::Object(fields.collect())
         }
     })
@@ -291,13 +449,20 @@ fn merged(
     fields: &mut Vec<(String, Node<'static>)>,
     twice: &mut Vec<String>,
 ) -> Result<(), String> {
-    let mut places: HashMap<String, usize> =
-        fields.iter().enumerate().map(|(at, (key, _))| (key.clone(), at)).collect();
+    let mut places: HashMap<String, usize> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, (key, _))| (key.clone(), at))
+        .collect();
     for (key, value, line) in pairs {
         let key = match key {
             Tree::Scalar(Scalar::Merge) => {
                 merge(value, fields, twice)?;
-                places = fields.iter().enumerate().map(|(at, (key, _))| (key.clone(), at)).collect();
+                places = fields
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (key, _))| (key.clone(), at))
+                    .collect();
                 continue;
             }
             Tree::Scalar(scalar) => scalar,
@@ -322,7 +487,11 @@ fn merged(
     Ok(())
 }
 
-fn merge(value: Tree, fields: &mut Vec<(String, Node<'static>)>, twice: &mut Vec<String>) -> Result<(), String> {
+fn merge(
+    value: Tree,
+    fields: &mut Vec<(String, Node<'static>)>,
+    twice: &mut Vec<String>,
+) -> Result<(), String> {
     const WANT: &str = "yaml: map merge requires map or sequence of maps as the value";
     match value {
         Tree::Map(pairs) => merged(pairs, fields, twice),
@@ -357,7 +526,9 @@ fn json_float(value: f64) -> Result<String, String> {
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
         return Ok(match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+            Some((digits, exponent)) if !exponent.starts_with('-') => {
+                format!("{digits}e+{exponent}")
+            }
             _ => text,
         });
     }
@@ -380,12 +551,19 @@ fn name(key: Scalar) -> Result<String, String> {
         Scalar::Float(value) if value.is_nan() => ".nan".into(),
         Scalar::Float(f64::INFINITY) => ".inf".into(),
         Scalar::Float(f64::NEG_INFINITY) => "-.inf".into(),
-        #[expect(clippy::cast_possible_truncation, reason = "keys have the precision of 32 bits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "keys have the precision of 32 bits"
+        )]
         Scalar::Float(value) => format!("{}", value as f32),
         Scalar::Uint(value) => {
-            return Err(format!("unsupported map key of type: uint64, key: 0x{value:x}, value: "));
+            return Err(format!(
+                "unsupported map key of type: uint64, key: 0x{value:x}, value: "
+            ));
         }
-        Scalar::Null => return Err("unsupported map key of type: %!s(<nil>), key: <nil>, value: ".into()),
+        Scalar::Null => {
+            return Err("unsupported map key of type: %!s(<nil>), key: <nil>, value: ".into());
+        }
         Scalar::Merge => "<<".into(),
     })
 }

@@ -11,7 +11,8 @@
 //! A field is its JSON name (`.` when inline), its protobuf number (`-` without), its shape (`string`, `*` for a
 //! pointer, `[]` for a list, `map:` for a map, `items:` for a list that is a message, `@type`), and words: `omitempty`,
 //! `omitzero`, `inline`, `required`, `list=atomic|set|map:KEY,KEY`, `map=atomic|granular`,
-//! `patch=merge,retainKeys:KEY`, `default=JSON`, `enum=A|B` (spaces as `%20`).
+//! `patch=merge,retainKeys:KEY`, `default=JSON`, `enum=A|B` (spaces as `%20`), `go=` the name of its Go type where that
+//! does not follow from the shape.
 
 use std::collections::HashMap;
 
@@ -119,6 +120,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
         list: ListKind::Atomic,
         atomic: false,
         patch: None,
+        go: None,
         default: None,
         values: Vec::new(),
         required: false,
@@ -147,6 +149,7 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
             field.list = ListKind::Map(keys.split(',').map(Into::into).collect());
         }
         ("map", kind) => field.atomic = kind == "atomic",
+        ("go", name) => field.go = Some(name.into()),
         ("patch", strategy) => field.patch = Some(patch(strategy)),
         ("default", json) => {
             let value = serde_json::from_str(json).map_err(|error| error.to_string())?;

@@ -115,6 +115,8 @@ pub struct Field {
     pub atomic: bool,
     /// How a strategic merge patch merges it.
     pub patch: Option<Patch>,
+    /// Its Go type, which errors of decoding name, where it does not follow from the shape: `v1.PullPolicy`.
+    pub go: Option<Box<str>>,
     /// The default that OpenAPI states; most defaults are code (`kube::defaults`).
     pub default: Option<Value>,
     /// The values of an enum, for OpenAPI: what is refused is up to validation.
