@@ -153,6 +153,20 @@ pub fn decode(
     decode_node(&node, body, format, expected, validation)
 }
 
+/// Reads a body as the tree that it is, whatever it says, and what is in it twice: a patch is no object of a kind.
+///
+/// # Errors
+/// Why it is no document.
+pub fn tree(body: &[u8], format: Format) -> Result<(Value, Vec<String>), String> {
+    let node = match format {
+        Format::Json => text::parse(body)?,
+        Format::Yaml => yaml::parse(body)?,
+        Format::Protobuf => return Err("no patch is written in protobuf".into()),
+    };
+    let read = super::conform::untyped(&node);
+    Ok((read.value, read.strict))
+}
+
 /// Decodes a tree that is a body already, such as a patched object.
 ///
 /// # Errors

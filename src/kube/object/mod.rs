@@ -13,12 +13,13 @@ mod yaml;
 mod yaml_out;
 
 pub mod duration;
+pub mod meta;
 pub mod protobuf;
 pub mod quantity;
 pub mod time;
 
 pub use conform::{Conformed, conform};
-pub use decode::{Decoded, Expected, FieldValidation, Gvk, decode, decode_value, summary};
+pub use decode::{Decoded, Expected, FieldValidation, Gvk, decode, decode_value, summary, tree};
 pub use node::MAX_DEPTH;
 pub use yaml_out::encode_yaml;
 

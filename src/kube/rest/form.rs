@@ -58,6 +58,14 @@ impl Form {
         self.media.name()
     }
 
+    /// Of a watch: the media type says so.
+    pub fn watch_type(&self) -> &'static str {
+        match self.media {
+            Media::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+            Media::Json | Media::Yaml => "application/json",
+        }
+    }
+
     /// Chooses the first form that the client takes and the server has. `custom` resources have no protobuf form but
     /// for their metadata.
     ///

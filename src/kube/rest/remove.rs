@@ -4,16 +4,17 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::options::DeleteOptions;
+use super::options;
 use super::query::ListOptions;
 use super::read::{self, Collection};
-use super::steps::{self, Deletion};
+use super::steps;
 use super::{Answer, Inner};
 use crate::kube::{codec, convert};
 use crate::kube::object::meta;
 use crate::kube::select::{Fields, Selector};
 use crate::kube::status::{self, ApiError, ApiResult, Details};
 use crate::kube::store::{self, Written};
+use crate::kube::strategy::deletion::{DeleteOptions, Verdict};
 use crate::kube::views::Stored;
 
 /// Times that a deletion is tried on an object that others change.
@@ -78,13 +79,12 @@ pub(super) async fn delete_collection(server: &Inner, call: &Call, body: &Bytes)
     Ok(Answer::status(list))
 }
 
+/// The body counts; without one the query does.
 fn read_options(call: &Call, body: &Bytes) -> ApiResult<DeleteOptions> {
-    let tree = if body.is_empty() {
-        None
-    } else {
-        Some(steps::decode_options(call, body)?)
-    };
-    DeleteOptions::read(&call.query, tree.as_ref())
+    if body.is_empty() {
+        return options::deletion_of_query(&call.query);
+    }
+    Ok(DeleteOptions::from_value(&steps::decode_options(call, body)?))
 }
 
 /// Deletes an object or marks it, whichever its finalizers and grace period ask for. Gives it as it is then, and
@@ -102,34 +102,37 @@ async fn remove(
         };
         let in_storage = codec::decode(&stored).map_err(ApiError::internal)?;
         let mut object = convert::from_storage(&call.resource, &in_storage);
-        let name = meta::name(&object).to_owned();
-        let version = stored.revision.to_string();
-        options.check(&call.resource.kind, &name, meta::uid(&object), &version)?;
         steps::admit_deletion(server, call, &object).await?;
-        let deletion = steps::prepare_deletion(call, &mut object, options)?;
-        if options.dry_run {
-            return Ok((object, deletion == Deletion::Due));
+        let verdict = steps::mark_deletion(call, &mut object, options)?;
+        if verdict == Verdict::Pending {
+            return Ok((object, false));
+        }
+        let gone = verdict == Verdict::Now || verdict == Verdict::MarkThenRemove;
+        if !options.dry_run.is_empty() {
+            return Ok((object, gone));
         }
         let key = stored.key.clone();
-        let written = match deletion {
-            Deletion::Due => server.store.delete(key, stored.revision).await?,
-            Deletion::No => {
-                meta::remove_resource_version(&mut object);
-                let bytes = codec::encode(&convert::to_storage(&call.resource, &object));
-                if bytes == codec::encode(&in_storage) {
-                    // Marked already, as it would be now.
-                    meta::set_resource_version(&mut object, stored.revision);
-                    return Ok((object, false));
-                }
-                server.store.replace(key, stored.revision, bytes, super::write::KEPT).await?
+        if verdict == Verdict::Now {
+            match server.store.delete(key, stored.revision).await? {
+                Written::At(_) => return Ok((object, true)),
+                Written::Not(other) => known = other,
             }
-        };
-        match written {
-            Written::At(revision) => {
-                if deletion == Deletion::No {
-                    meta::set_resource_version(&mut object, revision);
+            continue;
+        }
+        meta::remove_resource_version(&mut object);
+        let bytes = codec::encode(&convert::to_storage(&call.resource, &object));
+        match server.store.replace(key.clone(), stored.revision, bytes, super::write::KEPT).await? {
+            Written::At(revision) if gone => {
+                meta::set_resource_version(&mut object, revision);
+                // Whatever comes in between sees a marked object, which the next round removes.
+                match server.store.delete(key, revision).await? {
+                    Written::At(_) => return Ok((object, true)),
+                    Written::Not(other) => known = other,
                 }
-                return Ok((object, deletion == Deletion::Due));
+            }
+            Written::At(revision) => {
+                meta::set_resource_version(&mut object, revision);
+                return Ok((object, false));
             }
             Written::Not(other) => known = other,
         }

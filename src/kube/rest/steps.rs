@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Inner;
 use super::call::Call;
-use super::options::{DeleteOptions, FieldValidation, Propagation, WriteOptions};
+use super::options::{FieldValidation, WriteOptions};
 use crate::base::clock;
 use crate::base::ids::LeaseId;
 use crate::kube::admission::{self, Operation};
@@ -16,7 +16,8 @@ use crate::kube::apply::{self, ManagerId};
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
-use crate::kube::strategy::{self, Context, deletion};
+use crate::kube::strategy::deletion::{self, DeleteOptions, Verdict};
+use crate::kube::strategy::{self, Context};
 use crate::kube::{defaults, validate};
 
 /// Whether an update or a deletion leaves an object.
@@ -255,7 +256,7 @@ pub(super) async fn prepare_update(
         current,
         wanted,
     );
-    let due = meta::is_deleting(wanted) && deletion::is_due(&call.resource, wanted);
+    let due = deletion::is_done(&call.resource, current, wanted);
     Ok(if due { Deletion::Due } else { Deletion::No })
 }
 
@@ -320,26 +321,19 @@ pub(super) async fn admit_deletion(server: &Inner, call: &Call, object: &Value) 
     server.admission.validate(&attributes, Some(object), None).await
 }
 
-/// Marks an object as its deletion asks for, and tells whether it goes at once.
+/// Marks an object as its deletion asks for, and tells what is to be done with it.
 ///
 /// # Errors
-/// What the kind forbids.
-pub(super) fn prepare_deletion(
+/// What the kind forbids, preconditions that do not hold.
+pub(super) fn mark_deletion(
     call: &Call,
     object: &mut Value,
     options: &DeleteOptions,
-) -> ApiResult<Deletion> {
-    let propagation = options.propagation.map(|propagation| match propagation {
-        Propagation::Orphan => deletion::Propagation::Orphan,
-        Propagation::Background => deletion::Propagation::Background,
-        Propagation::Foreground => deletion::Propagation::Foreground,
-    });
-    let asked = deletion::Asked {
-        grace_period: options.grace_period,
-        propagation,
-    };
-    let due = deletion::prepare(&context(call), &call.resource, object, &asked)?;
-    Ok(if due { Deletion::Due } else { Deletion::No })
+) -> ApiResult<Verdict> {
+    if let Some(error) = deletion::protected(&call.resource, meta::name(object)) {
+        return Err(error);
+    }
+    deletion::before_delete(Schema::built_in(), &call.resource, object, options, wall())
 }
 
 /// The lease that an object is stored with: events go by themselves.
