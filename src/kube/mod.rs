@@ -10,6 +10,7 @@
 )]
 
 pub mod authz;
+pub mod bootstrap;
 pub mod field;
 pub mod objects;
 pub mod request;

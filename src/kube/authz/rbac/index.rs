@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::kube::objects::Objects;
 
 use super::binding::Binding;
+use super::gather::{Selector, gather};
 use super::rule::Rule;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -24,6 +25,9 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 /// What is made of an object.
 pub(super) trait Made: Sized {
     fn make(object: &Value) -> Self;
+
+    /// Lets objects take from each other.
+    fn link(_all: &mut [Arc<Self>]) {}
 }
 
 /// One resource.
@@ -43,12 +47,39 @@ pub(super) struct Part<T> {
     by_subject: Map<(Box<str>, Box<str>), Vec<u32>>,
 }
 
-/// Rules of a role.
-pub(super) struct Role(pub(super) Vec<Rule>);
+/// A role.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) own: Vec<Rule>,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) gathers: Vec<Selector>,
+    /// Its own and those of the roles that it gathers, if it gathers any.
+    pub(super) gathered: Option<Vec<Rule>>,
+}
+
+impl Role {
+    pub(super) fn rules(&self) -> &[Rule] {
+        self.gathered.as_ref().unwrap_or(&self.own)
+    }
+}
 
 impl Made for Role {
     fn make(object: &Value) -> Self {
-        Self(Rule::read_all(object))
+        let labels = object
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object);
+        let labels = labels.into_iter().flatten();
+        let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.into())));
+        Self {
+            own: Rule::read_all(object),
+            labels: labels.collect(),
+            gathers: Selector::of_role(object),
+            gathered: None,
+        }
+    }
+
+    fn link(all: &mut [Arc<Self>]) {
+        gather(all);
     }
 }
 
@@ -132,6 +163,7 @@ impl<T: Made + Subjects> Part<T> {
             part.made.push(made);
             part.by_name.insert(key, at);
         }
+        T::link(&mut part.made);
         part
     }
 

@@ -3,6 +3,7 @@
 //! Rules: <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>.
 
 mod binding;
+mod gather;
 mod index;
 mod rights;
 mod rule;
@@ -11,8 +12,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use self::binding::{Binding, group_key, user_key};
+pub use self::gather::gathered;
 use self::index::{Kept, Part, Role};
-pub use self::rights::missing;
+pub use self::rights::{missing, uncovered};
 pub use self::rule::Rule;
 use super::Decision;
 use crate::kube::objects::Objects;
@@ -35,6 +37,9 @@ pub struct Rights {
     /// What is wrong with bindings of the user: each is one line.
     pub errors: Vec<String>,
 }
+
+/// Sees a binding of the user, and the rules that it leads to or why there are none.
+type Visitor<'a, B> = dyn FnMut(&Binding, Result<&[Rule], String>) -> ControlFlow<B> + 'a;
 
 impl Rbac {
     pub fn new(objects: Arc<dyn Objects>) -> Self {
@@ -87,14 +92,14 @@ impl Rbac {
         let role = match kind {
             "ClusterRole" => {
                 let roles = self.cluster_roles.get(&*self.objects);
-                roles.named("", name)?.0.clone()
+                roles.named("", name)?.rules().to_vec()
             }
             "Role" => self
                 .roles
                 .get(&*self.objects)
                 .named(namespace, name)?
-                .0
-                .clone(),
+                .rules()
+                .to_vec(),
             _ => return None,
         };
         Some(role)
@@ -102,12 +107,7 @@ impl Rbac {
 
     /// Shows the bindings of a user with the rules that they lead to, in the order of their names, first those at
     /// the cluster's scope.
-    fn visit<B>(
-        &self,
-        user: &User,
-        namespace: &str,
-        to: &mut dyn FnMut(&Binding, Result<&[Rule], String>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    fn visit<B>(&self, user: &User, namespace: &str, to: &mut Visitor<B>) -> ControlFlow<B> {
         let objects = &*self.objects;
         let cluster_roles = self.cluster_roles.get(objects);
         let bindings = self.cluster_bindings.get(objects);
@@ -160,7 +160,7 @@ fn lead<'a>(
             binding.role
         )
     };
-    role.map(|role| &*role.0).ok_or_else(missing)
+    role.map(Role::rules).ok_or_else(missing)
 }
 
 /// Several errors as Go's aggregate prints them: each once, in brackets if they are more than one.

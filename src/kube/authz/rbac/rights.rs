@@ -52,6 +52,14 @@ pub fn missing(held: &[Rule], wanted: &[Rule]) -> Vec<String> {
     lines.into_iter().collect()
 }
 
+/// The parts of `wanted`, each of one verb and one resource, that no rule of `held` covers.
+pub fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
+    let parts = wanted.iter().flat_map(atoms);
+    parts
+        .filter(|atom| !held.iter().any(|rule| covers(rule, atom)))
+        .collect()
+}
+
 /// Into how many a rule comes apart; None for more than can be counted.
 fn parts(rule: &Rule) -> Option<usize> {
     let names = rule.names.len().max(1);
