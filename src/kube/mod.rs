@@ -9,6 +9,7 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod authn;
 pub mod authz;
 pub mod bootstrap;
 pub mod field;
