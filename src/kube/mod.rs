@@ -10,6 +10,9 @@
 )]
 
 pub mod amount;
+pub mod authn;
+pub mod authz;
+pub mod bootstrap;
 pub mod defaults;
 pub mod discovery;
 pub mod field;

@@ -106,6 +106,30 @@ impl RequestInfo {
         Ok(info)
     }
 
+    /// What a request for a resource comes to, for those who ask about one that nobody has made.
+    pub fn of_resource(
+        verb: &str,
+        group: &str,
+        resource: &str,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Self {
+        Self {
+            verb: verb.into(),
+            target: Some(Target {
+                group: group.into(),
+                version: "*".into(),
+                resource: resource.into(),
+                subresource: subresource.into(),
+                namespace: namespace.into(),
+                name: name.into(),
+                ..Target::default()
+            }),
+            ..Self::default()
+        }
+    }
+
     /// Tells requests for a collection from those for an object.
     fn refine(&mut self, target: &mut Target, query: &str) {
         if !target.name.is_empty() {
