@@ -46,12 +46,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "",
         "Certificate of the Kubernetes API; made in --cert-dir without it.",
     ),
-    served(
-        "tls-private-key-file",
-        Text,
-        "",
-        "Key of --tls-cert-file.",
-    ),
+    served("tls-private-key-file", Text, "", "Key of --tls-cert-file."),
     served(
         "client-ca-file",
         Text,
@@ -161,12 +156,16 @@ pub struct KubeConfig {
 ///
 /// # Errors
 /// For the first that cannot be used.
-pub(super) fn read(given: &Given, data_dir: &std::path::Path) -> Result<Option<KubeConfig>, ConfigError> {
+pub(super) fn read(
+    given: &Given,
+    data_dir: &std::path::Path,
+) -> Result<Option<KubeConfig>, ConfigError> {
     let port = unsigned(given, "secure-port")?;
     if port == 0 {
         return Ok(None);
     }
-    let port = u16::try_from(port).map_err(|_| given.invalid("secure-port", "must be at most 65535"))?;
+    let port =
+        u16::try_from(port).map_err(|_| given.invalid("secure-port", "must be at most 65535"))?;
     let address = |flag: &'static str| -> Result<Option<IpAddr>, ConfigError> {
         match given.text(flag) {
             "" => Ok(None),
@@ -181,11 +180,17 @@ pub(super) fn read(given: &Given, data_dir: &std::path::Path) -> Result<Option<K
         path => Some(PathBuf::from(path)),
     };
     let bind = address("bind-address")?.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let own = if bind.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { bind };
+    let own = if bind.is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        bind
+    };
     let certificate = match (file("tls-cert-file"), file("tls-private-key-file")) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
-        _ => return Err(given.invalid("tls-cert-file", "goes together with --tls-private-key-file")),
+        _ => {
+            return Err(given.invalid("tls-cert-file", "goes together with --tls-private-key-file"));
+        }
     };
     let authorization = words(given, "authorization-mode");
     for mode in &authorization {
@@ -207,7 +212,10 @@ pub(super) fn read(given: &Given, data_dir: &std::path::Path) -> Result<Option<K
         client_ca: file("client-ca-file"),
         token_file: file("token-auth-file"),
         issuers: words(given, "service-account-issuer"),
-        service_account_keys: words(given, "service-account-key-file").into_iter().map(Into::into).collect(),
+        service_account_keys: words(given, "service-account-key-file")
+            .into_iter()
+            .map(Into::into)
+            .collect(),
         signing_key: file("service-account-signing-key-file"),
         audiences: words(given, "api-audiences"),
         authorization,
@@ -243,7 +251,10 @@ mod tests {
             "--client-ca-file=/ca.crt",
         ]);
         let kube = config.kube.unwrap();
-        assert_eq!((kube.port, kube.bind.to_string()), (6443, "127.0.0.1".into()));
+        assert_eq!(
+            (kube.port, kube.bind.to_string()),
+            (6443, "127.0.0.1".into())
+        );
         assert_eq!(kube.advertise, kube.bind);
         assert_eq!(kube.authorization, ["RBAC", "AlwaysAllow"]);
         assert_eq!(kube.cert_dir.to_str(), Some("/d/kubernetes"));
@@ -256,7 +267,10 @@ mod tests {
         for (flag, said) in [
             ("--secure-port=70000", "must be at most 65535"),
             ("--bind-address=here", "must be an IP address"),
-            ("--tls-cert-file=/a", "goes together with --tls-private-key-file"),
+            (
+                "--tls-cert-file=/a",
+                "goes together with --tls-private-key-file",
+            ),
             ("--authorization-mode=ABAC", "must be of Node, RBAC"),
         ] {
             let name = flag.split('=').next().unwrap();

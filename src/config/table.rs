@@ -68,7 +68,12 @@ const fn flag(
     }
 }
 
-pub(super) const fn served(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
+pub(super) const fn served(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
     flag(name, kind, default, Served, help)
 }
 

@@ -28,7 +28,8 @@ pub fn object(stored: &Stored) -> Result<&Arc<Value>, &str> {
 pub fn decode(stored: &Stored) -> Result<Value, String> {
     let schema = Schema::built_in();
     let mut tree = if object::protobuf::is_envelope(&stored.value) {
-        object::protobuf::decode_envelope(schema, &stored.value).map_err(|error| error.to_string())?
+        object::protobuf::decode_envelope(schema, &stored.value)
+            .map_err(|error| error.to_string())?
     } else {
         serde_json::from_slice(&stored.value).map_err(|error| error.to_string())?
     };
@@ -57,4 +58,18 @@ pub fn type_of(schema: &Schema, object: &Value) -> Option<TypeId> {
 /// Group and version of an `apiVersion`.
 pub fn split(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// As [`type_of`], for what is answered and not stored too: lists, `Status` and the like.
+pub fn type_of_any(schema: &Schema, object: &Value) -> Option<TypeId> {
+    let text = |field: &str| object.get(field).and_then(Value::as_str);
+    let kind = text("kind")?;
+    if let Some(id) = type_of(schema, object) {
+        return Some(id);
+    }
+    let (group, version) = split(text("apiVersion")?);
+    match (group, version) {
+        ("", "v1") | ("meta.k8s.io", "v1") => schema.find(&format!("meta/v1.{kind}")),
+        _ => None,
+    }
 }

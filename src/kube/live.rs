@@ -48,6 +48,9 @@ impl Objects for Live {
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let prefix = store::prefix(&Self::place(group, plural), namespace.unwrap_or_default());
         let world = self.views.world();
-        world.range(prefix.as_bytes(), b"").filter_map(decoded).collect()
+        world
+            .range(prefix.as_bytes(), b"")
+            .filter_map(decoded)
+            .collect()
     }
 }

@@ -57,7 +57,10 @@ pub fn key(place: &str, namespace: &str, name: &str) -> Bytes {
 /// # Errors
 /// 405 for a resource that is not stored.
 pub fn place(resource: &Resource) -> ApiResult<&str> {
-    resource.key.as_deref().ok_or_else(ApiError::method_not_allowed)
+    resource
+        .key
+        .as_deref()
+        .ok_or_else(ApiError::method_not_allowed)
 }
 
 impl ObjectStore {
@@ -90,7 +93,10 @@ impl ObjectStore {
     pub async fn not_older_than(&self, revision: i64) -> ApiResult<std::sync::Arc<World>> {
         if let Err(current) = self.views.reach(revision, PATIENCE).await {
             let number = |revision: i64| u64::try_from(revision).unwrap_or_default();
-            return Err(ApiError::version_too_large(number(revision), number(current)));
+            return Err(ApiError::version_too_large(
+                number(revision),
+                number(current),
+            ));
         }
         Ok(self.views.world())
     }
@@ -192,7 +198,11 @@ impl ObjectStore {
 fn stored(kv: &Kv) -> ApiResult<Stored> {
     let view = kv.view().map_err(ApiError::internal)?;
     let value = kv.body.slice_ref(view.value);
-    Ok(Stored::new(kv.key.clone(), value, view.meta.mod_revision.get()))
+    Ok(Stored::new(
+        kv.key.clone(),
+        value,
+        view.meta.mod_revision.get(),
+    ))
 }
 
 /// What the engine refuses, as clients of Kubernetes know it.
@@ -201,14 +211,10 @@ pub fn refused(error: EngineError) -> ApiError {
         EngineError::Compacted => {
             ApiError::expired("The resourceVersion for the provided list is too old.")
         }
-        EngineError::TooManyRequests => ApiError::new(
-            429,
-            "TooManyRequests",
-            "etcdserver: too many requests",
-        ),
-        EngineError::RequestTooLarge => {
-            ApiError::unclassified("etcdserver: request is too large")
+        EngineError::TooManyRequests => {
+            ApiError::new(429, "TooManyRequests", "etcdserver: too many requests")
         }
+        EngineError::RequestTooLarge => ApiError::unclassified("etcdserver: request is too large"),
         EngineError::Timeout
         | EngineError::TimeoutLeaderFailure
         | EngineError::TimeoutConnectionLost

@@ -120,14 +120,14 @@ async fn secure(
         return Some(Caller {
             wire: Wire::Plain(stream),
             certified: None,
-            certificate: None,
+            certificate: ClientCertificate::default(),
         });
     };
     let accepted = tls.accept(stream, address).await?;
     Some(Caller {
         wire: accepted.wire,
         certified: accepted.common_name.map(CertifiedName),
-        certificate: accepted.certificate.map(ClientCertificate),
+        certificate: ClientCertificate(accepted.chain),
     })
 }
 

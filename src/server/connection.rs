@@ -203,8 +203,8 @@ pub(super) struct Caller {
     pub(super) wire: Wire,
     /// Who the caller is by its certificate; every request is told.
     pub(super) certified: Option<CertifiedName>,
-    /// The whole certificate, for an API that reads more in it than a name.
-    pub(super) certificate: Option<ClientCertificate>,
+    /// All that it has shown, for an API that verifies it itself and reads more in it than a name.
+    pub(super) certificate: ClientCertificate,
 }
 
 /// Serves one connection until it ends. `_permit` is its place among the connections under way.
@@ -224,7 +224,7 @@ pub(super) async fn serve(
         if let Some(name) = &certified {
             request.extensions_mut().insert(name.clone());
         }
-        if let Some(certificate) = &certificate {
+        if !certificate.0.is_empty() {
             request.extensions_mut().insert(certificate.clone());
         }
         asked.store(true, Ordering::Relaxed);

@@ -52,7 +52,7 @@ async fn asked(certify: bool) -> String {
         callers: "client",
         own: issue(&authority, &dir, "server"),
         authority: Some(ca.clone()),
-        optional: false,
+        asked: false,
         rules: Rules::default(),
         certify,
         protocol: Protocol::default(),

@@ -131,7 +131,10 @@ impl Follower {
         let bell: &Wake = &self.hub.follower;
         bell.arm(false);
         let published = self.hub.ring.published();
-        let behind = self.cursor.as_ref().is_none_or(|cursor| !cursor.is_at(published));
+        let behind = self
+            .cursor
+            .as_ref()
+            .is_none_or(|cursor| !cursor.is_at(published));
         if behind || other() {
             bell.disarm();
         } else {
@@ -202,14 +205,20 @@ mod tests {
             }
         }
         assert_eq!(everything(&mut follower), expected);
-        assert!(history.reads.load(std::sync::atomic::Ordering::SeqCst) > 0, "history was read");
+        assert!(
+            history.reads.load(std::sync::atomic::Ordering::SeqCst) > 0,
+            "history was read"
+        );
     }
 
     #[test]
     fn a_jump_is_read_from_history_and_compaction_is_told() {
         let (mut parts, history) = hub(1);
         let mut follower = parts.hub.follow(Revision(1));
-        history.add(&[change(2, 0, "a", Some(b"1"), false), change(5, 0, "b", None, true)]);
+        history.add(&[
+            change(2, 0, "a", Some(b"1"), false),
+            change(5, 0, "b", None, true),
+        ]);
         parts.publisher.reset(Revision(6));
         assert_eq!(everything(&mut follower), [(2, 0), (5, 0)]);
         assert_eq!(follower.reached(), Revision(6));
@@ -223,7 +232,11 @@ mod tests {
         };
         assert_eq!(told, Err(HistoryError::Compacted(Revision(9))));
         follower.skip_to(Revision(9));
-        publish(&mut parts, &history, vec![change(10, 0, "a", Some(b"2"), false)]);
+        publish(
+            &mut parts,
+            &history,
+            vec![change(10, 0, "a", Some(b"2"), false)],
+        );
         assert_eq!(everything(&mut follower), [(10, 0)]);
     }
 }

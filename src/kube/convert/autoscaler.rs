@@ -15,17 +15,35 @@ const CURRENT: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 /// v1 of what is stored.
 pub(super) fn from_v2(stored: &Value) -> Value {
     let mut object = stored.clone();
-    set(&mut object, &[], "apiVersion", Some("autoscaling/v1".into()));
+    set(
+        &mut object,
+        &[],
+        "apiVersion",
+        Some("autoscaling/v1".into()),
+    );
     let metrics = take(&mut object, &["spec"], "metrics");
     let (cpu, others) = split(metrics, |metric| {
         let target = metric.pointer("/resource/target")?;
         (target.get("type")? == "Utilization").then(|| target.get("averageUtilization").cloned())?
     });
-    set(&mut object, &["spec"], "targetCPUUtilizationPercentage", cpu);
+    set(
+        &mut object,
+        &["spec"],
+        "targetCPUUtilizationPercentage",
+        cpu,
+    );
     let current = take(&mut object, &["status"], "currentMetrics");
-    let (cpu, other_current) =
-        split(current, |metric| metric.pointer("/resource/current/averageUtilization").cloned());
-    set(&mut object, &["status"], "currentCPUUtilizationPercentage", cpu);
+    let (cpu, other_current) = split(current, |metric| {
+        metric
+            .pointer("/resource/current/averageUtilization")
+            .cloned()
+    });
+    set(
+        &mut object,
+        &["status"],
+        "currentCPUUtilizationPercentage",
+        cpu,
+    );
     let behavior = take(&mut object, &["spec"], "behavior");
     let conditions = take(&mut object, &["status"], "conditions");
     for (name, value) in [
@@ -44,7 +62,12 @@ pub(super) fn from_v2(stored: &Value) -> Value {
 /// What is stored for v1.
 pub(super) fn to_v2(object: &Value) -> Value {
     let mut stored = object.clone();
-    set(&mut stored, &[], "apiVersion", Some("autoscaling/v2".into()));
+    set(
+        &mut stored,
+        &[],
+        "apiVersion",
+        Some("autoscaling/v2".into()),
+    );
     let target = take(&mut stored, &["spec"], "targetCPUUtilizationPercentage");
     let cpu = target.map(|percent| {
         json!({
@@ -81,7 +104,9 @@ fn split(
     let mut found = None;
     let mut others = Vec::new();
     for metric in metrics {
-        let cpu = metric.pointer("/resource/name").is_some_and(|name| name == "cpu");
+        let cpu = metric
+            .pointer("/resource/name")
+            .is_some_and(|name| name == "cpu");
         match number(&metric).filter(|_| cpu && found.is_none()) {
             Some(number) => found = Some(number),
             None => others.push(metric),

@@ -39,7 +39,11 @@ fn rename<'a>(event: &Value, group: &str, name: impl Fn(&str) -> Option<&'a str>
     for (key, value) in event.as_object().into_iter().flatten() {
         renamed.insert(name(key).unwrap_or(key).to_owned(), value.clone());
     }
-    let version = if group.is_empty() { "v1" } else { "events.k8s.io/v1" };
+    let version = if group.is_empty() {
+        "v1"
+    } else {
+        "events.k8s.io/v1"
+    };
     renamed.insert("apiVersion".into(), version.into());
     ordered(schema, schema.kind(group, "v1", "Event"), renamed.into())
 }
@@ -80,7 +84,14 @@ mod tests {
         assert_eq!(new["regarding"]["name"], "p");
         assert_eq!(new["deprecatedCount"], 2);
         let back = to_core(&new);
-        for key in ["involvedObject", "message", "source", "count", "reportingComponent", "lastTimestamp"] {
+        for key in [
+            "involvedObject",
+            "message",
+            "source",
+            "count",
+            "reportingComponent",
+            "lastTimestamp",
+        ] {
             assert_eq!(back[key], core[key], "{key}");
         }
     }

@@ -36,7 +36,12 @@ pub(super) fn one(call: &Call, form: &Form, answer: &Answer) -> ApiResult<Respon
         Shape::Metadata(version) => meta::partial(object, version),
     };
     let body = encode(call, form, &shaped)?;
-    Ok(reply::compressed(answer.code, form.content_type(), body, reply::takes_gzip(&call.headers)))
+    Ok(reply::compressed(
+        answer.code,
+        form.content_type(),
+        body,
+        reply::takes_gzip(&call.headers),
+    ))
 }
 
 /// A page of a list.
@@ -75,7 +80,12 @@ pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<
             encode(call, form, &list)?
         }
     };
-    Ok(reply::compressed(200, form.content_type(), body, reply::takes_gzip(&call.headers)))
+    Ok(reply::compressed(
+        200,
+        form.content_type(),
+        body,
+        reply::takes_gzip(&call.headers),
+    ))
 }
 
 /// An object of the views as the request's version has it.
@@ -113,7 +123,11 @@ fn list_metadata(page: &Page) -> Value {
 
 /// The JSON of a list, written item by item: the tree of the whole is never made.
 fn whole_list(call: &Call, metadata: &Value, page: &Page) -> Vec<u8> {
-    let size: usize = page.items.iter().map(|stored| stored.value.len() + 64).sum();
+    let size: usize = page
+        .items
+        .iter()
+        .map(|stored| stored.value.len() + 64)
+        .sum();
     let mut out = Vec::with_capacity(size + 256);
     let head = json!({
         "kind": format!("{}List", call.resource.kind),
@@ -143,7 +157,9 @@ fn write_item(out: &mut Vec<u8>, object: &Value, custom: bool) {
     let Some(fields) = object.as_object() else {
         return;
     };
-    let shown = fields.iter().filter(|(key, _)| custom || !matches!(key.as_str(), "kind" | "apiVersion"));
+    let shown = fields
+        .iter()
+        .filter(|(key, _)| custom || !matches!(key.as_str(), "kind" | "apiVersion"));
     out.push(b'{');
     for (nth, (key, value)) in shown.enumerate() {
         if nth > 0 {
@@ -184,8 +200,9 @@ pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8
         Media::Json => Ok(reply::to_json(tree)),
         Media::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
         Media::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
-            Some(id) => protobuf::encode_envelope(Schema::built_in(), id, tree)
-                .map_err(ApiError::internal),
+            Some(id) => {
+                protobuf::encode_envelope(Schema::built_in(), id, tree).map_err(ApiError::internal)
+            }
             None => Err(super::form::not_acceptable(call.resource.object.is_none())),
         },
     }

@@ -23,6 +23,20 @@ pub struct Call {
 }
 
 impl Call {
+    /// The call that would be for the object itself, where this one is for a part of it.
+    pub fn of_object(part: &Self) -> Self {
+        Self {
+            method: part.method.clone(),
+            headers: part.headers.clone(),
+            query: part.query.clone(),
+            user: part.user.clone(),
+            target: part.target.clone(),
+            resource: part.resource.clone(),
+            subresource: None,
+            warnings: Mutex::default(),
+        }
+    }
+
     /// The namespace of the object; `""` at the cluster's scope.
     pub fn namespace(&self) -> &str {
         if self.resource.namespaced {
@@ -58,13 +72,23 @@ impl Call {
 
     /// Who manages the fields of what is written: the parameter, or the client's program.
     pub fn manager(&self) -> String {
-        if let Some(name) = self.query.get("fieldManager").filter(|name| !name.is_empty()) {
+        if let Some(name) = self
+            .query
+            .get("fieldManager")
+            .filter(|name| !name.is_empty())
+        {
             return name.to_owned();
         }
         let agent = self.headers.get(http::header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let agent = agent
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default();
         let program = agent.split('/').next().unwrap_or_default();
-        let program: String = program.chars().filter(|c| !c.is_control()).take(128).collect();
+        let program: String = program
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(128)
+            .collect();
         if program.is_empty() {
             "unknown".into()
         } else {

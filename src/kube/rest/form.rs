@@ -109,7 +109,10 @@ pub fn not_acceptable(custom: bool) -> ApiError {
     ApiError::new(
         406,
         "NotAcceptable",
-        format!("only the following media types are accepted: {}", all.join(", ")),
+        format!(
+            "only the following media types are accepted: {}",
+            all.join(", ")
+        ),
     )
 }
 
@@ -117,7 +120,9 @@ fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
     if let Some(asked) = query.flag("pretty") {
         return asked;
     }
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
     let people = ["curl", "Wget", "Mozilla/5.0"];
     agent.is_some_and(|agent| people.iter().any(|name| agent.starts_with(name)))
 }
@@ -208,7 +213,12 @@ mod tests {
         let whole = Ok((Media::Json, Shape::Whole));
         for (accept, purpose, custom, expected) in [
             ("*/*", Purpose::Object, false, whole),
-            (table, Purpose::List, true, Ok((Media::Json, Shape::Table("v1")))),
+            (
+                table,
+                Purpose::List,
+                true,
+                Ok((Media::Json, Shape::Table("v1"))),
+            ),
             (
                 partial,
                 Purpose::List,
@@ -216,7 +226,12 @@ mod tests {
                 Ok((Media::Protobuf, Shape::Metadata("meta.k8s.io/v1"))),
             ),
             (partial, Purpose::Object, false, whole),
-            ("application/vnd.kubernetes.protobuf,application/json", Purpose::Object, true, whole),
+            (
+                "application/vnd.kubernetes.protobuf,application/json",
+                Purpose::Object,
+                true,
+                whole,
+            ),
             (
                 "application/json;q=0.1,application/yaml",
                 Purpose::Object,
@@ -225,7 +240,12 @@ mod tests {
             ),
             ("application/yaml", Purpose::Watch, false, Err(406)),
             ("text/html", Purpose::Object, false, Err(406)),
-            ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Purpose::List, false, Err(406)),
+            (
+                "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                Purpose::List,
+                false,
+                Err(406),
+            ),
             (
                 "application/json;stream=watch",
                 Purpose::Watch,

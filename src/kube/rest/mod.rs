@@ -6,8 +6,10 @@
 mod answer;
 mod call;
 mod event_leases;
+mod eviction;
 pub mod form;
 mod frames;
+mod openapi_pages;
 pub mod options;
 mod pages;
 mod patching;
@@ -22,6 +24,7 @@ pub mod token;
 mod watching;
 mod write;
 
+pub use call::Call;
 pub use reply::KubeBody;
 pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 
@@ -47,22 +50,22 @@ struct Inner {
 
 /// What a verb answers with, besides lists and streams.
 #[derive(Debug)]
-struct Answer {
-    code: u16,
-    object: Value,
+pub struct Answer {
+    pub code: u16,
+    pub object: Value,
 }
 
 impl Answer {
-    fn of(object: Value) -> Self {
+    pub fn of(object: Value) -> Self {
         Self { code: 200, object }
     }
 
-    fn created(object: Value) -> Self {
+    pub fn created(object: Value) -> Self {
         Self { code: 201, object }
     }
 
     /// What is no object of the resource: a `Status`, or a list of what was deleted.
-    fn status(object: Value) -> Self {
+    pub fn status(object: Value) -> Self {
         Self { code: 200, object }
     }
 }

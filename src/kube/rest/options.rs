@@ -69,7 +69,10 @@ fn check_manager(manager: &str, errors: &mut Vec<FieldError>) {
     }
     let strange = manager.chars().find(|c| c.is_control());
     if let Some(strange) = strange {
-        let detail = format!("invalid character {strange:?} (at position {})", manager.find(strange).unwrap_or(0));
+        let detail = format!(
+            "invalid character {strange:?} (at position {})",
+            manager.find(strange).unwrap_or(0)
+        );
         errors.push(FieldError::invalid("fieldManager", quoted(manager), detail));
     }
 }
@@ -89,12 +92,21 @@ fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldErro
 /// # Errors
 /// 400 for a grace period that is no number.
 pub fn deletion_of_query(query: &Query) -> ApiResult<DeleteOptions> {
-    let text = |name: &str| query.get(name).filter(|text| !text.is_empty()).map(Into::into);
+    let text = |name: &str| {
+        query
+            .get(name)
+            .filter(|text| !text.is_empty())
+            .map(Into::into)
+    };
     Ok(DeleteOptions {
         grace_period_seconds: query.integer("gracePeriodSeconds")?,
         propagation_policy: text("propagationPolicy"),
         orphan_dependents: query.flag("orphanDependents"),
-        dry_run: query.all("dryRun").filter(|text| !text.is_empty()).map(Into::into).collect(),
+        dry_run: query
+            .all("dryRun")
+            .filter(|text| !text.is_empty())
+            .map(Into::into)
+            .collect(),
         ..DeleteOptions::default()
     })
 }
@@ -113,6 +125,11 @@ mod tests {
             r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#
         );
         assert_eq!(parse("fieldValidation=Loose").unwrap_err().code, 422);
-        assert_eq!(parse(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().code, 422);
+        assert_eq!(
+            parse(&format!("fieldManager={}", "x".repeat(129)))
+                .unwrap_err()
+                .code,
+            422
+        );
     }
 }

@@ -14,7 +14,13 @@ use crate::kube::version;
 
 /// Pages besides API groups, as `/` lists them.
 const PAGES: [&str; 7] = [
-    "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version",
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/version",
 ];
 
 /// The page at a path; none if there is no such page.
@@ -66,7 +72,11 @@ async fn checks(inner: &Inner) -> Vec<Check<'static>> {
     ["ping", "log", "etcd", "etcd-readiness", "informer-sync"]
         .map(|name| Check {
             name,
-            result: if name.starts_with("etcd") { store.clone() } else { Ok(()) },
+            result: if name.starts_with("etcd") {
+                store.clone()
+            } else {
+                Ok(())
+            },
         })
         .into()
 }
@@ -74,7 +84,9 @@ async fn checks(inner: &Inner) -> Vec<Check<'static>> {
 fn health_answer(answer: health::Answer) -> Response<KubeBody> {
     let mut response = reply::whole(answer.status, reply::TEXT, answer.body);
     let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert("x-content-type-options", nosniff);
+    response
+        .headers_mut()
+        .insert("x-content-type-options", nosniff);
     response
 }
 
@@ -96,7 +108,9 @@ fn is_aggregated(parts: &Parts) -> bool {
 fn whole_discovery(parts: &Parts, document: &Value) -> Response<KubeBody> {
     let tag = aggregated::etag(document);
     let known = parts.headers.get_all(header::IF_NONE_MATCH).iter();
-    let unchanged = known.filter_map(|value| value.to_str().ok()).any(|value| value == tag);
+    let unchanged = known
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value == tag);
     let media_type = format!("{}{}", reply::JSON, aggregated::MEDIA_TYPE_PARAMETERS);
     let mut response = if unchanged {
         reply::whole(304, &media_type, "")

@@ -25,7 +25,11 @@ const TAKEN: [&str; 3] = [
 #[derive(Debug)]
 pub(super) enum Patching {
     Plain(Patch),
-    Apply { object: Value, manager: String, force: bool },
+    Apply {
+        object: Value,
+        manager: String,
+        force: bool,
+    },
 }
 
 impl Patching {
@@ -39,7 +43,8 @@ impl Patching {
             return Self::read_apply(body, options);
         }
         let custom = call.resource.object.is_none();
-        let kind = PatchKind::of(&media_type).filter(|kind| !custom || *kind != PatchKind::Strategic);
+        let kind =
+            PatchKind::of(&media_type).filter(|kind| !custom || *kind != PatchKind::Strategic);
         let Some(kind) = kind else {
             return Err(unsupported(custom));
         };
@@ -47,10 +52,13 @@ impl Patching {
             let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
             return Err(super::query::invalid_options("PatchOptions", &[error]));
         }
-        let (tree, repeated) = object::tree(body, Format::Json)
-            .map_err(|error| kind.decoding_error(&error))?;
+        let (tree, repeated) =
+            object::tree(body, Format::Json).map_err(|error| kind.decoding_error(&error))?;
         let patch = Patch::read(kind, tree)?;
-        let strict: Vec<String> = repeated.into_iter().chain(patch.strict_errors().iter().cloned()).collect();
+        let strict: Vec<String> = repeated
+            .into_iter()
+            .chain(patch.strict_errors().iter().cloned())
+            .collect();
         match options.validation {
             FieldValidation::Strict if !strict.is_empty() => {
                 let all = strict.join(", ");
@@ -67,9 +75,8 @@ impl Patching {
             let error = FieldError::required("fieldManager", "is required for apply patch");
             return Err(super::query::invalid_options("PatchOptions", &[error]));
         }
-        let (object, _) = object::tree(body, Format::Yaml).map_err(|error| {
-            ApiError::bad_request(format!("error decoding YAML: {error}"))
-        })?;
+        let (object, _) = object::tree(body, Format::Yaml)
+            .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
         Ok(Self::Apply {
             object,
             manager: options.manager.clone(),
@@ -103,8 +110,12 @@ impl Patching {
                 };
                 let typed = expected.id.map(|id| (schema, id));
                 let patched = patch.apply(current.clone(), typed)?;
-                let decoded = decode_value(&patched, &expected, steps::validation(options.validation))?;
-                decoded.warnings.into_iter().for_each(|text| call.warn(text));
+                let decoded =
+                    decode_value(&patched, &expected, steps::validation(options.validation))?;
+                decoded
+                    .warnings
+                    .into_iter()
+                    .for_each(|text| call.warn(text));
                 let mut value = decoded.value;
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);
@@ -116,7 +127,11 @@ impl Patching {
                 manager,
                 force,
             } => {
-                let manager = ManagerId::apply(manager, &call.resource.api_version(), call.subresource_name());
+                let manager = ManagerId::apply(
+                    manager,
+                    &call.resource.api_version(),
+                    call.subresource_name(),
+                );
                 apply::apply(call, expected.id, current, object, &manager, *force, now)
             }
         }

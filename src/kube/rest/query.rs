@@ -49,15 +49,17 @@ impl Query {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|error: std::num::ParseIntError| {
-            let why = match error.kind() {
-                std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
-                    "value out of range"
-                }
-                _ => "invalid syntax",
-            };
-            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
-        })
+        text.parse()
+            .map(Some)
+            .map_err(|error: std::num::ParseIntError| {
+                let why = match error.kind() {
+                    std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
+                        "value out of range"
+                    }
+                    _ => "invalid syntax",
+                };
+                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+            })
     }
 }
 
@@ -100,14 +102,21 @@ impl ListOptions {
     /// # Errors
     /// 400 for what cannot be read, 422 for combinations that may not be.
     pub fn parse(query: &Query) -> ApiResult<Self> {
-        let limit = query.integer("limit")?.and_then(|limit| usize::try_from(limit).ok());
+        let limit = query
+            .integer("limit")?
+            .and_then(|limit| usize::try_from(limit).ok());
         let timeout = query.integer("timeoutSeconds")?;
         let mut options = Self {
             version: Version::Latest,
-            matched: query.get("resourceVersionMatch").is_some_and(|text| !text.is_empty()),
+            matched: query
+                .get("resourceVersionMatch")
+                .is_some_and(|text| !text.is_empty()),
             resource_version: query.get("resourceVersion").unwrap_or_default().to_owned(),
             limit: limit.filter(|limit| *limit > 0),
-            continue_token: query.get("continue").filter(|text| !text.is_empty()).map(Into::into),
+            continue_token: query
+                .get("continue")
+                .filter(|text| !text.is_empty())
+                .map(Into::into),
             label_selector: query.get("labelSelector").unwrap_or_default().to_owned(),
             field_selector: query.get("fieldSelector").unwrap_or_default().to_owned(),
             watch: query.flag("watch").unwrap_or(false),
@@ -148,7 +157,10 @@ impl ListOptions {
             return refuse(errors);
         }
         if self.send_initial_events.is_some() {
-            forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            forbid(
+                "sendInitialEvents",
+                "sendInitialEvents is forbidden for list",
+            );
         }
         if !how.is_empty() {
             if self.resource_version.is_empty() {
@@ -223,7 +235,10 @@ pub fn invalid_options(kind: &str, errors: &[FieldError]) -> ApiError {
 /// # Errors
 /// What is wrong with the parameter.
 pub fn parse_version(text: &str) -> Result<i64, FieldError> {
-    let number = text.parse::<u64>().ok().and_then(|number| i64::try_from(number).ok());
+    let number = text
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| i64::try_from(number).ok());
     number.ok_or_else(|| {
         let why = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             "value out of range"
@@ -278,10 +293,22 @@ mod tests {
             ("limit=2", Version::Latest),
             ("limit=2&resourceVersion=0", Version::Any),
             ("limit=2&resourceVersion=5", Version::Exactly(5)),
-            ("limit=2&resourceVersion=5&resourceVersionMatch=NotOlderThan", Version::NotOlderThan(5)),
-            ("resourceVersion=5&resourceVersionMatch=Exact", Version::Exactly(5)),
-            ("resourceVersion=0&resourceVersionMatch=NotOlderThan", Version::Any),
-            ("watch=1&resourceVersion=5&limit=5", Version::NotOlderThan(5)),
+            (
+                "limit=2&resourceVersion=5&resourceVersionMatch=NotOlderThan",
+                Version::NotOlderThan(5),
+            ),
+            (
+                "resourceVersion=5&resourceVersionMatch=Exact",
+                Version::Exactly(5),
+            ),
+            (
+                "resourceVersion=0&resourceVersionMatch=NotOlderThan",
+                Version::Any,
+            ),
+            (
+                "watch=1&resourceVersion=5&limit=5",
+                Version::NotOlderThan(5),
+            ),
         ] {
             assert_eq!(parse(query).unwrap().version, version, "{query}");
         }
@@ -290,7 +317,11 @@ mod tests {
     #[test]
     fn what_may_not_be_is_refused_in_the_words_of_the_release() {
         for (query, code, said) in [
-            ("limit=abc", 400, r#"strconv.ParseInt: parsing "abc": invalid syntax"#),
+            (
+                "limit=abc",
+                400,
+                r#"strconv.ParseInt: parsing "abc": invalid syntax"#,
+            ),
             (
                 "resourceVersion=abc",
                 400,

@@ -88,7 +88,14 @@ pub async fn list(
                 Ok(page(&world, collection, &prefix, &start, limit, selects))
             }
             Some(revision) => {
-                let at = exactly(store, collection, (&prefix, &start), revision, limit, selects);
+                let at = exactly(
+                    store,
+                    collection,
+                    (&prefix, &start),
+                    revision,
+                    limit,
+                    selects,
+                );
                 at.await.map_err(|error| go_on(error, &token))
             }
         };
@@ -123,12 +130,18 @@ fn page(
 ) -> Page {
     let everything = collection.selector.is_everything();
     let mut found = world.range(prefix.as_bytes(), start.as_bytes());
-    let mut selected = found.by_ref().filter(|stored| everything || selects(stored));
+    let mut selected = found
+        .by_ref()
+        .filter(|stored| everything || selects(stored));
     let limit = limit.unwrap_or(usize::MAX);
     let items: Vec<_> = selected.by_ref().take(limit).cloned().collect();
     // Whether there is more is known once one more has been found.
     let more = items.len() == limit && selected.next().is_some();
-    let left = if everything && more { found.count() + 1 } else { 0 };
+    let left = if everything && more {
+        found.count() + 1
+    } else {
+        0
+    };
     Page {
         next: next(more, items.last(), prefix, Some(world.revision)),
         remaining: (left > 0).then(|| i64::try_from(left).unwrap_or(i64::MAX)),
@@ -170,7 +183,11 @@ async fn exactly(
     loop {
         let range = KeyRange::from_wire(from, end.clone().unwrap_or_default());
         let wanted = limit.saturating_sub(items.len()).saturating_add(1);
-        let size = if everything { wanted } else { STORE_PAGE.max(wanted.min(STORE_PAGE)) };
+        let size = if everything {
+            wanted
+        } else {
+            STORE_PAGE.max(wanted.min(STORE_PAGE))
+        };
         let size = size.min(STORE_PAGE.max(wanted.min(10_000)));
         let (page, count) = store.exactly(range, revision, Some(size)).await?;
         let read = page.len();

@@ -9,13 +9,13 @@ use super::query::ListOptions;
 use super::read::{self, Collection};
 use super::steps;
 use super::{Answer, Inner};
-use crate::kube::{codec, convert};
 use crate::kube::object::meta;
 use crate::kube::select::{Fields, Selector};
 use crate::kube::status::{self, ApiError, ApiResult, Details};
 use crate::kube::store::{self, Written};
 use crate::kube::strategy::deletion::{DeleteOptions, Verdict};
 use crate::kube::views::Stored;
+use crate::kube::{codec, convert};
 
 /// Times that a deletion is tried on an object that others change.
 const TRIED: usize = 50;
@@ -48,7 +48,11 @@ pub(super) async fn delete(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
 ///
 /// # Errors
 /// As [`delete`], for the first that fails.
-pub(super) async fn delete_collection(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+pub(super) async fn delete_collection(
+    server: &Inner,
+    call: &Call,
+    body: &Bytes,
+) -> ApiResult<Answer> {
     let options = read_options(call, body)?;
     let list = ListOptions::parse(&call.query)?;
     let fields = Fields::of(&call.resource);
@@ -58,7 +62,8 @@ pub(super) async fn delete_collection(server: &Inner, call: &Call, body: &Bytes)
         namespace: call.namespace(),
         selector: &selector,
     };
-    let selects = |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
+    let selects =
+        |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
     let page = read::list(&server.store, &collection, &list, &selects).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for stored in page.items {
@@ -84,12 +89,14 @@ fn read_options(call: &Call, body: &Bytes) -> ApiResult<DeleteOptions> {
     if body.is_empty() {
         return options::deletion_of_query(&call.query);
     }
-    Ok(DeleteOptions::from_value(&steps::decode_options(call, body)?))
+    Ok(DeleteOptions::from_value(&steps::decode_options(
+        call, body,
+    )?))
 }
 
 /// Deletes an object or marks it, whichever its finalizers and grace period ask for. Gives it as it is then, and
 /// whether it is gone.
-async fn remove(
+pub(super) async fn remove(
     server: &Inner,
     call: &Call,
     stored: Stored,
@@ -121,7 +128,11 @@ async fn remove(
         }
         meta::remove_resource_version(&mut object);
         let bytes = codec::encode(&convert::to_storage(&call.resource, &object));
-        match server.store.replace(key.clone(), stored.revision, bytes, super::write::KEPT).await? {
+        match server
+            .store
+            .replace(key.clone(), stored.revision, bytes, super::write::KEPT)
+            .await?
+        {
             Written::At(revision) if gone => {
                 meta::set_resource_version(&mut object, revision);
                 // Whatever comes in between sees a marked object, which the next round removes.

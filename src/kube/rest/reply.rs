@@ -71,7 +71,10 @@ pub fn refusal(error: &ApiError) -> Response<KubeBody> {
 pub fn decorate(response: &mut Response<KubeBody>, error: &ApiError) {
     let headers = response.headers_mut();
     if matches!(error.code, 401 | 403) {
-        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        headers.insert(
+            "x-content-type-options",
+            HeaderValue::from_static("nosniff"),
+        );
     }
     if let Some(details) = &error.details
         && details.retry_after_seconds > 0
@@ -84,7 +87,9 @@ pub fn decorate(response: &mut Response<KubeBody>, error: &ApiError) {
 pub fn page_not_found() -> Response<KubeBody> {
     let mut response = whole(404, TEXT, "404 page not found\n");
     let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert("x-content-type-options", nosniff);
+    response
+        .headers_mut()
+        .insert("x-content-type-options", nosniff);
     response
 }
 
@@ -112,7 +117,12 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     let mut codings = accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
-    codings.any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
+    codings.any(|coding| {
+        coding
+            .split(';')
+            .next()
+            .is_some_and(|name| name.trim() == "gzip")
+    })
 }
 
 /// As [`whole`], compressed if the client takes that and it is worth it.
@@ -125,7 +135,10 @@ pub fn compressed(
     if !takes_gzip || body.len() <= COMPRESS_ABOVE {
         return whole(code, content_type, body);
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(COMPRESSION));
+    let mut encoder = GzEncoder::new(
+        Vec::with_capacity(body.len() / 4),
+        Compression::new(COMPRESSION),
+    );
     let packed = std::io::Write::write_all(&mut encoder, &body).and_then(|()| encoder.finish());
     match packed {
         Ok(packed) => {

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use rustls_pki_types::CertificateDer;
 
 use super::call::Call;
 use super::event_leases::EventLeases;
@@ -33,9 +34,9 @@ const MAX_BODY: usize = 3 << 20;
 /// Requests take no longer, but for those that are meant to: `--request-timeout` of kube-apiserver.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client's certificate in DER; its chain has been verified.
-#[derive(Debug, Clone)]
-pub struct ClientCertificate(pub Arc<[u8]>);
+/// The certificates that a client has shown, its own first. That it has the key is certain; nothing else is.
+#[derive(Debug, Clone, Default)]
+pub struct ClientCertificate(pub Arc<[CertificateDer<'static>]>);
 
 /// What the API says of itself.
 #[derive(Debug, Clone)]
@@ -82,7 +83,11 @@ impl KubeServer {
     pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
         let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
-        let admission = Admission::new(store.clone(), Arc::clone(&live), &settings.admission_disabled);
+        let admission = Admission::new(
+            store.clone(),
+            Arc::clone(&live),
+            &settings.admission_disabled,
+        );
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
@@ -108,12 +113,7 @@ impl KubeServer {
         response
     }
 
-    async fn process(
-        &self,
-        parts: Parts,
-        body: Incoming,
-        warnings: &mut Vec<String>,
-    ) -> Outcome {
+    async fn process(&self, parts: Parts, body: Incoming, warnings: &mut Vec<String>) -> Outcome {
         let query = parts.uri.query().unwrap_or_default();
         let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
             Ok(info) => info,
@@ -214,9 +214,8 @@ impl KubeServer {
         let options = ListOptions::parse(&call.query)?;
         let selector = selector(call, &options)?;
         let collection = collection(call, &selector)?;
-        let selects = |stored: &Stored| {
-            codec::object(stored).is_ok_and(|object| selector.matches(object))
-        };
+        let selects =
+            |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
         let page = read::list(&self.inner.store, &collection, &options, &selects).await?;
         answer::page(call, &form, &page)
     }
@@ -252,16 +251,28 @@ fn find(
     target: Target,
 ) -> ApiResult<Option<Call>> {
     let resources = Resources::built_in();
-    if resources.group_version(&target.group, &target.version).is_none() {
+    if resources
+        .group_version(&target.group, &target.version)
+        .is_none()
+    {
         return Ok(None);
     }
     let resource = resources.find(&target.group, &target.version, &target.resource);
     let resource = resource.ok_or_else(ApiError::no_such_resource)?.clone();
     let subresource = match &*target.subresource {
         "" => None,
-        name => Some(resource.subresource_named(name).ok_or_else(ApiError::no_such_resource)?.clone()),
+        name => Some(
+            resource
+                .subresource_named(name)
+                .ok_or_else(ApiError::no_such_resource)?
+                .clone(),
+        ),
     };
-    if resource.namespaced && target.namespace.is_empty() && !target.name.is_empty() && !target.name_is_selected {
+    if resource.namespaced
+        && target.namespace.is_empty()
+        && !target.name.is_empty()
+        && !target.name_is_selected
+    {
         return Err(ApiError::no_such_resource());
     }
     if !resource.namespaced && !target.namespace.is_empty() && &*resource.plural != "namespaces" {
@@ -280,7 +291,10 @@ fn find(
 }
 
 fn check_verb(call: &Call, verb: &str) -> ApiResult<()> {
-    let verbs = call.subresource.as_ref().map_or(call.resource.verbs, |sub| sub.verbs);
+    let verbs = call
+        .subresource
+        .as_ref()
+        .map_or(call.resource.verbs, |sub| sub.verbs);
     let known = Verb::ALL.into_iter().find(|known| known.as_str() == verb);
     // One object of a collection is asked for by its name, all of it without.
     let placed = match known {
@@ -288,8 +302,8 @@ fn check_verb(call: &Call, verb: &str) -> ApiResult<()> {
         _ => true,
     };
     let everywhere = call.resource.namespaced && call.target.namespace.is_empty();
-    let placed = placed
-        && !(everywhere && matches!(known, Some(Verb::Create | Verb::DeleteCollection)));
+    let placed =
+        placed && !(everywhere && matches!(known, Some(Verb::Create | Verb::DeleteCollection)));
     let read = call.method != Method::HEAD && call.method != Method::OPTIONS;
     match known {
         Some(known) if verbs.has(known) && placed && read => Ok(()),
@@ -327,12 +341,21 @@ pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
             let revision = super::query::parse_version(version).map_err(|error| {
                 ApiError::bad_request(format!("invalid resource version: {error}"))
             })?;
-            inner.store.not_older_than(revision).await?.get(&key).cloned()
+            inner
+                .store
+                .not_older_than(revision)
+                .await?
+                .get(&key)
+                .cloned()
         }
     };
     let stored = found.ok_or_else(|| ApiError::not_found(&call.resource, call.name()))?;
-    let object = answer::item(call, &stored)
-        .ok_or_else(|| ApiError::internal(format!("the stored {} cannot be decoded", call.resource.kind)))?;
+    let object = answer::item(call, &stored).ok_or_else(|| {
+        ApiError::internal(format!(
+            "the stored {} cannot be decoded",
+            call.resource.kind
+        ))
+    })?;
     Ok(Answer::of((*object).clone()))
 }
 
@@ -344,7 +367,9 @@ async fn read_body(body: Incoming) -> ApiResult<Bytes> {
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::too_large(
             format!("Request entity too large: limit is {MAX_BODY}"),
         )),
-        Err(error) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
+        Err(error) => Err(ApiError::bad_request(format!(
+            "the body cannot be read: {error}"
+        ))),
     }
 }
 
@@ -375,4 +400,3 @@ fn timed_out() -> Response<KubeBody> {
     );
     reply::whole(504, reply::TEXT, body)
 }
-

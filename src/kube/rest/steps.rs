@@ -11,7 +11,7 @@ use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
 use crate::base::clock;
 use crate::base::ids::LeaseId;
-use crate::kube::admission::{self, Operation};
+use crate::kube::admission::{Attributes, Operation};
 use crate::kube::apply::{self, ManagerId};
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
@@ -52,8 +52,16 @@ fn context<'a>(call: &'a Call) -> Context<'a> {
 
 /// The media type of a body, without parameters; JSON if it is not said.
 pub(super) fn media_type(call: &Call) -> String {
-    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let said = said.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let said = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let said = said
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if said.is_empty() {
         return super::reply::JSON.into();
     }
@@ -114,7 +122,10 @@ fn decode_as(
     expected: &Expected,
 ) -> ApiResult<Value> {
     let decoded = object::decode(body, format(call)?, expected, validation(strict))?;
-    decoded.warnings.into_iter().for_each(|text| call.warn(text));
+    decoded
+        .warnings
+        .into_iter()
+        .for_each(|text| call.warn(text));
     let mut value = decoded.value;
     if let Some(id) = expected.id {
         defaults::apply(Schema::built_in(), id, &mut value);
@@ -152,7 +163,7 @@ pub(super) async fn prepare_create(
     call: &Call,
     object: &mut Value,
 ) -> ApiResult<()> {
-    let attributes = admission::Attributes::of(call, Operation::Create);
+    let attributes = attributes(call, Operation::Create);
     server.admission.mutate(&attributes, None, object).await?;
     let cx = context(call);
     strategy::fill(&cx, &call.resource, object, &mut random);
@@ -168,8 +179,11 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
     let schema = Schema::built_in();
     let errors = validate::create(schema, &call.resource, object);
     invalid(call, object, &errors)?;
-    let attributes = admission::Attributes::of(call, Operation::Create);
-    server.admission.validate(&attributes, None, Some(object)).await
+    let attributes = attributes(call, Operation::Create);
+    server
+        .admission
+        .validate(&attributes, None, Some(object))
+        .await
 }
 
 /// Checks that an object is the one of the path.
@@ -222,7 +236,8 @@ pub(super) fn check_version(call: &Call, current: &Value, wanted: &Value) -> Api
     if version.is_empty() || version == "0" {
         if call.resource.needs_version {
             let why = "must be specified for an update";
-            let error = crate::kube::field::FieldError::invalid("metadata.resourceVersion", "0", why);
+            let error =
+                crate::kube::field::FieldError::invalid("metadata.resourceVersion", "0", why);
             invalid(call, wanted, &[error])?;
         }
         return Ok(false);
@@ -247,8 +262,11 @@ pub(super) async fn prepare_update(
     if let Some(warning) = strategy::dedup_owners(wanted, false) {
         call.warn(warning);
     }
-    let attributes = admission::Attributes::of(call, Operation::Update);
-    server.admission.mutate(&attributes, Some(current), wanted).await?;
+    let attributes = attributes(call, Operation::Update);
+    server
+        .admission
+        .mutate(&attributes, Some(current), wanted)
+        .await?;
     strategy::prepare_update(
         &context(call),
         &call.resource,
@@ -274,8 +292,11 @@ pub(super) async fn validate_update(
     let sub = call.subresource_name();
     let errors = validate::update(schema, &call.resource, sub, current, wanted);
     invalid(call, wanted, &errors)?;
-    let attributes = admission::Attributes::of(call, Operation::Update);
-    server.admission.validate(&attributes, Some(current), Some(wanted)).await
+    let attributes = attributes(call, Operation::Update);
+    server
+        .admission
+        .validate(&attributes, Some(current), Some(wanted))
+        .await
 }
 
 fn invalid(
@@ -287,7 +308,12 @@ fn invalid(
         return Ok(());
     }
     let resource = &call.resource;
-    Err(ApiError::invalid(&resource.group, &resource.kind, meta::name(object), errors))
+    Err(ApiError::invalid(
+        &resource.group,
+        &resource.kind,
+        meta::name(object),
+        errors,
+    ))
 }
 
 /// Keeps account of who manages which fields, for writes that are no apply.
@@ -317,8 +343,11 @@ pub(super) fn manage_fields(
 /// # Errors
 /// What admission says.
 pub(super) async fn admit_deletion(server: &Inner, call: &Call, object: &Value) -> ApiResult<()> {
-    let attributes = admission::Attributes::of(call, Operation::Delete);
-    server.admission.validate(&attributes, Some(object), None).await
+    let attributes = attributes(call, Operation::Delete);
+    server
+        .admission
+        .validate(&attributes, Some(object), None)
+        .await
 }
 
 /// Marks an object as its deletion asks for, and tells what is to be done with it.
@@ -360,4 +389,17 @@ pub(super) fn without_kind(mut object: Value) -> Value {
 /// began together do not end together.
 pub(super) fn lifetime() -> Duration {
     Duration::from_secs(1800 + random() % 1800)
+}
+
+/// What admission knows of a request.
+fn attributes<'a>(call: &'a Call, operation: Operation) -> Attributes<'a> {
+    Attributes {
+        operation,
+        resource: &call.resource,
+        subresource: call.subresource_name(),
+        namespace: call.namespace(),
+        name: call.name(),
+        user: &call.user,
+        dry_run: call.query.all("dryRun").any(|value| value == "All"),
+    }
 }

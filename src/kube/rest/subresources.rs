@@ -48,11 +48,7 @@ pub(super) async fn serve(
 ///
 /// # Errors
 /// What is wrong with the question, and 405 for what is not served.
-pub(super) async fn create_virtual(
-    inner: &Inner,
-    call: &Call,
-    body: &Bytes,
-) -> ApiResult<Answer> {
+pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     match (&*call.resource.group, &*call.resource.plural) {
         ("", "bindings") => {
             let binding = steps::decode(call, body, FieldValidation::Ignore)?;
@@ -69,18 +65,26 @@ pub(super) async fn create_virtual(
 
 /// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
 fn scale_of(resource: &Resource, object: &Value) -> Value {
-    let selector = object.pointer("/spec/selector").map_or_else(String::new, |selector| {
-        if &*resource.plural == "replicationcontrollers" {
-            let labels = selector.as_object().cloned().unwrap_or_default();
-            crate::kube::select::LabelSelector::from_labels(&labels).to_string()
-        } else {
-            crate::kube::select::LabelSelector::from_object(selector)
-                .map(|selector| selector.to_string())
-                .unwrap_or_default()
-        }
-    });
+    let selector = object
+        .pointer("/spec/selector")
+        .map_or_else(String::new, |selector| {
+            if &*resource.plural == "replicationcontrollers" {
+                let labels = selector.as_object().cloned().unwrap_or_default();
+                crate::kube::select::LabelSelector::from_labels(&labels).to_string()
+            } else {
+                crate::kube::select::LabelSelector::from_object(selector)
+                    .map(|selector| selector.to_string())
+                    .unwrap_or_default()
+            }
+        });
     let metadata = object.get("metadata").cloned().unwrap_or_default();
-    let kept = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
+    let kept = [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ];
     let metadata: serde_json::Map<String, Value> = kept
         .iter()
         .filter_map(|key| Some(((*key).to_owned(), metadata.get(*key)?.clone())))
@@ -107,16 +111,7 @@ fn scale_of(resource: &Resource, object: &Value) -> Value {
 
 async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResult<Answer> {
     // The object itself is what is read and written.
-    let whole = Call {
-        method: call.method.clone(),
-        headers: call.headers.clone(),
-        query: call.query.clone(),
-        user: call.user.clone(),
-        target: call.target.clone(),
-        resource: call.resource.clone(),
-        subresource: None,
-        warnings: parking_lot::Mutex::default(),
-    };
+    let whole = Call::of_object(call);
     if verb == "get" {
         let answer = super::serve::get(inner, &whole).await?;
         return Ok(Answer::of(scale_of(&call.resource, &answer.object)));
@@ -144,8 +139,17 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
             let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
             if replicas < 0 {
                 let why = "must be greater than or equal to 0";
-                let error = crate::kube::field::FieldError::invalid("spec.replicas", replicas.to_string(), why);
-                return Err(ApiError::invalid("autoscaling", "Scale", call.name(), &[error]));
+                let error = crate::kube::field::FieldError::invalid(
+                    "spec.replicas",
+                    replicas.to_string(),
+                    why,
+                );
+                return Err(ApiError::invalid(
+                    "autoscaling",
+                    "Scale",
+                    call.name(),
+                    &[error],
+                ));
             }
             let mut object = current.clone();
             match meta::resource_version(&scale) {
@@ -153,8 +157,12 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
                 version => meta::set_version_text(&mut object, version),
             }
             let schema = Schema::built_in();
-            let spec = resource.object.and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
-            if let (Some(of), Some(spec)) = (spec, object.get_mut("spec").and_then(Value::as_object_mut)) {
+            let spec = resource
+                .object
+                .and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
+            if let (Some(of), Some(spec)) =
+                (spec, object.get_mut("spec").and_then(Value::as_object_mut))
+            {
                 tree::set_in_order(of, spec, "replicas", replicas.into());
             }
             Ok(object)
@@ -170,7 +178,11 @@ async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult
     let node = tree::text(&binding, &["target", "name"]).to_owned();
     let kind = tree::text(&binding, &["target", "kind"]);
     if !kind.is_empty() && kind != "Node" {
-        let error = crate::kube::field::FieldError::not_supported("target.kind", kind, &["Node", "<empty>"]);
+        let error = crate::kube::field::FieldError::not_supported(
+            "target.kind",
+            kind,
+            &["Node", "<empty>"],
+        );
         return Err(ApiError::invalid("", "Binding", name, &[error]));
     }
     if node.is_empty() {
@@ -178,7 +190,9 @@ async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult
         return Err(ApiError::invalid("", "Binding", name, &[error]));
     }
     let resources = crate::kube::schema::Resources::built_in();
-    let pods = resources.find("", "v1", "pods").ok_or_else(ApiError::no_such_resource)?;
+    let pods = resources
+        .find("", "v1", "pods")
+        .ok_or_else(ApiError::no_such_resource)?;
     let key = store::key(store::place(pods)?, &call.target.namespace, name);
     let mut known = inner.store.read(key.clone()).await?;
     for _ in 0..TRIED {
@@ -192,7 +206,11 @@ async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult
             return Ok(bound());
         }
         let bytes = codec::encode(&convert::to_storage(pods, &pod));
-        match inner.store.replace(key.clone(), stored.revision, bytes, write::KEPT).await? {
+        match inner
+            .store
+            .replace(key.clone(), stored.revision, bytes, write::KEPT)
+            .await?
+        {
             store::Written::At(_) => return Ok(bound()),
             store::Written::Not(other) => known = other,
         }
@@ -221,14 +239,22 @@ fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> A
     };
     for (given, is, what) in [
         (meta::uid(binding), meta::uid(pod), "UID"),
-        (meta::resource_version(binding), meta::resource_version(pod), "ResourceVersion"),
+        (
+            meta::resource_version(binding),
+            meta::resource_version(pod),
+            "ResourceVersion",
+        ),
     ] {
         if !given.is_empty() && given != is {
-            return refuse(format!("Precondition failed: {what} in precondition: {given}, {what} in object meta: {is}"));
+            return refuse(format!(
+                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {is}"
+            ));
         }
     }
     if meta::is_deleting(pod) {
-        return refuse(format!("pod {name} is being deleted, cannot be assigned to a host"));
+        return refuse(format!(
+            "pod {name} is being deleted, cannot be assigned to a host"
+        ));
     }
     let has = tree::text(pod, &["spec", "nodeName"]);
     if !has.is_empty() {
@@ -253,10 +279,16 @@ fn assign(pod: &mut Value, binding: &Value, node: &str) {
             meta::add_to(pod, field, key, value);
         }
     }
-    if let (Some(of), Some(spec)) = (of("core/v1.PodSpec"), pod.get_mut("spec").and_then(Value::as_object_mut)) {
+    if let (Some(of), Some(spec)) = (
+        of("core/v1.PodSpec"),
+        pod.get_mut("spec").and_then(Value::as_object_mut),
+    ) {
         tree::set_in_order(of, spec, "nodeName", node.into());
     }
-    if let (Some(of), Some(status)) = (of("core/v1.PodStatus"), pod.get_mut("status").and_then(Value::as_object_mut)) {
+    if let (Some(of), Some(status)) = (
+        of("core/v1.PodStatus"),
+        pod.get_mut("status").and_then(Value::as_object_mut),
+    ) {
         let mut conditions = match status.get("conditions") {
             Some(Value::Array(conditions)) => conditions.clone(),
             _ => Vec::new(),

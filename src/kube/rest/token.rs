@@ -75,14 +75,20 @@ impl Continue {
             )));
         }
         let revision = match wire.rv {
-            0 => return Err(invalid("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")),
+            0 => {
+                return Err(invalid(
+                    "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+                ));
+            }
             revision if revision < 0 => None,
             revision => Some(revision),
         };
         // One of kube-apiserver's two ways of making tokens puts a slash first.
         let start = wire.start.strip_prefix('/').unwrap_or(&wire.start);
         if start.is_empty() {
-            return Err(invalid("encoded start key is empty (version meta.k8s.io/v1)"));
+            return Err(invalid(
+                "encoded start key is empty (version meta.k8s.io/v1)",
+            ));
         }
         if start.split('/').any(|part| part == "." || part == "..") {
             return Err(invalid(&format!("{:?}", wire.start)));
@@ -103,7 +109,8 @@ mod tests {
     #[test]
     fn a_token_of_either_form_is_understood() {
         let ours = Continue::after("default/a", Some(7)).encode();
-        let theirs = URL_SAFE_NO_PAD.encode(br#"{"v":"meta.k8s.io/v1","rv":7,"start":"/default/a\u0000"}"#);
+        let theirs =
+            URL_SAFE_NO_PAD.encode(br#"{"v":"meta.k8s.io/v1","rv":7,"start":"/default/a\u0000"}"#);
         assert_eq!(Continue::decode(&ours), Continue::decode(&theirs));
         assert_eq!(Continue::decode(&ours).unwrap().start, "default/a\0");
         let loose = Continue::after("a", None);

@@ -60,10 +60,15 @@ pub async fn open(
     let start = start(store, options).await?;
     let manner = Manner {
         bookmarks: options.bookmarks,
-        mark_end: options.bookmarks && start == WatchStart::State && options.send_initial_events != Some(false),
+        mark_end: options.bookmarks
+            && start == WatchStart::State
+            && options.send_initial_events != Some(false),
         deadline: Instant::now() + lifetime,
     };
-    let opened = store.views().watch(start, collection.prefix(namespaced)).await;
+    let opened = store
+        .views()
+        .watch(start, collection.prefix(namespaced))
+        .await;
     let prefix = collection.prefix(namespaced);
     let (opened, refusal) = match opened {
         Ok(opened) => (Some(opened), None),
@@ -73,7 +78,11 @@ pub async fn open(
             (None, Some(ApiError::expired(why)))
         }
         Err(WatchError::Unavailable) => {
-            return Err(ApiError::new(429, "TooManyRequests", "too many watches are being opened"));
+            return Err(ApiError::new(
+                429,
+                "TooManyRequests",
+                "too many watches are being opened",
+            ));
         }
     };
     let told = Telling::new(opened, prefix, manner, store.views().clone(), frames);
@@ -219,7 +228,10 @@ impl Telling {
         let mut one = self.frame(&first);
         let mut chunk = BytesMut::new();
         while chunk.len() + one.as_ref().map_or(0, Bytes::len) < TOGETHER
-            && let Some(event) = self.events.as_mut().and_then(|events| events.try_recv().ok())
+            && let Some(event) = self
+                .events
+                .as_mut()
+                .and_then(|events| events.try_recv().ok())
         {
             let Some(frame) = self.frame(&event) else {
                 continue;
@@ -247,7 +259,11 @@ impl Telling {
         // In this order: whatever was told up to here is in the queue now.
         let told = self.views.told();
         let mut chunk = BytesMut::new();
-        while let Some(event) = self.events.as_mut().and_then(|events| events.try_recv().ok()) {
+        while let Some(event) = self
+            .events
+            .as_mut()
+            .and_then(|events| events.try_recv().ok())
+        {
             if let Some(frame) = self.frame(&event) {
                 chunk.extend_from_slice(&frame);
             }

@@ -13,11 +13,11 @@ use super::patching::Patching;
 use super::steps::{self, Deletion};
 use super::{Answer, Inner};
 use crate::base::ids::LeaseId;
-use crate::kube::{codec, convert, strategy};
 use crate::kube::object::meta;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, Written};
 use crate::kube::views::Stored;
+use crate::kube::{codec, convert, strategy};
 
 /// Times that a patch is tried on an object that others change: kube-apiserver's number.
 const PATCHES_TRIED: usize = 5;
@@ -127,7 +127,9 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     };
     let now = steps::now();
     let result = change
-        .run(server, call, |current| patching.apply(call, Some(current), &options, now))
+        .run(server, call, |current| {
+            patching.apply(call, Some(current), &options, now)
+        })
         .await;
     match result {
         Err(error) if error.code == 404 && patching.is_apply() && call.subresource.is_none() => {
@@ -190,7 +192,10 @@ impl Change<'_> {
                 Deletion::No => {
                     let bytes = codec::encode(&convert::to_storage(&call.resource, &wanted));
                     let lease = steps::lease(server, call).await?;
-                    server.store.replace(key.clone(), revision, bytes, lease).await?
+                    server
+                        .store
+                        .replace(key.clone(), revision, bytes, lease)
+                        .await?
                 }
             };
             match written {

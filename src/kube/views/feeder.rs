@@ -112,7 +112,12 @@ impl Feeder {
         }
         // After the watchers have been told: whoever learns of the revision finds its events queued.
         self.shared.publish(&self.world);
-        while let Ok(WatchAsked { start, prefix, reply }) = self.asked.try_recv() {
+        while let Ok(WatchAsked {
+            start,
+            prefix,
+            reply,
+        }) = self.asked.try_recv()
+        {
             // Gone already if nobody waits for the answer.
             let _ = reply.send(self.open(start, prefix));
             worked = true;
@@ -136,7 +141,9 @@ impl Feeder {
                 });
             }
             WatchStart::After(revision) => {
-                let from = self.recent.partition_point(|event| event.revision <= revision);
+                let from = self
+                    .recent
+                    .partition_point(|event| event.revision <= revision);
                 let wanted = self.recent.iter().skip(from);
                 let wanted = wanted.filter(|event| is_within(&event.key, &prefix));
                 opened.backlog = wanted.cloned().collect();
@@ -159,14 +166,17 @@ impl Feeder {
     }
 
     fn begin_anew(&mut self, reload: &impl Fn() -> Result<World, String>) {
-        tracing::warn!("history was compacted before the views had read it; reading everything again");
+        tracing::warn!(
+            "history was compacted before the views had read it; reading everything again"
+        );
         match reload() {
             Ok(world) => {
                 self.watchers.end_all();
                 self.recent.clear();
                 self.recent_bytes = 0;
                 self.complete_above = world.revision;
-                self.follower.skip_to(crate::base::ids::Revision(world.revision));
+                self.follower
+                    .skip_to(crate::base::ids::Revision(world.revision));
                 self.world = world;
                 self.shared.publish(&self.world);
             }

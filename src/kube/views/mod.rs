@@ -165,7 +165,9 @@ impl Views {
             prefix,
             reply,
         };
-        self.asked.try_send(asked).map_err(|_| WatchError::Unavailable)?;
+        self.asked
+            .try_send(asked)
+            .map_err(|_| WatchError::Unavailable)?;
         self.bell.ring();
         answer.await.unwrap_or(Err(WatchError::Unavailable))
     }

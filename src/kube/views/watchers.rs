@@ -83,7 +83,12 @@ mod tests {
     use super::*;
 
     fn event(key: &'static str) -> Arc<Event> {
-        Arc::new(Event::new(1, Bytes::from_static(key.as_bytes()), None, None))
+        Arc::new(Event::new(
+            1,
+            Bytes::from_static(key.as_bytes()),
+            None,
+            None,
+        ))
     }
 
     fn told(receiver: &mut mpsc::Receiver<Arc<Event>>) -> usize {
@@ -96,10 +101,18 @@ mod tests {
         let mut all = watchers.add("/registry/pods/".into());
         let mut space = watchers.add("/registry/pods/a/".into());
         let mut one = watchers.add("/registry/pods/a/x".into());
-        for key in ["/registry/pods/a/x", "/registry/pods/a/xy", "/registry/pods/b/x", "/registry/podsets/a"] {
+        for key in [
+            "/registry/pods/a/x",
+            "/registry/pods/a/xy",
+            "/registry/pods/b/x",
+            "/registry/podsets/a",
+        ] {
             watchers.tell(&event(key));
         }
-        assert_eq!((told(&mut all), told(&mut space), told(&mut one)), (3, 2, 1));
+        assert_eq!(
+            (told(&mut all), told(&mut space), told(&mut one)),
+            (3, 2, 1)
+        );
     }
 
     #[test]
@@ -112,7 +125,10 @@ mod tests {
             assert_eq!(told(&mut quick), 1);
         }
         assert_eq!(told(&mut slow), WAITING_EVENTS);
-        assert!(matches!(slow.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+        assert!(matches!(
+            slow.try_recv(),
+            Err(mpsc::error::TryRecvError::Disconnected)
+        ));
         watchers.tell(&event("/a/x"));
         assert_eq!(told(&mut quick), 1);
     }

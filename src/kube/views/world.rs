@@ -64,7 +64,9 @@ impl World {
         start: &'a [u8],
     ) -> impl Iterator<Item = &'a Arc<Stored>> + 'a {
         let from = start.max(prefix);
-        let range = self.objects.range::<_, [u8]>((Bound::Included(from), Bound::Unbounded));
+        let range = self
+            .objects
+            .range::<_, [u8]>((Bound::Included(from), Bound::Unbounded));
         range
             .map(|(_, stored)| stored)
             .take_while(move |stored| stored.key.starts_with(prefix))
