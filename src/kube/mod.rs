@@ -14,6 +14,7 @@ pub mod authz;
 pub mod bootstrap;
 pub mod field;
 pub mod objects;
+pub mod pki;
 pub mod request;
 pub mod schema;
 pub mod status;
