@@ -26,6 +26,7 @@ pub mod live;
 pub mod object;
 pub mod objects;
 pub mod patch;
+pub mod pki;
 pub mod request;
 pub mod rest;
 pub mod schema;

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::token_file::TokenFile;
-use super::x509::{Authorities, Subject};
+use super::x509::{Authorities, Side, Subject};
 
 /// A file of tokens: the empty token is nobody's.
 ///
@@ -24,7 +24,7 @@ pub fn client_certificate(data: &[u8]) {
         assert!(subject.user.is_none_or(|user| !user.name.is_empty()));
     }
     if let Ok(authorities) = Authorities::read(data) {
-        assert!(!authorities.have_issued(&[], std::time::Duration::ZERO));
+        assert!(!authorities.have_issued(&[], Side::Client, std::time::Duration::ZERO));
     }
 }
 

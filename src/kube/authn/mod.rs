@@ -21,7 +21,7 @@ use rustls_pki_types::CertificateDer;
 
 use self::request_header::HeaderNames;
 use self::token_file::TokenFile;
-use self::x509::{Authorities, Subject};
+use self::x509::{Authorities, Side, Subject};
 use super::authz::rbac::aggregate;
 use super::user::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User};
 
@@ -105,7 +105,7 @@ impl Authenticator {
         };
         if let Some(proxy) = &self.settings.front_proxy {
             let name = &subject.common_name;
-            if !proxy.authorities.have_issued(chain, now) {
+            if !proxy.authorities.have_issued(chain, Side::Client, now) {
                 shown
                     .errors
                     .push("verifying certificate failed for the front proxy".into());
@@ -117,7 +117,7 @@ impl Authenticator {
             }
         }
         if let Some(authorities) = &self.settings.client_ca {
-            if authorities.have_issued(chain, now) {
+            if authorities.have_issued(chain, Side::Client, now) {
                 shown.client = Some(subject);
             } else {
                 shown.errors.push("verifying certificate failed".into());

@@ -16,6 +16,13 @@ use super::CREDENTIAL_ID;
 /// An attribute of subjects that holds the user's uid.
 const UID: &str = "1.3.6.1.4.1.57683.2";
 
+/// What a certificate has to be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
 /// Those whose certificates are believed: the content of a file such as `--client-ca-file`.
 #[derive(Debug, Clone)]
 pub struct Authorities(Vec<TrustAnchor<'static>>);
@@ -39,9 +46,9 @@ impl Authorities {
         Ok(Self(anchors))
     }
 
-    /// Whether the first certificate of a chain is valid at `now`, the time since the Unix epoch, for a client, and
+    /// Whether the first certificate of a chain is valid at `now`, the time since the Unix epoch, for a side, and
     /// leads to one of the authorities over the others.
-    pub fn have_issued(&self, chain: &[CertificateDer<'_>], now: Duration) -> bool {
+    pub fn have_issued(&self, chain: &[CertificateDer<'_>], side: Side, now: Duration) -> bool {
         let Some((own, between)) = chain.split_first() else {
             return false;
         };
@@ -53,7 +60,10 @@ impl Authorities {
             &self.0,
             between,
             UnixTime::since_unix_epoch(now),
-            KeyUsage::client_auth(),
+            match side {
+                Side::Client => KeyUsage::client_auth(),
+                Side::Server => KeyUsage::server_auth(),
+            },
             None,
             None,
         );
