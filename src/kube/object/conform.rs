@@ -74,6 +74,8 @@ struct Walk<'s, 'n> {
     strictly: bool,
     /// The first value of a wrong type.
     wrong: Option<String>,
+    /// How many steps led to the outermost type that decodes itself: errors name the struct around that.
+    within: Option<usize>,
 }
 
 /// A place for a value: its type, and the struct that has the field it belongs to.
@@ -92,6 +94,7 @@ impl<'s, 'n> Walk<'s, 'n> {
             strict: Vec::new(),
             strictly: true,
             wrong: None,
+            within: None,
         }
     }
 
@@ -131,7 +134,7 @@ impl<'s, 'n> Walk<'s, 'n> {
         }
         let mut object = Map::with_capacity(fields.len());
         for (field, slot) in of.flat.iter().zip(slots) {
-            if let Some(value) = written(self.schema, field, slot) {
+            if let Some(value) = written(self.schema, of, field, slot) {
                 object.insert(field.json.to_string(), value);
             }
         }
@@ -249,6 +252,9 @@ impl<'s, 'n> Walk<'s, 'n> {
         node: &'n Node<'_>,
     ) -> Result<Option<Value>, Stop> {
         let strictly = std::mem::replace(&mut self.strictly, false);
+        let outer = self.wrong.take();
+        let entered = self.within;
+        self.within.get_or_insert(self.steps.len());
         let value = match (kind, node) {
             (_, Node::Object(fields)) => self.object(place.of, fields).map(Some),
             (Leaf::SchemaOrBool, Node::Bool(it)) => Ok(Some(Value::Bool(*it))),
@@ -259,6 +265,12 @@ impl<'s, 'n> Walk<'s, 'n> {
             _ => Ok(None),
         };
         self.strictly = strictly;
+        // What it finds wrong ends decoding, other than in the structs around it.
+        if let (Ok(_), Some(inner)) = (&value, self.wrong.take()) {
+            return Err(Stop(inner));
+        }
+        self.wrong = outer;
+        self.within = entered;
         // Neither the one nor the other is null, behind a pointer too.
         let absent = value.as_ref().is_ok_and(Option::is_none) && !matches!(node, Node::Null);
         if absent { Ok(Some(Value::Null)) } else { value }
@@ -336,9 +348,11 @@ impl<'s, 'n> Walk<'s, 'n> {
     fn context(&self, value: &str, go: &str) -> String {
         let mut innermost = None;
         let mut path = String::new();
-        for step in &self.steps {
+        for (at, step) in self.steps.iter().enumerate() {
             if let Step::Field(of, name) = step {
-                innermost = Some(of.short_name());
+                if self.within.is_none_or(|within| at < within) {
+                    innermost = Some(of.short_name());
+                }
                 for inline in inlines(self.schema, of, name).iter().rev() {
                     path.push_str(inline);
                     path.push('.');
@@ -417,7 +431,12 @@ fn go_type(schema: &Schema, shape: &Shape) -> String {
 }
 
 /// What Go's encoder writes of a field that holds `value`, or nothing; none if it is left out.
-pub(super) fn written(schema: &Schema, field: &Field, value: Option<Value>) -> Option<Value> {
+pub(super) fn written(
+    schema: &Schema,
+    of: &ObjectType,
+    field: &Field,
+    value: Option<Value>,
+) -> Option<Value> {
     match value {
         value if field.nullable => value.or((field.omit == Omit::Never).then_some(Value::Null)),
         None => match field.omit {
@@ -431,14 +450,23 @@ pub(super) fn written(schema: &Schema, field: &Field, value: Option<Value>) -> O
                 Omit::Empty => always(&field.shape) || !empty(&value),
                 Omit::Zero => value != zero(schema, &field.shape),
             };
-            let bare = matches!(
-                field.shape,
-                Shape::List(_) | Shape::Map(_) | Shape::Items(_)
-            ) && empty(&value);
-            // An empty list comes back from the store as none.
+            let bare = empty(&value)
+                && matches!(
+                    field.shape,
+                    Shape::List(_) | Shape::Map(_) | Shape::Items(_)
+                )
+                && !keeps_empty(of, field);
             kept.then(|| if bare { Value::Null } else { value })
         }
     }
+}
+
+/// Whether an empty list is told apart from none. The release stores objects in protobuf, from which none comes back,
+/// but for those of two groups; the elements of a list kind are made anew with every answer.
+fn keeps_empty(of: &ObjectType, field: &Field) -> bool {
+    of.name.starts_with("apiextensions/")
+        || of.name.starts_with("apiregistration/")
+        || &*field.json == "items"
 }
 
 /// Structs by value are never empty to Go's encoder, whatever is in them.
@@ -471,9 +499,12 @@ pub(super) fn zero(schema: &Schema, shape: &Shape) -> Value {
 }
 
 pub(super) fn zero_object(schema: &Schema, id: TypeId) -> Value {
-    let fields = schema.get(id).flat.iter();
-    let fields =
-        fields.filter_map(|field| Some((field.json.to_string(), written(schema, field, None)?)));
+    let of = schema.get(id);
+    let fields = of.flat.iter();
+    let fields = fields.filter_map(|field| {
+        let value = written(schema, of, field, None)?;
+        Some((field.json.to_string(), value))
+    });
     Value::Object(fields.collect())
 }
 

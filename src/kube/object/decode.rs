@@ -129,14 +129,7 @@ pub fn decode(
     expected: &Expected,
     validation: FieldValidation,
 ) -> ApiResult<Decoded> {
-    let unrecognized = |error: String| {
-        let kind = &expected.gvk.kind;
-        let body = summary(body);
-        ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): {error} ({body})"
-        ))
-    };
-    let document;
+    let unrecognized = |error: String| unrecognized(expected, body, &error);
     let node = match format {
         Format::Json => text::parse(body).map_err(|error| {
             unrecognized(format!(
@@ -144,11 +137,7 @@ pub fn decode(
             ))
         })?,
         Format::Yaml => yaml::parse(body).map_err(unrecognized)?,
-        Format::Protobuf => {
-            document = protobuf::decode_body(body, expected)
-                .map_err(|error| error.status(expected, body))?;
-            Node::of(&document).ok_or_else(|| unrecognized("proto: exceeded max depth".into()))?
-        }
+        Format::Protobuf => return decode_protobuf(body, expected),
     };
     decode_node(&node, body, format, expected, validation)
 }
@@ -165,6 +154,70 @@ pub fn tree(body: &[u8], format: Format) -> Result<(Value, Vec<String>), String>
     };
     let read = super::conform::untyped(&node);
     Ok((read.value, read.strict))
+}
+
+fn unrecognized(expected: &Expected, body: &[u8], error: &str) -> ApiError {
+    let kind = &expected.gvk.kind;
+    let body = summary(body);
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {error} ({body})"
+    ))
+}
+
+/// There is nothing strict about protobuf: unknown fields are for later versions.
+fn decode_protobuf(body: &[u8], expected: &Expected) -> ApiResult<Decoded> {
+    let unknown = protobuf::open(body).map_err(|error| unrecognized(expected, body, &error))?;
+    let gvk = protobuf::kind_of(&unknown, expected)
+        .map_err(|error| unrecognized(expected, body, &error))?;
+    let unfit = |error: String| cannot_be_handled(&gvk, expected, &error);
+    let id = if gvk == expected.gvk {
+        expected.id
+    } else {
+        gvk.registered()
+    };
+    let Some(id) = id else {
+        return Err(unfit(not_registered(&gvk)));
+    };
+    let mut value = protobuf::decode_message(Schema::built_in(), id, unknown.raw)
+        .map_err(|error| unfit(error.to_string()))?;
+    same_kind(&gvk, expected)?;
+    identify(&mut value, &gvk);
+    Ok(Decoded {
+        value,
+        warnings: Vec::new(),
+    })
+}
+
+fn not_registered(gvk: &Gvk) -> String {
+    let Gvk { kind, .. } = gvk;
+    let version = gvk.api_version();
+    format!(
+        "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+    )
+}
+
+/// Whether a kind converts into the one expected at all.
+fn convertible(gvk: &Gvk, expected: &Expected) -> ApiResult<()> {
+    let (from, to) = (internal(gvk), internal(&expected.gvk));
+    if from == to {
+        return Ok(());
+    }
+    let from = go_name(gvk);
+    let error = format!("converting ({from}) to ({to}): unknown conversion");
+    Err(cannot_be_handled(gvk, expected, &error))
+}
+
+/// Whether a kind is the one expected, in its version.
+fn same_kind(gvk: &Gvk, expected: &Expected) -> ApiResult<()> {
+    convertible(gvk, expected)?;
+    if *gvk == expected.gvk {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "the API version in the data ({}) does not match the expected API version ({})",
+        gvk.api_version(),
+        expected.gvk.api_version()
+    )))
 }
 
 /// Decodes a tree that is a body already, such as a patched object.
@@ -187,13 +240,7 @@ fn decode_node(
     expected: &Expected,
     validation: FieldValidation,
 ) -> ApiResult<Decoded> {
-    let said = said(node).map_err(|error| {
-        let kind = &expected.gvk.kind;
-        let body = summary(body);
-        ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): {error} ({body})"
-        ))
-    })?;
+    let said = said(node).map_err(|error| unrecognized(expected, body, &error))?;
     let gvk = said.or(&expected.gvk);
     let unfit = |error: String| cannot_be_handled(&gvk, expected, &error);
     if gvk.version.is_empty() {
@@ -208,35 +255,17 @@ fn decode_node(
     } = match id {
         Some(id) => conform_node(Schema::built_in(), id, node).map_err(unfit)?,
         None if same => untyped(node),
-        None => {
-            let Gvk { kind, .. } = &gvk;
-            let version = gvk.api_version();
-            return Err(unfit(format!(
-                "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
-            )));
-        }
+        None => return Err(unfit(not_registered(&gvk))),
     };
     if format == Format::Yaml && validation != FieldValidation::Ignore {
         strict.splice(0..0, yaml::duplicates(body));
     }
-    if !same && internal(&gvk) != internal(&expected.gvk) {
-        let from = go_name(&gvk);
-        let to = internal(&expected.gvk);
-        return Err(unfit(format!(
-            "converting ({from}) to ({to}): unknown conversion"
-        )));
-    }
+    convertible(&gvk, expected)?;
     if validation == FieldValidation::Strict && !strict.is_empty() {
         let errors = strict.join(", ");
         return Err(unfit(format!("strict decoding error: {errors}")));
     }
-    if !same {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({}) does not match the expected API version ({})",
-            gvk.api_version(),
-            expected.gvk.api_version()
-        )));
-    }
+    same_kind(&gvk, expected)?;
     identify(&mut value, &gvk);
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),

@@ -39,6 +39,7 @@ pub(super) fn read(kind: Leaf, node: &Node<'_>) -> Result<Option<Value>, Problem
         }
         (Leaf::String, Node::String(text)) => Ok(Some(Value::String(text.to_string()))),
         (Leaf::Bytes, Node::String(text)) => bytes(text).map(Some).map_err(Problem::Saved),
+        (Leaf::Bytes, Node::List(items)) => octets(items).map(Some),
         (Leaf::Quantity, node) => amount(node).map(Some).map_err(Problem::Fatal),
         (Leaf::IntOrString, Node::String(text)) => Ok(Some(Value::String(text.to_string()))),
         (Leaf::IntOrString, Node::Number(digits)) => {
@@ -120,6 +121,24 @@ fn amount(node: &Node<'_>) -> Result<Value, String> {
     };
     let canonical = quantity::canonical(text)?;
     Ok(Value::String(canonical.into_owned()))
+}
+
+/// Bytes may also be written as a list of numbers.
+fn octets(items: &[Node<'_>]) -> Result<Value, Problem> {
+    let wrong = |value: String| Problem::Mismatch {
+        value,
+        go: Some("uint8"),
+    };
+    let octets = items.iter().map(|item| match item {
+        Node::Null => Ok(0),
+        Node::Number(digits) => digits
+            .parse::<u8>()
+            .map_err(|_| wrong(format!("number {digits}"))),
+        other => Err(wrong(other.said().into())),
+    });
+    Ok(STANDARD
+        .encode(octets.collect::<Result<Vec<_>, _>>()?)
+        .into())
 }
 
 /// Base64 as Go writes it of what Go reads from the text.

@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
 }
 
 /// Every byte that is no UTF-8 becomes a replacement character of its own, as in Go.
-fn replaced(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn replaced(bytes: &[u8]) -> Cow<'_, str> {
     let mut rest = match std::str::from_utf8(bytes) {
         Ok(text) => return text.into(),
         Err(_) => bytes,

@@ -16,7 +16,9 @@
 
 use std::collections::HashMap;
 
-use super::types::{Field, Leaf, ListKind, ObjectType, Omit, Patch, Schema, Shape, TypeId};
+use super::types::{
+    Field, Leaf, ListKind, Numbered, ObjectType, Omit, Patch, Schema, Shape, TypeId,
+};
 
 /// A line of a table that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,7 @@ pub(super) fn types(text: &str) -> Result<Schema, TableError> {
                 fields: Vec::new(),
                 flat: Vec::new(),
                 by_json: HashMap::new(),
+                by_number: Vec::new(),
                 atomic: words.get(2) == Some(&"atomic"),
             });
         } else {
@@ -75,7 +78,9 @@ pub(super) fn types(text: &str) -> Result<Schema, TableError> {
         flatten(&schema, of, &mut flat);
         let names = flat.iter().enumerate();
         let by_json = names.map(|(at, field)| (field.json.clone(), at)).collect();
+        let by_number = numbered(&schema, of);
         if let Some(of) = schema.types.get_mut(at) {
+            of.by_number = by_number;
             of.flat = flat;
             of.by_json = by_json;
         }
@@ -99,6 +104,29 @@ fn flatten(schema: &Schema, of: &ObjectType, into: &mut Vec<Field>) {
             _ => into.push(field.clone()),
         }
     }
+}
+
+/// The fields of one type by protobuf number.
+fn numbered(schema: &Schema, of: &ObjectType) -> Vec<Numbered> {
+    let mut flat = 0;
+    let mut numbered = Vec::new();
+    for (at, field) in of.fields.iter().enumerate() {
+        numbered.extend(field.number.map(|number| Numbered {
+            number,
+            field: at,
+            flat,
+        }));
+        flat += match field.shape {
+            Shape::Object(id) if field.inline => {
+                let mut inner = Vec::new();
+                flatten(schema, schema.get(id), &mut inner);
+                inner.len()
+            }
+            _ => 1,
+        };
+    }
+    numbered.sort_by_key(|one| one.number);
+    numbered
 }
 
 fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, String> {

@@ -76,6 +76,8 @@ pub struct ObjectType {
     /// As in JSON: the fields of inline structs stand among the others, in Go's order.
     pub flat: Vec<Field>,
     pub(super) by_json: HashMap<Box<str>, usize>,
+    /// By protobuf number, ascending.
+    pub(super) by_number: Vec<Numbered>,
     /// Whether server-side apply replaces it as a whole (`x-kubernetes-map-type: atomic`).
     pub atomic: bool,
 }
@@ -91,10 +93,25 @@ impl ObjectType {
         self.by_json.get(json).copied()
     }
 
+    /// The fields that protobuf has, by ascending number.
+    pub fn by_number(&self) -> &[Numbered] {
+        &self.by_number
+    }
+
     /// The part of the name behind the package: `Pod` of `core/v1.Pod`.
     pub fn short_name(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
+}
+
+/// Where the field of a protobuf number stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered {
+    pub number: u32,
+    /// Its place in [`ObjectType::fields`].
+    pub field: usize,
+    /// The place in [`ObjectType::flat`] of it or, if it is inline, of the first field in it.
+    pub flat: usize,
 }
 
 /// A field of a struct.
