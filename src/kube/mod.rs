@@ -9,6 +9,7 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod apply;
 pub mod field;
 pub mod objects;
 pub mod patch;

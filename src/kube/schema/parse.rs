@@ -118,6 +118,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
         inline: false,
         list: ListKind::Atomic,
         atomic: false,
+        granular: false,
         patch: None,
         default: None,
         values: Vec::new(),
@@ -146,7 +147,10 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
                 .ok_or(format!("no list type: {map}"))?;
             field.list = ListKind::Map(keys.split(',').map(Into::into).collect());
         }
-        ("map", kind) => field.atomic = kind == "atomic",
+        ("map", kind) => {
+            field.atomic = kind == "atomic";
+            field.granular = kind == "granular";
+        }
         ("patch", strategy) => field.patch = Some(patch(strategy)),
         ("default", json) => {
             let value = serde_json::from_str(json).map_err(|error| error.to_string())?;

@@ -108,6 +108,8 @@ pub struct Field {
     pub list: ListKind,
     /// Whether server-side apply replaces the map or struct as a whole.
     pub atomic: bool,
+    /// Whether it is merged field by field although its type is atomic.
+    pub granular: bool,
     /// How a strategic merge patch merges it.
     pub patch: Option<Patch>,
     /// The default that OpenAPI states; most defaults are code (`kube::defaults`).
