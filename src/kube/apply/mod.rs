@@ -103,13 +103,27 @@ pub struct Apply<'a> {
 }
 
 impl FieldManager {
-    /// `subresource` is `""` for the resource itself; its objects must be of the resource's kind.
+    /// `subresource` is `""` for the resource itself. Objects are of the subresource's kind: a `Scale` for `scale`.
     pub fn new(resource: &Resource, subresource: &str, versions: Box<dyn Versions>) -> Self {
-        let of = resource.object.map(|id| Type::of(Schema::built_in(), id));
+        let schema = Schema::built_in();
+        let (version, kind, of) = match resource.subresource_named(subresource) {
+            Some(sub) if sub.kind != resource.kind => {
+                let version = match &*sub.group {
+                    "" => sub.version.to_string(),
+                    group => format!("{group}/{}", sub.version),
+                };
+                (
+                    version,
+                    &sub.kind,
+                    schema.kind(&sub.group, &sub.version, &sub.kind),
+                )
+            }
+            _ => (resource.api_version(), &resource.kind, resource.object),
+        };
         Self {
-            of: of.unwrap_or_else(Type::deduced),
-            version: resource.api_version(),
-            kind: answer::kind(&resource.api_version(), &resource.kind),
+            of: of.map_or_else(Type::deduced, |id| Type::of(schema, id)),
+            kind: answer::kind(&version, kind),
+            version,
             subresource: subresource.to_owned(),
             filter: Filter::of(resource, subresource),
             versions,

@@ -1,5 +1,7 @@
 //! Owners of `spec.replicas` as the scale subresource shows them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::managed::{self, Managed, Owned};
@@ -60,6 +62,10 @@ impl ScaleFields {
             set.insert(&self.path);
             set
         };
+        let times: BTreeMap<_, _> = own
+            .iter()
+            .map(|(who, owned)| (who.clone(), owned.time.clone()))
+            .collect();
         let mut owners = Managed::new();
         for (identity, mut owned) in own {
             if owned.version != self.version {
@@ -75,10 +81,11 @@ impl ScaleFields {
         let replicas = ["spec", "replicas"].map(Element::field);
         for (identity, owned) in scaled {
             if owned.set.has(&replicas) {
+                // The release takes the time from the object's own entries, so a new one has none.
                 let owned = Owned {
                     set: own_path.clone(),
                     version: self.version.clone(),
-                    time: owned.time,
+                    time: times.get(&identity).cloned().flatten(),
                 };
                 owners.insert(identity, owned);
             }
