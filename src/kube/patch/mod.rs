@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub use json::JsonPatch;
 pub use merge::MergePatch;
+pub(in crate::kube) use print::go as go_value;
 pub use strategic::StrategicPatch;
 
 use super::schema::{Schema, TypeId};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// `map[a:1 b:[x y]]`, keys in order; cut off where it gets long.
-pub(super) fn go(value: &Value) -> String {
+pub(in crate::kube) fn go(value: &Value) -> String {
     let mut text = String::new();
     print(value, &mut text);
     text

@@ -130,6 +130,8 @@ pub struct Field {
     pub list: ListKind,
     /// Whether server-side apply replaces the map or struct as a whole.
     pub atomic: bool,
+    /// Whether it is merged field by field although its type is atomic.
+    pub granular: bool,
     /// How a strategic merge patch merges it.
     pub patch: Option<Patch>,
     /// Its Go type, which errors of decoding name, where it does not follow from the shape: `v1.PullPolicy`.
