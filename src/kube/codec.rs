@@ -28,8 +28,7 @@ pub fn object(stored: &Stored) -> Result<&Arc<Value>, &str> {
 pub fn decode(stored: &Stored) -> Result<Value, String> {
     let schema = Schema::built_in();
     let mut tree = if object::protobuf::is_envelope(&stored.value) {
-        object::protobuf::decode_envelope(schema, &stored.value)
-            .map_err(|error| error.to_string())?
+        object::protobuf::decode_stored(schema, &stored.value)?
     } else {
         serde_json::from_slice(&stored.value).map_err(|error| error.to_string())?
     };

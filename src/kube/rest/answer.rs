@@ -201,7 +201,7 @@ pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8
         Media::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
         Media::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
             Some(id) => {
-                protobuf::encode_envelope(Schema::built_in(), id, tree).map_err(ApiError::internal)
+                Ok(protobuf::encode(Schema::built_in(), id, tree))
             }
             None => Err(super::form::not_acceptable(call.resource.object.is_none())),
         },
@@ -219,8 +219,7 @@ pub(super) fn refusal(form: Option<&Form>, error: &ApiError) -> Response<KubeBod
         Media::Yaml => Some(object::encode_yaml(&status).into()),
         Media::Protobuf => schema
             .find("meta/v1.Status")
-            .and_then(|id| protobuf::encode_envelope(schema, id, &status).ok())
-            .map(Into::into),
+            .map(|id| protobuf::encode(schema, id, &status).into()),
         Media::Json => None,
     };
     match body {

@@ -94,7 +94,7 @@ impl ResourceFrames {
             }
             Media::Protobuf => {
                 let id = codec::type_of_any(schema, object)?;
-                let envelope = protobuf::encode_envelope(schema, id, object).ok()?;
+                let envelope = protobuf::encode(schema, id, object);
                 Some(protobuf::watch_frame(kind, &envelope).into())
             }
         }

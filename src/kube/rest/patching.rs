@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
 use super::steps;
-use crate::kube::apply::{self, ManagerId};
+use crate::kube::apply::Apply;
 use crate::kube::field::FieldError;
 use crate::kube::object::{self, Expected, Format, decode_value};
 use crate::kube::patch::{Patch, PatchKind};
@@ -98,7 +98,7 @@ impl Patching {
         call: &Call,
         current: Option<&Value>,
         options: &WriteOptions,
-        now: u64,
+        now: &str,
     ) -> ApiResult<Value> {
         let (group, version, kind) = call.kind();
         let expected = Expected::new(group, version, kind);
@@ -127,12 +127,19 @@ impl Patching {
                 manager,
                 force,
             } => {
-                let manager = ManagerId::apply(
+                let applied = steps::field_manager(call).apply(&Apply {
+                    live: current,
+                    patch: object,
                     manager,
-                    &call.resource.api_version(),
-                    call.subresource_name(),
-                );
-                apply::apply(call, expected.id, current, object, &manager, *force, now)
+                    force: *force,
+                    now,
+                })?;
+                let decoded = decode_value(&applied, &expected, object::FieldValidation::Ignore)?;
+                let mut value = decoded.value;
+                if let Some(id) = expected.id {
+                    crate::kube::defaults::apply(schema, id, &mut value);
+                }
+                Ok(value)
             }
         }
     }

@@ -12,7 +12,7 @@ use super::options::{FieldValidation, WriteOptions};
 use crate::base::clock;
 use crate::base::ids::LeaseId;
 use crate::kube::admission::{Attributes, Operation};
-use crate::kube::apply::{self, ManagerId};
+use crate::kube::apply::{FieldManager, OneVersion, Update};
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
@@ -33,9 +33,9 @@ pub(super) fn wall() -> SystemTime {
     UNIX_EPOCH + clock::unix_time()
 }
 
-/// Seconds since the epoch.
-pub(super) fn now() -> u64 {
-    clock::unix_time().as_secs()
+/// The same, written as objects have it.
+pub(super) fn now() -> String {
+    strategy::rfc3339(wall())
 }
 
 fn random() -> u64 {
@@ -331,11 +331,20 @@ pub(super) fn manage_fields(
     } else {
         options.manager.clone()
     };
-    let version = call.resource.api_version();
-    let manager = ManagerId::update(&manager, &version, call.subresource_name());
-    let tracked = apply::track_update(call, current, object.take(), &manager, now());
-    *object = tracked;
+    let stamp = now();
+    let update = Update {
+        live: current,
+        manager: &manager,
+        now: &stamp,
+        reset: false,
+    };
+    *object = field_manager(call).update(object.take(), &update);
     Ok(())
+}
+
+/// Who keeps account of the fields of a call's object.
+pub(super) fn field_manager(call: &Call) -> FieldManager {
+    FieldManager::new(&call.resource, call.subresource_name(), Box::new(OneVersion))
 }
 
 /// Judges a deletion.

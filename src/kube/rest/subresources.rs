@@ -121,7 +121,7 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     let wanted: Box<dyn Fn(&Value) -> ApiResult<Value> + Sync + Send> = if verb == "patch" {
         let patching = Patching::read(call, body, &options)?;
         let options = options.clone();
-        Box::new(move |current| patching.apply(call, Some(current), &options, now))
+        Box::new(move |current| patching.apply(call, Some(current), &options, &now))
     } else {
         let scale = steps::decode(call, body, options.validation)?;
         steps::check_place(call, &scale)?;

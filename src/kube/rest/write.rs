@@ -128,12 +128,12 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     let now = steps::now();
     let result = change
         .run(server, call, |current| {
-            patching.apply(call, Some(current), &options, now)
+            patching.apply(call, Some(current), &options, &now)
         })
         .await;
     match result {
         Err(error) if error.code == 404 && patching.is_apply() && call.subresource.is_none() => {
-            let object = patching.apply(call, None, &options, now)?;
+            let object = patching.apply(call, None, &options, &now)?;
             create_decoded(server, call, object, &options).await
         }
         result => result,
@@ -177,6 +177,7 @@ impl Change<'_> {
             if !self.manager_applies {
                 steps::manage_fields(call, Some(&current), &mut wanted, self.options)?;
             }
+            crate::kube::apply::keep_times(&current, &mut wanted);
             meta::remove_resource_version(&mut wanted);
             steps::validate_update(server, call, &current, &wanted).await?;
             let revision = stored.revision;

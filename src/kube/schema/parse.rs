@@ -177,15 +177,11 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
                 .ok_or(format!("no list type: {map}"))?;
             field.list = ListKind::Map(keys.split(',').map(Into::into).collect());
         }
-<<<<<<< HEAD
-        ("map", kind) => field.atomic = kind == "atomic",
         ("go", name) => field.go = Some(name.into()),
-=======
         ("map", kind) => {
             field.atomic = kind == "atomic";
             field.granular = kind == "granular";
         }
->>>>>>> kpatch
         ("patch", strategy) => field.patch = Some(patch(strategy)),
         ("default", json) => {
             let value = serde_json::from_str(json).map_err(|error| error.to_string())?;

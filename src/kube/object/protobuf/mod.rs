@@ -122,19 +122,26 @@ pub(super) fn kind_of(unknown: &Unknown<'_>, expected: &Expected) -> Result<Gvk,
     Ok(gvk)
 }
 
+/// Whether stored bytes are a body of this form.
 pub fn is_envelope(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"k8s\0")
+    bytes.starts_with(PREFIX)
 }
-pub fn decode_envelope(_: &crate::kube::schema::Schema, _: &[u8]) -> Result<Value, String> {
-    Err("pending".into())
-}
-pub fn encode_envelope(
-    _: &crate::kube::schema::Schema,
-    _: crate::kube::schema::TypeId,
-    _: &Value,
-) -> Result<Vec<u8>, String> {
-    Err("pending".into())
-}
-pub fn watch_frame(_: &str, _: &[u8]) -> Vec<u8> {
-    Vec::new()
+
+/// Reads a body that says itself what it is, as a kube-apiserver has stored it: the object in Go form.
+///
+/// # Errors
+/// It is no such body, or of a kind that the tables do not know.
+pub fn decode_stored(schema: &Schema, body: &[u8]) -> Result<Value, String> {
+    let unknown = open(body)?;
+    let gvk = Gvk::parse(unknown.api_version, unknown.kind)?;
+    let id = schema.kind(&gvk.group, &gvk.version, &gvk.kind);
+    let id = id.ok_or_else(|| format!("no kind {:?} in {:?}", gvk.kind, gvk.api_version()))?;
+    let value = decode_message(schema, id, unknown.raw).map_err(|error| error.to_string())?;
+    let mut object = Map::new();
+    object.insert("kind".into(), gvk.kind.as_str().into());
+    object.insert("apiVersion".into(), gvk.api_version().into());
+    if let Value::Object(fields) = value {
+        object.extend(fields.into_iter().filter(|(key, _)| key != "kind" && key != "apiVersion"));
+    }
+    Ok(object.into())
 }
