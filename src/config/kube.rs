@@ -41,6 +41,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "Directory of certificates, keys and kubeconfigs made for what no file is given for.",
     ),
     served(
+        "kubeconfig-server",
+        Text,
+        "",
+        "URL that the kubeconfigs in --cert-dir lead to; this member's on its own machine without it.",
+    ),
+    served(
         "tls-cert-file",
         Text,
         "",
@@ -126,6 +132,8 @@ pub struct KubeConfig {
     pub advertise: IpAddr,
     /// Where what is made is kept.
     pub cert_dir: PathBuf,
+    /// The URL in kubeconfigs that are made.
+    pub kubeconfig_server: String,
     /// Its certificate and the key to it, if they are given.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Who issues client certificates, if that is given.
@@ -207,6 +215,10 @@ pub(super) fn read(
             given.text("cert-dir").into()
         } else {
             data_dir.join("kubernetes")
+        },
+        kubeconfig_server: match given.text("kubeconfig-server") {
+            "" => format!("https://{}", std::net::SocketAddr::new(own, port)),
+            url => url.to_owned(),
         },
         certificate,
         client_ca: file("client-ca-file"),

@@ -152,7 +152,7 @@ pub fn tree(body: &[u8], format: Format) -> Result<(Value, Vec<String>), String>
         Format::Yaml => yaml::parse(body)?,
         Format::Protobuf => return Err("no patch is written in protobuf".into()),
     };
-    let read = super::conform::untyped(&node);
+    let read = untyped(&node);
     Ok((read.value, read.strict))
 }
 

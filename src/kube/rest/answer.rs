@@ -200,9 +200,7 @@ pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8
         Media::Json => Ok(reply::to_json(tree)),
         Media::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
         Media::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
-            Some(id) => {
-                Ok(protobuf::encode(Schema::built_in(), id, tree))
-            }
+            Some(id) => Ok(protobuf::encode(Schema::built_in(), id, tree)),
             None => Err(super::form::not_acceptable(call.resource.object.is_none())),
         },
     }

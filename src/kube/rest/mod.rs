@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod establish;
 mod event_leases;
 mod eviction;
 pub mod form;

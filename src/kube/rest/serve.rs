@@ -100,6 +100,10 @@ impl KubeServer {
         })
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<KubeBody> {
         let (parts, body) = request.into_parts();

@@ -344,7 +344,11 @@ pub(super) fn manage_fields(
 
 /// Who keeps account of the fields of a call's object.
 pub(super) fn field_manager(call: &Call) -> FieldManager {
-    FieldManager::new(&call.resource, call.subresource_name(), Box::new(OneVersion))
+    FieldManager::new(
+        &call.resource,
+        call.subresource_name(),
+        Box::new(OneVersion),
+    )
 }
 
 /// Judges a deletion.

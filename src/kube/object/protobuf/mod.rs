@@ -141,7 +141,11 @@ pub fn decode_stored(schema: &Schema, body: &[u8]) -> Result<Value, String> {
     object.insert("kind".into(), gvk.kind.as_str().into());
     object.insert("apiVersion".into(), gvk.api_version().into());
     if let Value::Object(fields) = value {
-        object.extend(fields.into_iter().filter(|(key, _)| key != "kind" && key != "apiVersion"));
+        object.extend(
+            fields
+                .into_iter()
+                .filter(|(key, _)| key != "kind" && key != "apiVersion"),
+        );
     }
     Ok(object.into())
 }
