@@ -66,8 +66,13 @@ const RESERVED: &[Reserved] = &[
     reserved("rustls::", &["tls/"]),
     reserved("tokio_rustls::", &["tls/"]),
     // Keys of tokens are in the same encodings as those of certificates.
-    reserved("x509_parser::", &["tls/", "engine/auth/jwt/"]),
-    reserved("rcgen::", &["tls/"]),
+    reserved(
+        "x509_parser::",
+        &["tls/", "engine/auth/jwt/", "kube/authn/", "kube/pki/"],
+    ),
+    reserved("webpki::", &["kube/authn/"]),
+    reserved("csv::", &["kube/authn/"]),
+    reserved("rcgen::", &["tls/", "kube/authn/tests.rs", "kube/pki/"]),
     reserved("unsafe", &["watch/ring.rs", "server/scheduling.rs"]),
     reserved("Instant::now()", &["base/clock.rs"]),
     reserved("SystemTime::now()", &["base/clock.rs"]),

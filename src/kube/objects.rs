@@ -11,4 +11,10 @@ pub trait Objects: Send + Sync {
 
     /// The objects of a namespace, or of all with `None`, in key order.
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>>;
+
+    /// The revision of the last change to any object of a resource, for those who keep what they make of a list
+    /// until it changes; None if that is not known, and then they compare.
+    fn changed(&self, _group: &str, _plural: &str) -> Option<u64> {
+        None
+    }
 }

@@ -1,0 +1,137 @@
+//! Patches of objects: JSON Patch, JSON Merge Patch and Kubernetes' strategic merge patch.
+//!
+//! A patch is read once for a request and applied to the object as often as another write comes in between. What comes out is
+//! any JSON: the caller conforms it to the type and refuses what does not fit. Server-side apply is `kube::apply`.
+//!
+//! Behaviour and words are those of the libraries that the release uses, which differ from the RFCs in places.
+
+mod json;
+mod merge;
+mod print;
+mod strategic;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+pub use json::JsonPatch;
+pub use merge::MergePatch;
+pub(in crate::kube) use print::go as go_value;
+pub use strategic::StrategicPatch;
+
+use super::schema::{Schema, TypeId};
+use super::status::{ApiError, ApiResult, Details};
+
+/// A patch that has been read.
+#[derive(Debug, Clone)]
+pub enum Patch {
+    Json(JsonPatch),
+    Merge(MergePatch),
+    Strategic(StrategicPatch),
+}
+
+/// Which patch a body holds, by its media type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchKind {
+    Json,
+    Merge,
+    Strategic,
+}
+
+impl PatchKind {
+    /// None for server-side apply and for what is no patch.
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            "application/json-patch+json" => Some(Self::Json),
+            "application/merge-patch+json" => Some(Self::Merge),
+            "application/strategic-merge-patch+json" => Some(Self::Strategic),
+            _ => None,
+        }
+    }
+
+    /// What a 400 puts before the error of a body that is no JSON.
+    pub fn decoding_error(self, why: &str) -> ApiError {
+        match self {
+            Self::Json | Self::Merge => {
+                ApiError::bad_request(format!("error decoding patch: {why}"))
+            }
+            Self::Strategic => ApiError::bad_request(why),
+        }
+    }
+}
+
+impl Patch {
+    /// # Errors
+    /// 400 for what is no patch of this kind, 413 for too many operations.
+    pub fn read(kind: PatchKind, body: Value) -> ApiResult<Self> {
+        Ok(match kind {
+            PatchKind::Json => Self::Json(JsonPatch::read(body)?),
+            PatchKind::Merge => Self::Merge(MergePatch::read(body)?),
+            PatchKind::Strategic => Self::Strategic(StrategicPatch::read(body)?),
+        })
+    }
+
+    /// What `fieldValidation` reports about the patch itself, as in `unknown field "x"`.
+    pub fn strict_errors(&self) -> &[String] {
+        match self {
+            Self::Json(patch) => patch.strict_errors(),
+            Self::Merge(_) | Self::Strategic(_) => &[],
+        }
+    }
+
+    /// The patched form of an object of a type, in the version of the request.
+    ///
+    /// # Errors
+    /// As the patches have it; a strategic merge patch needs a type.
+    pub fn apply(&self, object: Value, of: Option<(&Schema, TypeId)>) -> ApiResult<Value> {
+        match (self, of) {
+            (Self::Json(patch), _) => patch.apply(object),
+            (Self::Merge(patch), _) => Ok(patch.apply(object)),
+            (Self::Strategic(patch), Some((schema, of))) => patch.apply(schema, of, object),
+            // The media type is refused before.
+            (Self::Strategic(_), None) => Err(ApiError::bad_request(
+                "strategic merge patch format is not supported",
+            )),
+        }
+    }
+}
+
+/// 422 without saying what is wrong, as the release answers to patches that do not apply.
+fn does_not_apply() -> ApiError {
+    let message = "the server rejected our request due to an error in our request";
+    ApiError::new(422, "Invalid", message).with_details(Details::default())
+}
+
+/// The type of a JSON value in the words of Go's decoder.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Fuzz check: the first line is an object, the rest a patch of any kind; patches never panic, and a merge
+/// patch is idempotent on what it has made.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_patch(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let mut next = || serde_json::from_slice::<Value>(parts.next().unwrap_or_default());
+    let (Ok(object), Ok(body)) = (next(), next()) else {
+        return;
+    };
+    let schema = Schema::built_in();
+    let pod = schema.find("core/v1.Pod").map(|of| (schema, of));
+    for kind in [PatchKind::Json, PatchKind::Merge, PatchKind::Strategic] {
+        let Ok(patch) = Patch::read(kind, body.clone()) else {
+            continue;
+        };
+        let patched = patch.apply(object.clone(), pod);
+        if let (PatchKind::Merge, Ok(patched)) = (kind, patched) {
+            assert_eq!(patch.apply(patched.clone(), None), Ok(patched));
+        }
+    }
+}
