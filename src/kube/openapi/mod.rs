@@ -11,6 +11,7 @@ mod definitions;
 mod descriptions;
 mod document;
 mod extensions;
+mod http_date;
 mod leaves;
 mod names;
 mod operation;
@@ -30,6 +31,8 @@ use serde_json::{Map, Value, json};
 use super::discovery::aggregated::sha512_hex;
 use super::schema::{Resources, Schema};
 use document::Subject;
+
+pub use http_date::http_date;
 
 /// The most bytes of documents that are kept ready.
 const KEPT: usize = 8 << 20;
