@@ -1,5 +1,6 @@
 //! Rows of every kind, and tables as a whole.
 
+mod anything;
 mod autoscaling;
 mod cluster;
 mod network;
