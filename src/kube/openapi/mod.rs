@@ -11,6 +11,7 @@ mod definitions;
 mod descriptions;
 mod document;
 mod extensions;
+mod gnostic;
 mod http_date;
 mod leaves;
 mod names;
@@ -36,13 +37,18 @@ pub use http_date::http_date;
 
 /// The most bytes of documents that are kept ready.
 const KEPT: usize = 8 << 20;
-/// The place of the document of OpenAPI 2.0 among those that are kept.
-const SWAGGER: &str = "v2";
+/// The places of the document of OpenAPI 2.0, in both its forms, among those that are kept.
+const SWAGGER: [&str; 2] = ["v2", "v2 as protobuf"];
 
 /// The media type of the index, which the release sends so.
 pub const INDEX_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
-/// A document as JSON.
+/// The media type of the document of OpenAPI 2.0 as protobuf.
+pub const PROTOBUF_MEDIA_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The same as clients ask for it, with a character that media types may not have.
+const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// A document in one of its forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     pub body: Bytes,
@@ -52,9 +58,11 @@ pub struct Document {
 
 impl Document {
     fn new(value: &Value) -> Self {
-        let body = value.to_string();
-        let hash = sha512_hex(body.as_bytes());
-        let body = body.into();
+        Self::of(value.to_string().into())
+    }
+
+    fn of(body: Bytes) -> Self {
+        let hash = sha512_hex(&body);
         Self { body, hash }
     }
 
@@ -119,7 +127,8 @@ impl OpenApi {
         let Some(subject) = subjects.find(|one| one.path() == path) else {
             return Answer::Unknown;
         };
-        let document = self.keep(path, || subject.describe(self.schema, self.resources));
+        let describe = || Document::new(&subject.describe(self.schema, self.resources));
+        let document = self.keep(path, describe);
         match hash.filter(|hash| !hash.is_empty()) {
             Some(hash) if hash != document.hash => Answer::Moved(url(path, &document.hash)),
             named => Answer::Found {
@@ -130,11 +139,19 @@ impl OpenApi {
     }
 
     /// The body of `/openapi/v2`. Takes some hundred milliseconds unless it is kept.
-    pub fn swagger(&self) -> Document {
-        self.keep(SWAGGER, || {
-            let subjects = Subject::all(self.resources).into_iter();
-            swagger::join(subjects.map(|one| one.describe(self.schema, self.resources)))
-        })
+    pub fn swagger(&self, form: Form) -> Document {
+        let [as_json, as_protobuf] = SWAGGER;
+        match form {
+            Form::Json => self.keep(as_json, || Document::new(&self.joined())),
+            Form::Protobuf => self.keep(as_protobuf, || {
+                Document::of(gnostic::encode(&self.joined()).into())
+            }),
+        }
+    }
+
+    fn joined(&self) -> Value {
+        let subjects = Subject::all(self.resources).into_iter();
+        swagger::join(subjects.map(|one| one.describe(self.schema, self.resources)))
     }
 
     fn hashes(&self) -> &[(String, String)] {
@@ -151,12 +168,12 @@ impl OpenApi {
         })
     }
 
-    fn keep(&self, path: &str, make: impl FnOnce() -> Value) -> Document {
+    fn keep(&self, path: &str, make: impl FnOnce() -> Document) -> Document {
         if let Some(document) = self.kept.lock().find(path) {
             return document;
         }
         // Two who ask at once both make it: nobody waits for the lock meanwhile.
-        let document = Document::new(&make());
+        let document = make();
         self.kept.lock().add(path, document.clone());
         document
     }
@@ -185,17 +202,45 @@ fn url(path: &str, hash: &str) -> String {
     format!("/openapi/v3/{path}?hash={hash}")
 }
 
-/// Whether a request's `Accept` admits JSON, the only form in which documents are served; others are answered 406.
-///
-/// Clients that ask for the protobuf of OpenAPI name JSON, too, or are older than what this server is for.
-pub fn json_is_acceptable(accept: Option<&str>) -> bool {
+/// In what form a document is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Json,
+    /// Of `/openapi/v2` alone: [`PROTOBUF_MEDIA_TYPE`].
+    Protobuf,
+}
+
+/// The form of `/openapi/v2` that a request's `Accept` asks for first; none if it asks for another: then the answer
+/// is 406. The documents below `/openapi/v3` are JSON alone.
+pub fn form(accept: Option<&str>) -> Option<Form> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
-        return true;
+        return Some(Form::Json);
     };
-    accept.split(',').any(|range| {
-        let media = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json"]
-            .iter()
-            .any(|one| media.eq_ignore_ascii_case(one))
+    let ranges = accept.split(',').map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+        (media, quality.unwrap_or(1.0_f32))
+    });
+    let mut ranges: Vec<_> = ranges.collect();
+    // Of equals the first counts.
+    ranges.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    ranges.into_iter().find_map(|(media, _)| {
+        let is = |one: &&str| media.eq_ignore_ascii_case(one);
+        if ["*/*", "application/*", "application/json"].iter().any(is) {
+            Some(Form::Json)
+        } else if [PROTOBUF_MEDIA_TYPE, PROTOBUF_ASKED].iter().any(is) {
+            Some(Form::Protobuf)
+        } else {
+            None
+        }
     })
+}
+
+/// Whether a request's `Accept` admits JSON, in whatever place.
+pub fn json_is_acceptable(accept: Option<&str>) -> bool {
+    let accept = accept.unwrap_or_default();
+    accept
+        .split(',')
+        .any(|range| form(Some(range)) == Some(Form::Json))
 }

@@ -105,7 +105,7 @@ fn whatever_is_referred_to_is_there() {
         let document = subject.describe(documents.schema, documents.resources);
         check_references(&document, &document, "#/components/schemas/");
     }
-    let swagger = serde_json::from_slice(&documents.swagger().body).unwrap();
+    let swagger = serde_json::from_slice(&documents.swagger(Form::Json).body).unwrap();
     check_references(&swagger, &swagger, "#/definitions/");
 }
 
@@ -127,7 +127,7 @@ fn check_references(document: &Value, within: &Value, prefix: &str) {
 
 #[test]
 fn operation_ids_are_used_once() {
-    let swagger: Value = serde_json::from_slice(&documents().swagger().body).unwrap();
+    let swagger: Value = serde_json::from_slice(&documents().swagger(Form::Json).body).unwrap();
     let mut ids: Vec<&str> = Vec::new();
     for item in swagger["paths"].as_object().unwrap().values() {
         let operations = item.as_object().unwrap().values();
@@ -207,7 +207,7 @@ fn documents_are_kept_while_there_is_room() {
 
 #[test]
 fn the_older_form_has_its_own_words() {
-    let swagger = bare(serde_json::from_slice(&documents().swagger().body).unwrap());
+    let swagger = bare(serde_json::from_slice(&documents().swagger(Form::Json).body).unwrap());
     let definitions = &swagger["definitions"];
     assert_eq!(
         definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"],
@@ -241,24 +241,39 @@ fn the_older_form_has_its_own_words() {
 }
 
 #[test]
-fn only_json_is_served() {
-    for (accept, is) in [
-        (None, true),
-        (Some(""), true),
-        (Some("*/*"), true),
-        (Some("application/json"), true),
+fn the_form_is_what_is_asked_for_first() {
+    use Form::{Json, Protobuf};
+    let v2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    for (accept, wanted) in [
+        (None, Some(Json)),
+        (Some(""), Some(Json)),
+        (Some("*/*"), Some(Json)),
+        (Some("application/json"), Some(Json)),
+        (Some(v2), Some(Protobuf)),
+        (Some(PROTOBUF_MEDIA_TYPE), Some(Protobuf)),
         (
-            Some(
-                "application/com.github.proto-openapi.spec.v3@v1.0+protobuf, application/json;q=0.9",
-            ),
-            true,
+            Some(&*format!("{v2};q=0.5, application/json;q=0.9")),
+            Some(Json),
         ),
-        (
-            Some("application/com.github.proto-openapi.spec.v2@v1.0+protobuf"),
-            false,
-        ),
-        (Some("text/html"), false),
+        (Some(&*format!("text/html, {v2}, */*")), Some(Protobuf)),
+        (Some("text/html"), None),
     ] {
-        assert_eq!(json_is_acceptable(accept), is, "{accept:?}");
+        assert_eq!(form(accept), wanted, "{accept:?}");
     }
+    let v3 = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
+    assert!(json_is_acceptable(None) && !json_is_acceptable(Some(v3)));
+    assert!(json_is_acceptable(Some(&format!(
+        "{v3}, application/json;q=0.9"
+    ))));
+}
+
+#[test]
+fn the_older_form_is_there_as_protobuf() {
+    let document = documents().swagger(Form::Protobuf);
+    assert!(
+        document
+            .body
+            .starts_with(b"\x0a\x032.0\x12\x12\x0a\x0aKubernetes\x12\x041.36")
+    );
+    assert_ne!(document.hash, documents().swagger(Form::Json).hash);
 }

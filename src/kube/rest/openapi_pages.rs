@@ -10,7 +10,8 @@ use super::query::Query;
 use super::reply::{self, KubeBody};
 use crate::base::clock;
 use crate::kube::openapi::{
-    Answer, Document, INDEX_MEDIA_TYPE, OpenApi, http_date, json_is_acceptable,
+    Answer, Document, Form, INDEX_MEDIA_TYPE, OpenApi, PROTOBUF_MEDIA_TYPE, form, http_date,
+    json_is_acceptable,
 };
 use crate::kube::schema::{Resources, Schema};
 
@@ -25,7 +26,7 @@ const YEAR: u64 = 365 * 24 * 3600;
 enum Page {
     Index,
     Version { path: String, hash: Option<String> },
-    Swagger,
+    Swagger(Form),
 }
 
 /// The document at a path; none if there is no such page.
@@ -34,19 +35,20 @@ pub(super) async fn page(
     segments: &[&str],
     query: &Query,
 ) -> Option<Response<KubeBody>> {
+    let accepted = joined(&parts.headers, ACCEPT);
     let page = match segments {
-        ["openapi", "v3"] => Page::Index,
-        ["openapi", "v3", path @ ..] => Page::Version {
-            path: path.join("/"),
-            hash: query.get("hash").map(Into::into),
-        },
-        ["openapi", "v2"] => Page::Swagger,
+        ["openapi", "v3"] => Some(Page::Index),
+        ["openapi", "v3", path @ ..] => json_is_acceptable(accepted.as_deref()).then(|| {
+            let hash = query.get("hash").map(Into::into);
+            let path = path.join("/");
+            Page::Version { path, hash }
+        }),
+        ["openapi", "v2"] => form(accepted.as_deref()).map(Page::Swagger),
         _ => return None,
     };
-    let accepted = joined(&parts.headers, ACCEPT);
-    if !matches!(page, Page::Index) && !json_is_acceptable(accepted.as_deref()) {
+    let Some(page) = page else {
         return Some(reply::whole(406, reply::TEXT, ""));
-    }
+    };
     let known = joined(&parts.headers, IF_NONE_MATCH).unwrap_or_default();
     let gzip = reply::takes_gzip(&parts.headers);
     // A document that is not at hand takes its time, and so does packing one.
@@ -57,7 +59,13 @@ pub(super) async fn page(
 fn answer(page: &Page, known: &str, gzip: bool) -> Option<Response<KubeBody>> {
     match page {
         Page::Index => Some(found(&DOCUMENTS.index(), INDEX_MEDIA_TYPE, known, gzip)),
-        Page::Swagger => Some(found(&DOCUMENTS.swagger(), reply::JSON, known, gzip)),
+        Page::Swagger(form) => {
+            let media_type = match form {
+                Form::Json => reply::JSON,
+                Form::Protobuf => PROTOBUF_MEDIA_TYPE,
+            };
+            Some(found(&DOCUMENTS.swagger(*form), media_type, known, gzip))
+        }
         Page::Version { path, hash } => match DOCUMENTS.version(path, hash.as_deref()) {
             Answer::Found {
                 document,
@@ -149,18 +157,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_or_not_json_is_refused() {
-        let protobuf = [(
+    async fn each_document_has_its_forms() {
+        let v2 = [(
             "accept",
             "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
         )];
-        assert_eq!(get("/openapi/v2", "", &protobuf).await.unwrap().0, 406);
+        let (status, headers) = get("/openapi/v2", "", &v2).await.unwrap();
+        assert_eq!(
+            (status, headers["content-type"].to_str().unwrap()),
+            (200, PROTOBUF_MEDIA_TYPE)
+        );
+        let v3 = [(
+            "accept",
+            "application/com.github.proto-openapi.spec.v3@v1.0+protobuf",
+        )];
+        assert_eq!(get("/openapi/v2", "", &v3).await.unwrap().0, 406);
+        assert_eq!(get("/openapi/v3/api/v1", "", &v3).await.unwrap().0, 406);
+        let (status, headers) = get("/openapi/v3", "", &v3).await.unwrap();
+        assert_eq!(
+            (status, headers["content-type"].to_str().unwrap()),
+            (200, INDEX_MEDIA_TYPE)
+        );
+    }
+
+    #[tokio::test]
+    async fn other_paths_are_no_pages() {
         assert!(get("/openapi/v3/apis/none/v1", "", &[]).await.is_none());
         assert!(get("/openapi", "", &[]).await.is_none());
-        let (status, headers) = get("/openapi/v3", "", &protobuf).await.unwrap();
-        assert_eq!(
-            (status, &headers["content-type"]),
-            (200, &INDEX_MEDIA_TYPE.parse().unwrap())
-        );
     }
 }
