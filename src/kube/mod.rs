@@ -10,6 +10,7 @@
 )]
 
 pub mod field;
+pub mod negotiate;
 pub mod object;
 pub mod objects;
 pub mod request;
