@@ -13,6 +13,9 @@ mod text;
 mod yaml;
 mod yaml_out;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 pub mod duration;
 pub mod meta;
 pub mod protobuf;
