@@ -113,7 +113,7 @@ fn whole(call: &Call, object: &Value) -> Value {
     };
     let conformed = conform(schema, id, object);
     let mut object = conformed.map_or_else(|_| object.clone(), |conformed| conformed.value);
-    meta::remove_resource_version(&mut object);
+    meta::strip_resource_version(&mut object);
     crate::kube::defaults::apply(schema, id, &mut object);
     object
 }

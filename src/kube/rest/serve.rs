@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::call::Call;
 use super::event_leases::EventLeases;
-use super::form::{Form, Purpose};
+use super::form::Form;
 use super::frames::ResourceFrames;
 use super::query::{ListOptions, Query};
 use super::read::{self, Collection};
@@ -22,6 +22,7 @@ use crate::kube::admission::Admission;
 use crate::kube::codec;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
+use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestError, RequestInfo, Target};
 use crate::kube::schema::{Resources, Verb};
 use crate::kube::select::{Fields, Selector};
@@ -152,13 +153,12 @@ impl KubeServer {
 
     /// Runs the verb of a request for a resource.
     async fn serve(&self, call: &Call, info: &RequestInfo, body: Incoming) -> Outcome {
-        let custom = call.resource.object.is_none();
         let purpose = match info.verb.as_str() {
-            "list" | "deletecollection" => Purpose::List,
-            "watch" => Purpose::Watch,
-            _ => Purpose::Object,
+            "list" | "deletecollection" => Answering::List,
+            "watch" => Answering::Watch,
+            _ => Answering::Object,
         };
-        let form = match Form::choose(&call.headers, &call.query, purpose, custom) {
+        let form = match Form::choose(&call.headers, &call.query, purpose, &call.resource) {
             Ok(form) => form,
             Err(error) => return error.into(),
         };

@@ -18,7 +18,7 @@ use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::strategy::deletion::{self, DeleteOptions, Verdict};
 use crate::kube::strategy::{self, Context};
-use crate::kube::{defaults, validate};
+use crate::kube::{defaults, negotiate, validate};
 
 /// Whether an update or a deletion leaves an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,11 @@ pub(super) enum Deletion {
     /// It is gone with the last finalizer, or at once.
     Due,
     No,
+}
+
+/// Whether a deletion has marked an object.
+pub(super) fn is_deleting(object: &Value) -> bool {
+    meta::deletion_timestamp(object).is_some()
 }
 
 /// The wall clock, as objects have it.
@@ -52,48 +57,22 @@ fn context<'a>(call: &'a Call) -> Context<'a> {
 
 /// The media type of a body, without parameters; JSON if it is not said.
 pub(super) fn media_type(call: &Call) -> String {
-    let said = call
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let said = said
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if said.is_empty() {
-        return super::reply::JSON.into();
-    }
-    said.to_ascii_lowercase()
+    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = said.and_then(negotiate::media_type);
+    media_type.unwrap_or_else(|| super::reply::JSON.into())
 }
 
 fn format(call: &Call) -> ApiResult<Format> {
+    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let format = negotiate::body_format(said)?;
     let custom = call.resource.object.is_none() && call.subresource_name() != "scale";
-    match &*media_type(call) {
-        "application/json" => Ok(Format::Json),
-        "application/yaml" => Ok(Format::Yaml),
-        "application/vnd.kubernetes.protobuf" if !custom => Ok(Format::Protobuf),
-        _ => {
-            let mut taken = vec!["application/json", "application/yaml"];
-            if !custom {
-                taken.push("application/vnd.kubernetes.protobuf");
-            }
-            Err(ApiError::unsupported_media_type(format!(
-                "the body of the request was in an unknown format - accepted media types include: {}",
-                taken.join(", ")
-            )))
-        }
+    if custom && format == Format::Protobuf {
+        return Err(ApiError::unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml",
+        ));
     }
-}
-
-/// How strictly bodies are read.
-pub(super) fn validation(of: FieldValidation) -> object::FieldValidation {
-    match of {
-        FieldValidation::Ignore => object::FieldValidation::Ignore,
-        FieldValidation::Warn => object::FieldValidation::Warn,
-        FieldValidation::Strict => object::FieldValidation::Strict,
-    }
+    Ok(format)
 }
 
 /// Reads the object of a body, and gives it its defaults.
@@ -143,10 +122,10 @@ pub(super) fn begin_create(call: &Call, object: &mut Value) -> ApiResult<()> {
         let why = "resourceVersion should not be set on objects to be created";
         return Err(ApiError::unclassified(why));
     }
-    meta::remove_resource_version(object);
+    meta::strip_resource_version(object);
     strategy::begin_create(Schema::built_in(), &call.resource, call.namespace(), object)?;
     if !call.name().is_empty() && meta::name(object).is_empty() {
-        meta::set_name(object, call.name());
+        meta::set(object, "name", call.name());
     }
     if let Some(warning) = strategy::dedup_owners(object, false) {
         call.warn(warning);
@@ -258,7 +237,7 @@ pub(super) async fn prepare_update(
     current: &Value,
     wanted: &mut Value,
 ) -> ApiResult<Deletion> {
-    meta::set_name(wanted, call.name());
+    meta::set(wanted, "name", call.name());
     if let Some(warning) = strategy::dedup_owners(wanted, false) {
         call.warn(warning);
     }

@@ -153,8 +153,8 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
             }
             let mut object = current.clone();
             match meta::resource_version(&scale) {
-                "" => meta::remove_resource_version(&mut object),
-                version => meta::set_version_text(&mut object, version),
+                "" => meta::strip_resource_version(&mut object),
+                version => meta::set(&mut object, "resourceVersion", version),
             }
             let schema = Schema::built_in();
             let spec = resource
@@ -251,7 +251,7 @@ fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> A
             ));
         }
     }
-    if meta::is_deleting(pod) {
+    if steps::is_deleting(pod) {
         return refuse(format!(
             "pod {name} is being deleted, cannot be assigned to a host"
         ));
@@ -274,9 +274,15 @@ fn assign(pod: &mut Value, binding: &Value, node: &str) {
     let of = |name: &str| schema.find(name).map(|id| schema.get(id));
     let stamp = crate::kube::strategy::rfc3339(steps::wall());
     for field in ["labels", "annotations"] {
+        let mut all = match pod.pointer(&format!("/metadata/{field}")) {
+            Some(Value::Object(all)) => all.clone(),
+            _ => serde_json::Map::new(),
+        };
         for (key, value) in tree::entries(binding, &["metadata", field]) {
-            let value = value.as_str().unwrap_or_default();
-            meta::add_to(pod, field, key, value);
+            tree::set_sorted(&mut all, key, value.clone());
+        }
+        if !all.is_empty() {
+            meta::set(pod, field, all);
         }
     }
     if let (Some(of), Some(spec)) = (
