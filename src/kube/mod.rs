@@ -19,3 +19,4 @@ pub mod status;
 pub mod strategy;
 pub mod tree;
 pub mod user;
+pub mod validate;
