@@ -126,3 +126,20 @@ pub(super) fn endpoint(at: &At<'_>, text: &str, errors: &mut Errors) {
         errors.bad_value(at, shown, why);
     }
 }
+
+/// A range as the bits of its address and their number; IPv4 counts from the top of 128 bits.
+pub(super) fn network(text: &str) -> Option<(bool, u128, u32)> {
+    let (address, bits) = text.split_once('/')?;
+    let bits: u32 = bits.parse().ok()?;
+    match parse(address)? {
+        IpAddr::V4(v4) if bits <= 32 => Some((false, u128::from(u32::from(v4)) << 96, bits)),
+        IpAddr::V6(v6) if bits <= 128 => Some((true, u128::from(v6), bits)),
+        _ => None,
+    }
+}
+
+/// Whether a range is a part of another and not all of it.
+pub(super) fn is_within(inner: (bool, u128, u32), outer: (bool, u128, u32)) -> bool {
+    let prefix = |value: u128| value.checked_shr(128 - outer.2).unwrap_or(0);
+    inner.0 == outer.0 && inner.2 > outer.2 && prefix(inner.1) == prefix(outer.1)
+}

@@ -2,7 +2,7 @@
 
 use super::cron;
 use super::cursor::{At, Errors};
-use super::{names, pod, selector};
+use super::{internal, names, pod, selector};
 use crate::kube::field::{FieldError, FieldErrorKind, quoted};
 
 const INDEXED: &str = "Indexed";
@@ -65,11 +65,11 @@ fn generated_selector(job: &At<'_>, errors: &mut Errors) {
 fn with_selector(spec: &At<'_>, errors: &mut Errors) {
     let at = spec.field("selector");
     if !at.is_set() {
-        return errors.required(&at, "");
+        errors.required(&at, "");
     }
     selector::label_selector(&at, errors);
     let labels = spec.down(&["template", "metadata", "labels"]);
-    if !selector::matches(&at, &labels) {
+    if !at.is_set() || !selector::matches(&at, &labels) {
         errors.invalid(&labels, "`selector` does not match template `labels`");
     }
 }
@@ -100,7 +100,7 @@ fn spec(spec: &At<'_>, errors: &mut Errors) {
     failure_policy(spec, errors);
     let success = spec.field("successPolicy");
     if success.is_set() && !spec.field("completionMode").is(INDEXED) {
-        let shown = super::internal::capitalized(success.value);
+        let shown = internal::shown("batch/v1.SuccessPolicy", success.value);
         errors.bad_value(&success, shown, "requires indexed completion mode");
     } else if success.is_set() && success.field("rules").is_empty() {
         let why = "at least one rules must be specified when the successPolicy is specified";
@@ -282,7 +282,11 @@ pub(super) fn update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     ] {
         let (now, then) = (at.field(name), before.field(name));
         if now.value.is_object() && now.value != then.value {
-            let shown = super::internal::capitalized(now.value);
+            let of = match name {
+                "successPolicy" => "batch/v1.SuccessPolicy",
+                _ => "batch/v1.PodFailurePolicy",
+            };
+            let shown = internal::shown(of, now.value);
             errors.bad_value(&now, shown, super::cursor::IMMUTABLE);
         } else {
             errors.immutable(&now, &then);
@@ -322,7 +326,7 @@ fn template_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     };
     if template(new) != template(old) {
         let at = new.down(&["spec", "template"]);
-        let shown = super::internal::capitalized(at.value);
+        let shown = internal::shown("core/v1.PodTemplateSpec", at.value);
         let path = if suspended {
             "spec.template.spec"
         } else {

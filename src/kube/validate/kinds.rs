@@ -1,16 +1,29 @@
 //! Which rules belong to which kind.
 
 use super::cursor::{At, Errors};
-use super::{config, job, metadata, pod, selector, service, storage, workload};
+use super::{cluster, config, endpoints, job, metadata, network, pod, policy, rbac, service};
+use super::{storage, workload};
 use crate::kube::schema::Resource;
 
 /// A new object of a kind.
 pub(super) fn create(resource: &Resource, object: &At<'_>, errors: &mut Errors) {
-    if (&*resource.group, &*resource.plural) == ("", "pods") {
-        return pod::create(resource, object, errors);
+    match (&*resource.group, &*resource.plural) {
+        ("", "pods") => return pod::create(resource, object, errors),
+        ("", "services") if service::addresses(object, None, errors) => return,
+        _ => {}
     }
-    metadata::create(resource, &object.field("metadata"), errors);
+    if judges_metadata(resource) {
+        metadata::create(resource, &object.field("metadata"), errors);
+    }
     body(resource, object, None, errors);
+}
+
+/// Events of the old group and disruption budgets are left to the general rules.
+fn judges_metadata(resource: &Resource) -> bool {
+    !matches!(
+        (&*resource.group, &*resource.plural),
+        ("", "events") | ("policy", _)
+    )
 }
 
 /// What holds for new and old objects of a kind alike. `old` is what an update replaces.
@@ -32,9 +45,38 @@ fn body(resource: &Resource, object: &At<'_>, old: Option<&At<'_>>, errors: &mut
         ("batch", "jobs") => job::create(object, errors),
         ("batch", "cronjobs") => job::cron_create(object, errors),
         ("storage.k8s.io", "storageclasses") => storage::class(object, errors),
+        _ => others(resource, object, old.is_none(), errors),
+    }
+}
+
+fn others(resource: &Resource, object: &At<'_>, is_new: bool, errors: &mut Errors) {
+    let spec = object.field("spec");
+    match (&*resource.group, &*resource.plural) {
+        ("", "nodes") => cluster::node(object, errors),
+        ("", "endpoints") => endpoints::endpoints(object, errors),
+        ("", "resourcequotas") => policy::quota(object, errors),
+        ("", "limitranges") => policy::limit_range(&spec, errors),
+        (_, "events") => cluster::event(resource, object, errors),
+        ("discovery.k8s.io", "endpointslices") => endpoints::slice(object, errors),
+        ("networking.k8s.io", "networkpolicies") => network::policy(&spec, errors),
+        ("networking.k8s.io", "ingresses") => network::ingress(object, is_new, errors),
+        ("networking.k8s.io", "ingressclasses") => network::ingress_class(&spec, errors),
+        ("policy", "poddisruptionbudgets") => policy::budget(&spec, errors),
+        ("autoscaling", "horizontalpodautoscalers") => policy::autoscaler(&spec, errors),
+        ("scheduling.k8s.io", "priorityclasses") => policy::priority_class(object, errors),
+        ("coordination.k8s.io", "leases") => cluster::lease(&spec, errors),
+        ("node.k8s.io", "runtimeclasses") => cluster::runtime_class(object, errors),
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            cluster::certificate_request(object, errors);
+        }
+        ("rbac.authorization.k8s.io", "roles") => rbac::role(object, true, errors),
+        ("rbac.authorization.k8s.io", "clusterroles") => rbac::role(object, false, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => rbac::binding(object, true, errors),
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => {
+            rbac::binding(object, false, errors);
+        }
         _ => {}
     }
-    let _ = selector::is_everything;
 }
 
 /// An update of an object or of a part of it.
@@ -99,6 +141,26 @@ fn main(resource: &Resource, new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         ("batch", "jobs") => job::update(new, old, errors),
         ("batch", "cronjobs") => job::cron_spec(&spec, Some(&before), errors),
         ("storage.k8s.io", "storageclasses") => storage::class_update(new, old, errors),
+        ("", "nodes") => cluster::node_update(new, old, errors),
+        ("", "resourcequotas") => policy::quota_update(new, old, errors),
+        ("scheduling.k8s.io", "priorityclasses") => policy::priority_class_update(new, old, errors),
+        ("node.k8s.io", "runtimeclasses") => {
+            errors.immutable(&new.field("handler"), &old.field("handler"));
+        }
+        ("discovery.k8s.io", "endpointslices") => {
+            again(resource, new, old, errors);
+            errors.immutable(&new.field("addressType"), &old.field("addressType"));
+        }
+        ("networking.k8s.io", "ingressclasses") => {
+            errors.immutable(&spec.field("controller"), &before.field("controller"));
+            again(resource, new, old, errors);
+        }
+        ("rbac.authorization.k8s.io", plural) => {
+            again(resource, new, old, errors);
+            if plural.ends_with("bindings") {
+                rbac::same_role(new, old, errors);
+            }
+        }
         _ => body(resource, new, Some(old), errors),
     }
 }

@@ -28,6 +28,7 @@ impl NameRule {
             ("", "namespaces" | "services") | ("apps", "statefulsets") => Self::Label,
             ("networking.k8s.io", "ipaddresses") => Self::PathSegment,
             ("apiregistration.k8s.io", "apiservices") => Self::PathSegment,
+            ("certificates.k8s.io", _) | ("policy", _) | ("", "events") => Self::PathSegment,
             _ => Self::Subdomain,
         }
     }

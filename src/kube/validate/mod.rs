@@ -4,19 +4,24 @@
 //! path travel together ([`cursor::At`]), so that an error names where it was found. What needs other objects is
 //! admission's, and what the server allocates (cluster addresses, node ports) is judged by whoever allocates it.
 
+mod cluster;
 mod config;
 mod container;
 mod cron;
 mod cursor;
+mod endpoints;
 mod internal;
 mod ip;
 mod job;
 mod kinds;
 mod metadata;
 mod names;
+mod network;
 mod paths;
 mod pod;
+mod policy;
 mod probe;
+mod rbac;
 mod resources;
 mod scheduling;
 mod security;
@@ -55,6 +60,10 @@ pub fn update(
     let mut errors = Errors::default();
     let (new, old) = (At::root(new), At::root(old));
     let (meta, before) = (new.field("metadata"), old.field("metadata"));
+    let services = resource.group.is_empty() && &*resource.plural == "services";
+    if services && subresource.is_empty() && service::addresses(&new, Some(&old), &mut errors) {
+        return errors.0;
+    }
     metadata::generic(resource, &meta, &mut errors);
     metadata::update(&meta, &before, &mut errors);
     kinds::update(resource, subresource, &new, &old, &mut errors);

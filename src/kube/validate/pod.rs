@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::container::{self, Around};
 use super::cursor::{At, Errors};
-use super::{ip, metadata, names, probe, resources, scheduling, security, selector, volume};
+use super::{
+    internal, ip, metadata, names, probe, resources, scheduling, security, selector, volume,
+};
 use crate::kube::schema::Resource;
 
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -170,13 +172,13 @@ fn resource_claims<'a>(claims: &At<'a>, errors: &mut Errors) -> Vec<&'a str> {
         match kinds.iter().filter(|kind| claim.some(kind).is_some()).count() {
             0 => errors.bad_value(
                 &claim,
-                super::internal::capitalized(claim.value),
+                internal::shown("core/v1.PodResourceClaim", claim.value),
                 "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
             ),
             1 => {}
             _ => errors.bad_value(
                 &claim,
-                super::internal::capitalized(claim.value),
+                internal::shown("core/v1.PodResourceClaim", claim.value),
                 "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
             ),
         }

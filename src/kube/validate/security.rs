@@ -1,7 +1,7 @@
 //! Security contexts.
 
 use super::cursor::{At, Errors};
-use super::{names, paths};
+use super::{internal, names, paths};
 
 fn ids(context: &At<'_>, fields: &[&str], errors: &mut Errors) {
     for name in fields {
@@ -92,7 +92,11 @@ fn seccomp(profile: &At<'_>, errors: &mut Errors) {
     }
     if !kind.is("Localhost") && local.is_set() {
         let why = "can only be set when seccomp type is Localhost";
-        errors.bad_value(&local, super::internal::capitalized(profile.value), why);
+        errors.bad_value(
+            &local,
+            internal::shown("core/v1.SeccompProfile", profile.value),
+            why,
+        );
     }
 }
 
@@ -141,7 +145,7 @@ pub(super) fn of_container(context: &At<'_>, host_users: bool, errors: &mut Erro
     let refused =
         context.field("allowPrivilegeEscalation").value == &serde_json::Value::Bool(false);
     if refused {
-        let shown = || super::internal::capitalized(context.value);
+        let shown = || internal::shown("core/v1.SecurityContext", context.value);
         if context.field("privileged").is_true() {
             let why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
             errors.bad_value(context, shown(), why);

@@ -24,6 +24,16 @@ fn needs_health_check(spec: &At<'_>) -> bool {
     spec.field("type").is("LoadBalancer") && spec.field("externalTrafficPolicy").is("Local")
 }
 
+/// What is wrong with the addresses is said alone, before anything is allocated. Whether anything is.
+pub(super) fn addresses(service: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) -> bool {
+    let spec = service.field("spec");
+    let before = errors.len();
+    if !spec.field("type").is("ExternalName") {
+        cluster_ips(&spec, old, errors);
+    }
+    errors.len() > before
+}
+
 pub(super) fn service(service: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let spec = service.field("spec");
     let headless = is_headless(&spec);

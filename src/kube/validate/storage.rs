@@ -314,7 +314,7 @@ pub(super) fn class(class: &At<'_>, errors: &mut Errors) {
     } else {
         let text = provisioner.text().to_lowercase();
         for message in names::qualified(&text) {
-            errors.bad_value(&provisioner, quoted(provisioner.text()), message);
+            errors.bad_value(&provisioner, quoted(&text), message);
         }
     }
     parameters(&class.field("parameters"), errors);

@@ -1,7 +1,8 @@
 //! What keeps pods running: deployments, sets and replication controllers.
 
 use super::cursor::{At, Errors};
-use super::{names, pod, selector, storage};
+use super::{internal, names, pod, selector, storage};
+use crate::kube::field::FieldError;
 
 const MISMATCH: &str = "`selector` does not match template `labels`";
 
@@ -23,9 +24,10 @@ fn is_usable(selector: &At<'_>) -> bool {
     errors.len() == 0
 }
 
+/// A selector that is not there selects nothing, unlike one that is empty.
 fn matches_template(selector: &At<'_>, template: &At<'_>, errors: &mut Errors) {
     let labels = template.down(&["metadata", "labels"]);
-    if !selector::is_everything(selector) && !selector::matches(selector, &labels) {
+    if !selector.is_set() || !selector::matches(selector, &labels) {
         errors.invalid(&labels, MISMATCH);
     }
 }
@@ -87,20 +89,16 @@ fn deployment_strategy(strategy: &At<'_>, errors: &mut Errors) {
             }
             at_most_all(&unavailable, errors);
         }
-        _ => unknown_strategy(strategy, &["Recreate", "RollingUpdate"], errors),
+        _ => {
+            let known = ["Recreate", "RollingUpdate"];
+            unknown_strategy("apps/v1.DeploymentStrategy", strategy, &known, errors);
+        }
     }
 }
 
-fn unknown_strategy(strategy: &At<'_>, known: &[&str], errors: &mut Errors) {
-    let mut shown = strategy.value.clone();
-    if let Some(map) = shown.as_object_mut()
-        && !map.contains_key("rollingUpdate")
-    {
-        map.insert("rollingUpdate".into(), serde_json::Value::Null);
-    }
-    let shown = super::internal::capitalized(&shown);
-    let mut error = crate::kube::field::FieldError::not_supported(&strategy.path, "", known);
-    error.value = shown;
+fn unknown_strategy(of: &str, strategy: &At<'_>, known: &[&str], errors: &mut Errors) {
+    let mut error = FieldError::not_supported(&strategy.path, "", known);
+    error.value = internal::shown(of, strategy.value);
     errors.0.push(error);
 }
 
@@ -202,7 +200,10 @@ fn daemon_set_strategy(strategy: &At<'_>, errors: &mut Errors) {
                 _ => {}
             }
         }
-        _ => unknown_strategy(strategy, &["RollingUpdate", "OnDelete"], errors),
+        _ => {
+            let known = ["RollingUpdate", "OnDelete"];
+            unknown_strategy("apps/v1.DaemonSetUpdateStrategy", strategy, &known, errors);
+        }
     }
 }
 
@@ -249,7 +250,8 @@ fn stateful_set_strategy(strategy: &At<'_>, errors: &mut Errors) {
     match strategy.field("type").text() {
         "" => errors.required(strategy, ""),
         "OnDelete" if rolling.is_set() => {
-            let shown = super::internal::capitalized(rolling.value);
+            let of = "apps/v1.RollingUpdateStatefulSetStrategy";
+            let shown = internal::shown(of, rolling.value);
             errors.bad_value(
                 &rolling,
                 shown,
@@ -268,13 +270,7 @@ fn stateful_set_strategy(strategy: &At<'_>, errors: &mut Errors) {
             }
         }
         _ => {
-            let mut shown = strategy.value.clone();
-            if let Some(map) = shown.as_object_mut()
-                && !map.contains_key("rollingUpdate")
-            {
-                map.insert("rollingUpdate".into(), serde_json::Value::Null);
-            }
-            let shown = super::internal::capitalized(&shown);
+            let shown = internal::shown("apps/v1.StatefulSetUpdateStrategy", strategy.value);
             errors.bad_value(strategy, shown, "must be 'RollingUpdate' or 'OnDelete'");
         }
     }
