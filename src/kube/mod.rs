@@ -20,13 +20,10 @@ pub mod convert;
 pub mod defaults;
 pub mod discovery;
 pub mod field;
-<<<<<<< HEAD
 pub mod gate;
 pub mod health;
 pub mod live;
-=======
 pub mod negotiate;
->>>>>>> kobject
 pub mod object;
 pub mod objects;
 pub mod patch;
