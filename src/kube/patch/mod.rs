@@ -19,6 +19,7 @@ pub use merge::MergePatch;
 pub(in crate::kube) use print::go as go_value;
 pub use strategic::StrategicPatch;
 
+use super::field::{FieldError, quoted};
 use super::schema::{Schema, TypeId};
 use super::status::{ApiError, ApiResult, Details};
 
@@ -79,6 +80,24 @@ impl Patch {
         }
     }
 
+    /// 422 for a patched object that does not conform to its type; `why` is what conforming says.
+    pub fn misfit(&self, patched: &Value, why: &str) -> ApiError {
+        let shown = match self {
+            Self::Json(_) | Self::Merge(_) => {
+                // The libraries decode the fields of the object, and Go encodes those in order.
+                let mut fields: Vec<_> = patched.as_object().into_iter().flatten().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                let field =
+                    |(name, value): (&String, &Value)| format!("{}:{value}", Value::from(&**name));
+                let fields: Vec<_> = fields.into_iter().map(field).collect();
+                format!("{{{}}}", fields.join(","))
+            }
+            Self::Strategic(patch) => patch.print(),
+        };
+        let error = FieldError::invalid("patch", quoted(&shown), why);
+        ApiError::invalid("", "", "", &[error])
+    }
+
     /// The patched form of an object of a type, in the version of the request.
     ///
     /// # Errors
@@ -103,7 +122,7 @@ fn does_not_apply() -> ApiError {
 }
 
 /// The type of a JSON value in the words of Go's decoder.
-fn json_type(value: &Value) -> &'static str {
+pub(in crate::kube) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -40,6 +40,10 @@ impl StrategicPatch {
         }
     }
 
+    pub(super) fn print(&self) -> String {
+        go(&Value::Object(self.patch.clone()))
+    }
+
     /// # Errors
     /// 400 for a directive of the wrong form, 422 for lists of lists, 500 for the rest.
     pub fn apply(&self, schema: &Schema, of: TypeId, object: Value) -> ApiResult<Value> {

@@ -334,19 +334,30 @@ fn text(value: &Value) -> String {
     value.to_string()
 }
 
-/// Elements that the order does not name come first, the last of them at the very front.
+/// Lists of at most this many elements are sorted as the release sorts them even where the order does not say how.
+const SORTED_EXACTLY: usize = 20;
+
+/// Sorts by an order that may not name every element. Those it does not name push to the front as they come, until one it
+/// names passes them: that is what the release's comparison makes of an insertion sort.
 fn sort(list: Vec<Value>, order: &Places) -> Vec<Value> {
     let placed = list
         .into_iter()
         .map(|element| (order.place(&element), element));
-    let (mut known, mut unknown): (Vec<_>, Vec<_>) = placed.partition(|(place, _)| place.is_some());
-    known.sort_by_key(|(place, _)| *place);
-    unknown.reverse();
-    unknown
-        .into_iter()
-        .chain(known)
-        .map(|(_, element)| element)
-        .collect()
+    let mut placed: Vec<_> = placed.collect();
+    if placed.len() > SORTED_EXACTLY || placed.iter().all(|(place, _)| place.is_some()) {
+        placed.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
+        return placed.into_iter().map(|(_, element)| element).collect();
+    }
+    let mut sorted: Vec<(Option<usize>, Value)> = Vec::with_capacity(placed.len());
+    for (place, element) in placed {
+        let stays_behind = |(other, _): &(Option<usize>, Value)| match (place, *other) {
+            (Some(place), Some(other)) => other <= place,
+            _ => false,
+        };
+        let at = sorted.iter().rposition(stays_behind).map_or(0, |at| at + 1);
+        sorted.insert(at, (place, element));
+    }
+    sorted.into_iter().map(|(_, element)| element).collect()
 }
 
 /// Merges two sorted lists: from the left as long as the order has it before the right.
