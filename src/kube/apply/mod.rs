@@ -68,21 +68,42 @@ pub fn is_reset(body: &Value) -> bool {
 /// Keeps the times of the owners if nothing else has changed, so that the object is stored byte by byte as it was. To be
 /// called last before storing.
 pub fn keep_times(old: &Value, new: &mut Value) {
-    let mut older = old.clone();
-    let mut newer = new.clone();
-    for object in [&mut older, &mut newer] {
-        let entries = object
-            .get_mut("metadata")
-            .and_then(|metadata| metadata.get_mut("managedFields"));
-        for entry in entries.and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(entry) = entry.as_object_mut() {
-                entry.shift_remove("time");
-            }
-        }
-    }
-    if older == newer {
+    if same_but_for_times(old, new) {
         old.clone_into(new);
     }
+}
+
+fn same_but_for_times(old: &Value, new: &Value) -> bool {
+    let all_but = |name: &str, old: &Value, new: &Value| {
+        let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
+            return old == new;
+        };
+        let same = |(key, value): (&String, &Value)| key == name || new.get(key) == Some(value);
+        old.len() == new.len() && old.iter().all(same)
+    };
+    let part = |of: &Value, name: &str| of.get(name).cloned().unwrap_or_default();
+    let entries = |of: &Value| match managed::of(of) {
+        Some(Value::Array(entries)) => entries.clone(),
+        _ => Vec::new(),
+    };
+    let timeless = |mut entry: Value| {
+        if let Some(fields) = entry.as_object_mut() {
+            fields.shift_remove("time");
+        }
+        entry
+    };
+    let (before, after) = (entries(old), entries(new));
+    before.len() == after.len()
+        && all_but("metadata", old, new)
+        && all_but(
+            "managedFields",
+            &part(old, "metadata"),
+            &part(new, "metadata"),
+        )
+        && before
+            .into_iter()
+            .map(timeless)
+            .eq(after.into_iter().map(timeless))
 }
 
 /// What managedFields must be after an admission webhook has changed them; otherwise those before it stand, with a warning.

@@ -23,6 +23,9 @@ use super::field::{FieldError, quoted};
 use super::schema::{Schema, TypeId};
 use super::status::{ApiError, ApiResult, Details};
 
+/// Errors of a body that are told.
+const MAX_STRICT_ERRORS: usize = 100;
+
 /// A patch that has been read.
 #[derive(Debug, Clone)]
 pub enum Patch {
@@ -72,12 +75,22 @@ impl Patch {
         })
     }
 
-    /// What `fieldValidation` reports about the patch itself, as in `unknown field "x"`.
-    pub fn strict_errors(&self) -> &[String] {
-        match self {
-            Self::Json(patch) => patch.strict_errors(),
-            Self::Merge(_) | Self::Strategic(_) => &[],
-        }
+    /// What `fieldValidation` reports about the body: fields that its reader found twice (`duplicate field "data.a"`), and
+    /// fields that operations do not have. `Warn` says each; `Strict` refuses them, together with those of the patched
+    /// object, by [`Self::strict`].
+    pub fn strict_errors(&self, repeated: &[String]) -> Vec<String> {
+        let (prefix, unknown) = match self {
+            Self::Json(patch) => ("json patch ", patch.strict_errors()),
+            Self::Merge(_) | Self::Strategic(_) => ("", &[] as &[_]),
+        };
+        let all = repeated.iter().chain(unknown).take(MAX_STRICT_ERRORS);
+        all.map(|error| format!("{prefix}{error}")).collect()
+    }
+
+    /// 422 for what `fieldValidation=Strict` does not let pass: the body's errors before the patched object's.
+    pub fn strict(&self, patched: &Value, errors: &[String]) -> ApiError {
+        let errors = errors.join(", ");
+        self.misfit(patched, &format!("strict decoding error: {errors}"))
     }
 
     /// 422 for a patched object that does not conform to its type; `why` is what conforming says.

@@ -142,10 +142,33 @@ fn what_is_no_json_patch_is_a_bad_request() {
         refused.message,
         "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
     );
-    let patch = JsonPatch::read(json!([{"op": "remove", "path": "/a", "foo": 1}])).unwrap();
+}
+
+#[test]
+fn what_strict_validation_finds_is_told() {
+    let body = json!([{"op": "replace", "path": "/data", "value": 1, "foo": 1}]);
+    let patch = Patch::read(PatchKind::Json, body).unwrap();
+    let errors = patch.strict_errors(&["duplicate field \"[0].op\"".into()]);
     assert_eq!(
-        patch.strict_errors(),
-        ["json patch unknown field \"[0].foo\""]
+        errors,
+        [
+            "json patch duplicate field \"[0].op\"",
+            "json patch unknown field \"[0].foo\""
+        ]
+    );
+    let refused = patch.strict(&json!({"kind": "ConfigMap", "data": 1}), &errors);
+    assert_eq!((refused.code, &*refused.reason), (422, "Invalid"));
+    assert_eq!(
+        refused.message,
+        " \"\" is invalid: patch: Invalid value: \"{\\\"data\\\":1,\\\"kind\\\":\\\"ConfigMap\\\"}\": \
+         strict decoding error: json patch duplicate field \"[0].op\", json patch unknown field \"[0].foo\""
+    );
+    let patch = Patch::read(PatchKind::Strategic, json!({"data": {"a": 1}})).unwrap();
+    assert_eq!(
+        patch
+            .misfit(&json!({}), "cannot convert int64 to string")
+            .message,
+        " \"\" is invalid: patch: Invalid value: \"map[data:map[a:1]]\": cannot convert int64 to string"
     );
 }
 
