@@ -84,7 +84,8 @@ pub fn service_account_token(data: &[u8]) {
     let _ = PublicKey::read_all(data).map(|keys| keys.iter().filter_map(PublicKey::jwk).count());
 }
 
-struct Nothing;
+/// Holds no objects.
+pub(crate) struct Nothing;
 
 impl crate::kube::objects::Objects for Nothing {
     fn get(

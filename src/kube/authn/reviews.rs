@@ -56,12 +56,10 @@ pub fn token_review(
     Ok(answer.into())
 }
 
-/// Who asks. `review` is a `SelfSubjectReview`; `now` is since the Unix epoch.
-pub fn self_subject_review(user: &User, review: &Value, now: Duration) -> Value {
-    let mut metadata = match review.get("metadata") {
-        Some(Value::Object(metadata)) => metadata.clone(),
-        _ => Map::new(),
-    };
+/// The answer to a `SelfSubjectReview`: who asks. Nothing of what was sent is repeated; `now` is since the Unix
+/// epoch.
+pub fn self_subject_review(user: &User, now: Duration) -> Value {
+    let mut metadata = Map::new();
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let time = Moment { seconds, nanos: 0 }.rfc3339();
     metadata.insert("creationTimestamp".into(), time.into());
