@@ -54,6 +54,9 @@ class Package:
     def read(self, text):
         comments, struct, fields, enum = [], None, [], None
         named = re.findall(r'^\s*(?:const\s+)?(\w+)\s+(\w+)\s*=\s*"([^"]*)"', text, re.M)
+        # The same, converted from a literal or from a constant of core.
+        named += re.findall(r'^\s*(?:const\s+)?(\w+)\s*=\s*(\w+)\("([^"]*)"\)', text, re.M)
+        named += re.findall(r'^\s*(?:const\s+)?(\w+)\s*=\s*(\w+)\(v1(\.\w+)\)', text, re.M)
         consts = [(kind, value) for _, kind, value in named]
         self.consts.update((name, f'"{value}"') for name, _, value in named)
         for line in text.splitlines():
@@ -171,6 +174,8 @@ class Tables:
         if own != plain:
             words.append("go=" + own)
         if enum:
+            core = self.packages["core/v1"].consts
+            enum = [core[value[1:]].strip('"') if value.startswith(".") else value for value in enum]
             words.append("enum=" + "|".join(enum).replace(" ", "%20"))
         optional = "optional" in marks or "k8s:optional" in marks
         if "required" in marks or not (optional or "omitempty" in options or "omitzero" in options):

@@ -26,6 +26,7 @@ pub mod live;
 pub mod negotiate;
 pub mod object;
 pub mod objects;
+pub mod openapi;
 pub mod patch;
 pub mod pki;
 pub mod request;

@@ -53,7 +53,7 @@ pub(super) async fn page(
         ["apis", group, version] => {
             reply::json(200, &legacy::resource_list(served.find(group, version)?))
         }
-        _ => return super::openapi_pages::page(inner, parts, &segments, query),
+        _ => return super::openapi_pages::page(parts, &segments, query).await,
     };
     Some(response)
 }

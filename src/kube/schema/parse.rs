@@ -146,6 +146,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
         omit: Omit::Never,
         inline: false,
         list: ListKind::Atomic,
+        list_stated: false,
         atomic: false,
         granular: false,
         patch: None,
@@ -162,6 +163,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
 
 fn apply(field: &mut Field, word: &str) -> Result<(), String> {
     let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    field.list_stated |= key == "list";
     match (key, value) {
         // Both at once: whatever either leaves out is left out.
         ("omitempty", "") if field.omit == Omit::Never => field.omit = Omit::Empty,

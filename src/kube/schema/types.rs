@@ -128,6 +128,8 @@ pub struct Field {
     pub inline: bool,
     /// How server-side apply merges it, if it is a list.
     pub list: ListKind,
+    /// Whether the release states `list`; a list of which it says nothing is atomic, too.
+    pub list_stated: bool,
     /// Whether server-side apply replaces the map or struct as a whole.
     pub atomic: bool,
     /// Whether it is merged field by field although its type is atomic.

@@ -32,7 +32,8 @@ pub(super) fn autoscaler(of: Subject<'_>) -> Vec<Value> {
     ]
 }
 
-/// At most two metrics, each as `current/target`.
+/// At most two metrics, each as `current/target`. The first version of the kind shows one of its own alone: whoever
+/// has the object as it is stored, in the second version, gives that.
 fn metrics(of: Subject<'_>) -> String {
     let (specs, statuses) = (of.list("spec.metrics"), of.list("status.currentMetrics"));
     let mut shown: Vec<String> = Vec::new();

@@ -43,6 +43,8 @@ pub struct Printer {
     layout: &'static Layout,
     /// Pods that are done say so in `conditions` of their row.
     is_pod: bool,
+    /// Flow schemas are listed in the order in which they are tried.
+    is_flow_schema: bool,
 }
 
 impl Printer {
@@ -55,8 +57,11 @@ impl Printer {
             _ if resource.object.is_none() => columns::custom(),
             _ => columns::plain(),
         };
-        let is_pod = resource.group.is_empty() && &**kind == "Pod";
-        Self { layout, is_pod }
+        Self {
+            layout,
+            is_pod: resource.group.is_empty() && &**kind == "Pod",
+            is_flow_schema: &*resource.plural == "flowschemas" && resource.object.is_some(),
+        }
     }
 
     pub fn columns(self) -> &'static [Column] {
@@ -69,6 +74,13 @@ impl Printer {
             object,
             now: nanoseconds(now),
         })
+    }
+
+    /// Puts the objects of a list in the order of their rows.
+    fn sort(self, items: &mut [&Value]) {
+        if self.is_flow_schema {
+            items.sort_by(|one, other| policy::by_precedence(one, other));
+        }
     }
 
     fn conditions(self, object: &Value) -> Option<Value> {

@@ -177,7 +177,7 @@ pub(super) fn service_cidr(of: Subject<'_>) -> Vec<Value> {
     cells![of.name(), joined(of.list("spec.cidrs")), of.age()]
 }
 
-/// The release adds the age, for which it has no column; such a row has a cell too many.
+/// The release's rows have the age behind it, for which it has no column: here a row has a cell for each column.
 pub(super) fn ip_address(of: Subject<'_>) -> Vec<Value> {
     let parent = of.dig("spec.parentRef");
     let parent = if parent.is_null() {

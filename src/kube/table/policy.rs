@@ -1,10 +1,12 @@
 //! The rows of who may do what, of admission, and of flow control.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::cells;
 use super::selector::debug;
-use super::value::{Subject, text};
+use super::value::{Subject, number, text};
 
 pub(super) fn role_binding(of: Subject<'_>) -> Vec<Value> {
     let role = of.dig("roleRef");
@@ -75,6 +77,17 @@ pub(super) fn flow_schema(of: Subject<'_>) -> Vec<Value> {
         of.age(),
         dangling.map_or("?", |one| text(one, "status")),
     ]
+}
+
+/// The order in which flow schemas are tried.
+pub(super) fn by_precedence(one: &Value, other: &Value) -> Ordering {
+    let key = |of| {
+        (
+            number(of, "spec.matchingPrecedence"),
+            text(of, "metadata.name"),
+        )
+    };
+    key(one).cmp(&key(other))
 }
 
 pub(super) fn priority_level(of: Subject<'_>) -> Vec<Value> {

@@ -58,10 +58,12 @@ pub fn render_list<'a>(
     items: impl IntoIterator<Item = &'a Value>,
     options: &Options,
 ) -> Value {
-    let mut rows = Vec::new();
-    for item in items {
-        rows.push(row(printer, resource, item, options));
-    }
+    let mut items: Vec<&Value> = items.into_iter().collect();
+    printer.sort(&mut items);
+    let rows = items.into_iter();
+    let rows = rows
+        .map(|item| row(printer, resource, item, options))
+        .collect();
     let keys = ["resourceVersion", "continue", "remainingItemCount"];
     table(printer, metadata, &keys, rows, options)
 }

@@ -121,6 +121,23 @@ fn the_end_of_the_initial_events_is_always_told() {
 }
 
 #[test]
+fn flow_schemas_are_listed_as_they_are_tried() {
+    let of = resource("flowcontrol.apiserver.k8s.io", "v1", "flowschemas");
+    let schema = |name: &str, precedence: u32| json!({"metadata": {"name": name}, "spec": {"matchingPrecedence": precedence}});
+    let items = [schema("c", 9), schema("b", 1000), schema("a", 1000)];
+    let table = render_list(
+        Printer::of(of, None),
+        of,
+        &json!({}),
+        &items,
+        &options(Include::None, false),
+    );
+    let rows = table["rows"].as_array().unwrap().iter();
+    let names: Vec<_> = rows.map(|row| row["cells"][0].as_str().unwrap()).collect();
+    assert_eq!(names, ["c", "a", "b"]);
+}
+
+#[test]
 fn done_pods_say_so_in_their_row() {
     let of = resource("", "v1", "pods");
     let row = |phase: &str| {
