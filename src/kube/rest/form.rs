@@ -62,7 +62,11 @@ impl Form {
         let list = purpose == Answer::List;
         let go = match &*resource.group {
             "" => format!("core.{}", resource.kind),
-            group => format!("{}.{}", group.split('.').next().unwrap_or(group), resource.kind),
+            group => format!(
+                "{}.{}",
+                group.split('.').next().unwrap_or(group),
+                resource.kind
+            ),
         };
         let go = if list { format!("{go}List") } else { go };
         if purpose != Answer::Watch {
@@ -91,7 +95,10 @@ pub fn not_acceptable(custom: bool) -> ApiError {
     ApiError::new(
         406,
         "NotAcceptable",
-        format!("only the following media types are accepted: {}", all.join(", ")),
+        format!(
+            "only the following media types are accepted: {}",
+            all.join(", ")
+        ),
     )
 }
 
@@ -128,11 +135,23 @@ mod tests {
         let partial = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
         for (accept, purpose, expected) in [
             ("*/*", Answer::Object, Ok((Format::Json, Shape::Whole))),
-            (table, Answer::List, Ok((Format::Json, Shape::Table(MetaVersion::V1)))),
-            (partial, Answer::List, Ok((Format::Protobuf, Shape::Metadata(MetaVersion::V1)))),
+            (
+                table,
+                Answer::List,
+                Ok((Format::Json, Shape::Table(MetaVersion::V1))),
+            ),
+            (
+                partial,
+                Answer::List,
+                Ok((Format::Protobuf, Shape::Metadata(MetaVersion::V1))),
+            ),
             ("application/yaml", Answer::Watch, Err(406)),
             ("text/html", Answer::Object, Err(406)),
-            ("application/json;stream=watch", Answer::Watch, Ok((Format::Json, Shape::Whole))),
+            (
+                "application/json;stream=watch",
+                Answer::Watch,
+                Ok((Format::Json, Shape::Whole)),
+            ),
         ] {
             assert_eq!(choose(accept, purpose), expected, "{accept}");
         }

@@ -106,3 +106,61 @@ fn joined(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn get(path: &str, query: &str, headers: &[(&str, &str)]) -> Option<(u16, HeaderMap)> {
+        let mut request = http::Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let response = page(&parts, &segments, &Query::parse(query)).await?;
+        let (head, _) = response.into_parts();
+        Some((head.status.as_u16(), head.headers))
+    }
+
+    #[tokio::test]
+    async fn a_document_is_found_by_its_hash_and_kept_by_its_tag() {
+        let path = "/openapi/v3/apis/apps/v1";
+        let (status, headers) = get(path, "hash=0", &[]).await.unwrap();
+        assert_eq!(status, 301);
+        let place = headers[LOCATION].to_str().unwrap().to_owned();
+        let (to, query) = place.split_once('?').unwrap();
+        assert_eq!(to, path);
+        let gzip = [("accept-encoding", "gzip")];
+        let (status, headers) = get(path, query, &gzip).await.unwrap();
+        assert_eq!(
+            (status, &headers[CACHE_CONTROL]),
+            (200, &"public, immutable".parse().unwrap())
+        );
+        assert_eq!(headers["content-encoding"], "gzip");
+        assert!(headers[EXPIRES].to_str().unwrap().ends_with(" GMT"));
+        let varies: Vec<_> = headers.get_all(VARY).iter().collect();
+        assert_eq!(varies, ["Accept-Encoding", "Accept"]);
+        let tag = headers[ETAG].to_str().unwrap().to_owned();
+        let known = format!("\"other\", {tag}");
+        let (status, headers) = get(path, "", &[("if-none-match", &known)]).await.unwrap();
+        assert_eq!((status, headers.get(CACHE_CONTROL)), (304, None));
+        assert_eq!(headers[ETAG], tag);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_or_not_json_is_refused() {
+        let protobuf = [(
+            "accept",
+            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+        )];
+        assert_eq!(get("/openapi/v2", "", &protobuf).await.unwrap().0, 406);
+        assert!(get("/openapi/v3/apis/none/v1", "", &[]).await.is_none());
+        assert!(get("/openapi", "", &[]).await.is_none());
+        let (status, headers) = get("/openapi/v3", "", &protobuf).await.unwrap();
+        assert_eq!(
+            (status, &headers["content-type"]),
+            (200, &INDEX_MEDIA_TYPE.parse().unwrap())
+        );
+    }
+}

@@ -118,17 +118,28 @@ impl KubeServer {
         response
     }
 
-    async fn process(&self, parts: Parts, body: Incoming, warnings: &mut Vec<String>) -> Outcome {
-        let query = parts.uri.query().unwrap_or_default();
+    async fn process(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        warnings: &mut Vec<String>,
+    ) -> Outcome {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let query = query.as_str();
         let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
             Ok(info) => info,
             Err(error @ RequestError::Escape) => {
                 return ApiError::bad_request(error.to_string()).into();
             }
-            Err(error) => return ApiError::unclassified(error.to_string()).into(),
+            Err(error) => {
+                let path = parts.uri.path();
+                let body = format!("Internal Server Error: {path:?}: {error}\n");
+                return Outcome::Done(reply::whole(500, reply::TEXT, body));
+            }
         };
-        let certificate = parts.extensions.get::<ClientCertificate>();
-        let user = match self.inner.gate.authenticate(&parts.headers, certificate) {
+        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
+        let gate = &self.inner.gate;
+        let user = match gate.identify(&mut parts.headers, certificate.as_ref(), &info) {
             Ok(user) => user,
             Err(error) => return error.into(),
         };
@@ -141,7 +152,7 @@ impl KubeServer {
                 None => Outcome::Done(reply::page_not_found()),
             };
         };
-        let call = match find(&parts, query, user, target) {
+        let call = match find(&parts, query, user, target, info.clone()) {
             Ok(Some(call)) => call,
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
@@ -253,6 +264,7 @@ fn find(
     query: &str,
     user: crate::kube::user::User,
     target: Target,
+    info: RequestInfo,
 ) -> ApiResult<Option<Call>> {
     let resources = Resources::built_in();
     if resources
@@ -288,6 +300,7 @@ fn find(
         query: Query::parse(query),
         user,
         target,
+        info,
         resource,
         subresource,
         warnings: parking_lot::Mutex::default(),

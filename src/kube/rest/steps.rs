@@ -57,13 +57,19 @@ fn context<'a>(call: &'a Call) -> Context<'a> {
 
 /// The media type of a body, without parameters; JSON if it is not said.
 pub(super) fn media_type(call: &Call) -> String {
-    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media_type = said.and_then(negotiate::media_type);
     media_type.unwrap_or_else(|| super::reply::JSON.into())
 }
 
 fn format(call: &Call) -> ApiResult<Format> {
-    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let format = negotiate::body_format(said)?;
     let custom = call.resource.object.is_none() && call.subresource_name() != "scale";
     if custom && format == Format::Protobuf {
@@ -73,6 +79,15 @@ fn format(call: &Call) -> ApiResult<Format> {
         ));
     }
     Ok(format)
+}
+
+/// How strictly bodies are read.
+pub(super) fn validation(of: FieldValidation) -> object::FieldValidation {
+    match of {
+        FieldValidation::Ignore => object::FieldValidation::Ignore,
+        FieldValidation::Warn => object::FieldValidation::Warn,
+        FieldValidation::Strict => object::FieldValidation::Strict,
+    }
 }
 
 /// Reads the object of a body, and gives it its defaults.
@@ -156,6 +171,9 @@ pub(super) async fn prepare_create(
 /// 422 with every field that is wrong, or what admission says.
 pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value) -> ApiResult<()> {
     let schema = Schema::built_in();
+    server
+        .gate
+        .check_rights(&call.user, &call.info, &call.resource, object, None)?;
     let errors = validate::create(schema, &call.resource, object);
     invalid(call, object, &errors)?;
     let attributes = attributes(call, Operation::Create);
@@ -268,6 +286,8 @@ pub(super) async fn validate_update(
     wanted: &Value,
 ) -> ApiResult<()> {
     let schema = Schema::built_in();
+    let (gate, resource) = (&server.gate, &call.resource);
+    gate.check_rights(&call.user, &call.info, resource, wanted, Some(current))?;
     let sub = call.subresource_name();
     let errors = validate::update(schema, &call.resource, sub, current, wanted);
     invalid(call, wanted, &errors)?;

@@ -30,7 +30,7 @@ pub(super) async fn serve(
         (_, "scale", _) => scale(inner, call, verb, body).await,
         ("pods", "binding", "create") => bind(inner, call, body, call.name()).await,
         ("pods", "eviction", "create") => super::eviction::evict(inner, call, body).await,
-        ("serviceaccounts", "token", "create") => inner.gate.issue_token(call, body).await,
+        ("serviceaccounts", "token", "create") => token(inner, call, body),
         (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "get") => {
             super::serve::get(inner, call).await
         }
@@ -57,10 +57,30 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
         }
         ("authentication.k8s.io" | "authorization.k8s.io", _) => {
             let review = steps::decode(call, body, FieldValidation::Ignore)?;
-            inner.gate.review(call, review).await.map(Answer::created)
+            let namespace = call.namespace();
+            let answer = inner
+                .gate
+                .review(&call.user, &call.resource, namespace, &review)?;
+            Ok(Answer::created(answer))
         }
         _ => Err(ApiError::method_not_allowed()),
     }
+}
+
+/// A token for a service account.
+fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+    let request = if body.is_empty() {
+        json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"})
+    } else {
+        steps::decode(call, body, FieldValidation::Ignore)?
+    };
+    let issued = inner
+        .gate
+        .issue_token(call.namespace(), call.name(), &request)?;
+    if let Some(warning) = issued.warning {
+        call.warn(warning);
+    }
+    Ok(Answer::created(issued.object))
 }
 
 /// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
