@@ -35,14 +35,14 @@ pub fn decode(stored: &Stored) -> Result<Value, String> {
     if let Some(of) = type_of(schema, &tree) {
         defaults::apply(schema, of, &mut tree);
     }
-    meta::set_resource_version(&mut tree, stored.revision);
+    meta::set_resource_version(&mut tree, version(stored.revision));
     Ok(tree)
 }
 
 /// What is written for an object: its JSON without the resource version.
 pub fn encode(object: &Value) -> Bytes {
     let mut stored = object.clone();
-    meta::remove_resource_version(&mut stored);
+    meta::strip_resource_version(&mut stored);
     // A tree of strings and numbers has a JSON form.
     serde_json::to_vec(&stored).unwrap_or_default().into()
 }
@@ -71,4 +71,9 @@ pub fn type_of_any(schema: &Schema, object: &Value) -> Option<TypeId> {
         ("", "v1") | ("meta.k8s.io", "v1") => schema.find(&format!("meta/v1.{kind}")),
         _ => None,
     }
+}
+
+/// A revision as a resource version; revisions are never negative.
+pub fn version(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or_default()
 }

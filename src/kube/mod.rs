@@ -23,6 +23,7 @@ pub mod field;
 pub mod gate;
 pub mod health;
 pub mod live;
+pub mod negotiate;
 pub mod object;
 pub mod objects;
 pub mod openapi;

@@ -100,6 +100,16 @@ impl KubeParts {
                 gate: GateConfig {
                     client_ca: Some(config.client_ca.clone().unwrap_or(made.ca.certificate)),
                     token_file: config.token_file.clone(),
+                    issuers: config.issuers.clone(),
+                    service_account_keys: config.service_account_keys.clone(),
+                    signing_key: config
+                        .signing_key
+                        .clone()
+                        .unwrap_or(made.service_account_key),
+                    jwks_uri: format!(
+                        "https://{}/openid/v1/jwks",
+                        SocketAddr::new(config.advertise, config.port)
+                    ),
                     audiences: config.audiences.clone(),
                     anonymous: config.anonymous,
                     authorization: config.authorization.clone(),

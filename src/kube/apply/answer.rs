@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::managed::Identity;
 use super::path::{self, Element};
+use crate::kube::patch::json_type;
 use crate::kube::status::{ApiError, ApiResult, Cause, Details};
 
 /// A field that another manager owns with another value.
@@ -19,10 +20,21 @@ pub(super) fn kind(api_version: &str, kind: &str) -> String {
 
 fn kind_of(object: &Value) -> String {
     let text = |name| object.get(name).and_then(Value::as_str).unwrap_or_default();
-    kind(text("apiVersion"), text("kind"))
+    match text("apiVersion") {
+        // What is no version leaves the kind out as well.
+        none if none.matches('/').count() > 1 => kind("", ""),
+        version => kind(version, text("kind")),
+    }
 }
 
 pub(super) fn check_kind(patch: &Value, wanted: &str) -> ApiResult<()> {
+    if !patch.is_object() && !patch.is_null() {
+        let found = json_type(patch);
+        return Err(ApiError::bad_request(format!(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: \
+             json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+        )));
+    }
     let found = kind_of(patch);
     if found == wanted {
         return Ok(());

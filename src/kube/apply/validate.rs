@@ -41,10 +41,10 @@ impl Validation {
             (Atom::List(list), Value::Array(items)) => self.list(&list, items),
             (Atom::Scalar(scalar), value) => self.scalar(scalar, value),
             (Atom::Map(_), other) => {
-                self.wrong(&format!("expected map, got &{{{}}}", go_value(other)))
+                self.wrong(&format!("expected map, got &{{{}}}", go_value(other)));
             }
             (Atom::List(_), other) => {
-                self.wrong(&format!("expected list, got &{{{}}}", go_value(other)))
+                self.wrong(&format!("expected list, got &{{{}}}", go_value(other)));
             }
         }
     }

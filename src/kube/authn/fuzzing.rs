@@ -57,3 +57,53 @@ pub fn credentials(data: &[u8]) {
         assert!(!token.is_empty() && !others.is_empty());
     }
 }
+
+/// A token that nobody has signed.
+///
+/// # Panics
+/// When it is believed.
+pub fn service_account_token(data: &[u8]) {
+    use super::service_account::{PublicKey, ServiceAccounts, Settings};
+    const KEY: &[u8] = include_bytes!("service_account/testdata/sa.pub");
+    let settings = Settings {
+        issuers: vec!["i".to_owned()],
+        keys: PublicKey::read_all(KEY).unwrap_or_default(),
+        signing_key: None,
+        audiences: Vec::new(),
+        max_expiration: std::time::Duration::ZERO,
+        extend_expiration: false,
+        jwks_uri: String::new(),
+    };
+    let accounts = ServiceAccounts::new(settings, std::sync::Arc::new(Nothing));
+    let text = String::from_utf8_lossy(data);
+    let believed = accounts.authenticate(&text, &[], std::time::Duration::ZERO);
+    assert!(!matches!(believed, Ok(Some(_))));
+    let bootstrap = super::bootstrap_token::user(&text, &Nothing, std::time::Duration::ZERO);
+    assert_eq!(bootstrap, None);
+    // Keys are files, and nothing is believed of those either.
+    let _ = PublicKey::read_all(data).map(|keys| keys.iter().filter_map(PublicKey::jwk).count());
+}
+
+/// Holds no objects.
+pub(crate) struct Nothing;
+
+impl crate::kube::objects::Objects for Nothing {
+    fn get(
+        &self,
+        _group: &str,
+        _plural: &str,
+        _namespace: &str,
+        _name: &str,
+    ) -> Option<std::sync::Arc<serde_json::Value>> {
+        None
+    }
+
+    fn list(
+        &self,
+        _group: &str,
+        _plural: &str,
+        _namespace: Option<&str>,
+    ) -> Vec<std::sync::Arc<serde_json::Value>> {
+        Vec::new()
+    }
+}

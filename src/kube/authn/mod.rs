@@ -3,8 +3,11 @@
 //! The order is the release's: a front proxy is asked first, then the certificate, then tokens. Whoever shows
 //! something that is not believed is refused, and not taken for anonymous.
 
+mod bootstrap_token;
 pub mod headers;
 pub mod request_header;
+pub mod reviews;
+pub mod service_account;
 pub mod token_file;
 pub mod x509;
 
@@ -20,9 +23,11 @@ use http::HeaderMap;
 use rustls_pki_types::CertificateDer;
 
 use self::request_header::HeaderNames;
+use self::service_account::ServiceAccounts;
 use self::token_file::TokenFile;
 use self::x509::{Authorities, Side, Subject};
 use super::authz::rbac::aggregate;
+use super::objects::Objects;
 use super::user::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User};
 
 /// The key of [`User::extra`] that tells which credential was shown.
@@ -40,6 +45,10 @@ pub struct Settings {
     pub front_proxy: Option<FrontProxy>,
     /// `--token-auth-file`.
     pub token_file: Option<TokenFile>,
+    /// `--service-account-*`.
+    pub service_accounts: Option<Arc<ServiceAccounts>>,
+    /// Where bootstrap tokens are kept: `--enable-bootstrap-token-auth`.
+    pub bootstrap_tokens: Option<Arc<dyn Objects>>,
     /// What `TokenReview` and tokens of service accounts are for if they do not say: `--api-audiences`.
     pub audiences: Vec<String>,
     /// `--anonymous-auth`.
@@ -240,29 +249,68 @@ impl Authenticator {
         &self,
         token: &str,
         audiences: &[String],
-        _now: Duration,
+        now: Duration,
         errors: &mut Vec<String>,
     ) -> Option<Known> {
-        let said = errors.len();
-        if token.len() <= headers::MAX_TOKEN
-            && let Some(user) = self
-                .settings
-                .token_file
-                .as_ref()
-                .and_then(|f| f.user(token))
-        {
-            let own = self.settings.audiences.iter();
-            let common: Vec<_> = own.filter(|one| audiences.contains(one)).cloned().collect();
-            if !common.is_empty() || self.settings.audiences.is_empty() {
-                return Some(Known {
-                    user: user.clone(),
-                    audiences: common,
-                });
-            }
+        // The release asks for its own token for itself first, which never says more.
+        let invalid = errors.len();
+        errors.push(INVALID_TOKEN.into());
+        if token.len() > headers::MAX_TOKEN {
+            return None;
         }
-        // The release asks its own token for itself first, and that one never says more.
-        errors.insert(said, INVALID_TOKEN.into());
-        None
+        let known = self
+            .by_file(token, audiences)
+            .or_else(|| self.by_service_account(token, audiences, now, errors))
+            .or_else(|| self.by_bootstrap_token(token, audiences, now));
+        if known.is_some() {
+            errors.truncate(invalid);
+        }
+        known
+    }
+
+    fn by_file(&self, token: &str, audiences: &[String]) -> Option<Known> {
+        let user = self.settings.token_file.as_ref()?.user(token)?;
+        self.for_any_of(audiences, user.clone())
+    }
+
+    fn by_service_account(
+        &self,
+        token: &str,
+        audiences: &[String],
+        now: Duration,
+        errors: &mut Vec<String>,
+    ) -> Option<Known> {
+        let accounts = self.settings.service_accounts.as_ref()?;
+        let known = accounts.authenticate(token, audiences, now);
+        known.unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        })
+    }
+
+    fn by_bootstrap_token(
+        &self,
+        token: &str,
+        audiences: &[String],
+        now: Duration,
+    ) -> Option<Known> {
+        let objects = self.settings.bootstrap_tokens.as_ref()?;
+        let user = bootstrap_token::user(token, &**objects, now)?;
+        self.for_any_of(audiences, user)
+    }
+
+    /// A user of a credential that names no audience: it is for this server.
+    fn for_any_of(&self, audiences: &[String], user: User) -> Option<Known> {
+        let own = &self.settings.audiences;
+        let common: Vec<_> = own
+            .iter()
+            .filter(|one| audiences.contains(one))
+            .cloned()
+            .collect();
+        (own.is_empty() || !common.is_empty()).then_some(Known {
+            user,
+            audiences: common,
+        })
     }
 
     fn for_all_audiences(&self, user: User) -> Known {

@@ -61,7 +61,7 @@ impl HeaderNames {
 }
 
 /// Adds what is in headers that begin with a prefix, under the keys behind it.
-pub(super) fn extra(headers: &HeaderMap, prefix: &str, user: &mut User) {
+pub fn extra(headers: &HeaderMap, prefix: &str, user: &mut User) {
     for (name, value) in headers {
         if let (Some(key), Some(value)) = (key(name.as_str(), prefix), text(Some(value))) {
             user.extra.entry(key).or_default().push(value.to_owned());

@@ -1,8 +1,19 @@
 //! Whether a request may be made: authorizers in the order of `--authorization-mode`, and what is said to those
 //! who may not.
 
+pub mod escalation;
+pub mod impersonation;
+pub mod node;
 pub mod rbac;
 pub mod refusal;
+pub mod reviews;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -53,14 +64,16 @@ impl Decision {
 pub enum Mode {
     AlwaysAllow,
     AlwaysDeny,
+    Node,
     Rbac,
 }
 
 impl Mode {
     /// As the flag names them.
-    pub const ALL: [(&str, Self); 3] = [
+    pub const ALL: [(&str, Self); 4] = [
         ("AlwaysAllow", Self::AlwaysAllow),
         ("AlwaysDeny", Self::AlwaysDeny),
+        ("Node", Self::Node),
         ("RBAC", Self::Rbac),
     ];
 
@@ -74,7 +87,8 @@ impl Mode {
 /// Judges requests.
 pub struct Authorizer {
     modes: Vec<Mode>,
-    rbac: Arc<rbac::Rbac>,
+    rbac: rbac::Rbac,
+    objects: Arc<dyn Objects>,
 }
 
 impl Authorizer {
@@ -82,7 +96,8 @@ impl Authorizer {
     pub fn new(modes: Vec<Mode>, objects: Arc<dyn Objects>) -> Self {
         Self {
             modes,
-            rbac: Arc::new(rbac::Rbac::new(objects)),
+            rbac: rbac::Rbac::new(Arc::clone(&objects)),
+            objects,
         }
     }
 
@@ -91,9 +106,9 @@ impl Authorizer {
         &self.rbac
     }
 
-    /// Whether RBAC is asked: only then do writes of roles need the rights that they give.
-    pub fn has(&self, mode: Mode) -> bool {
-        self.modes.contains(&mode)
+    /// In the order in which they are asked.
+    pub fn modes(&self) -> &[Mode] {
+        &self.modes
     }
 
     /// Judges a request of `user`.
@@ -118,6 +133,7 @@ impl Authorizer {
         match mode {
             Mode::AlwaysAllow => Decision::allow(""),
             Mode::AlwaysDeny => Decision::no_opinion("Everything is forbidden."),
+            Mode::Node => node::authorize(&*self.objects, user, request),
             Mode::Rbac => self.rbac.authorize(user, request),
         }
     }

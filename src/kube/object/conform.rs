@@ -271,9 +271,7 @@ impl<'s, 'n> Walk<'s, 'n> {
         }
         self.wrong = outer;
         self.within = entered;
-        // Neither the one nor the other is null, behind a pointer too.
-        let absent = value.as_ref().is_ok_and(Option::is_none) && !matches!(node, Node::Null);
-        if absent { Ok(Some(Value::Null)) } else { value }
+        value
     }
 
     fn schemas(&mut self, place: Place<'s>, items: &'n [Node<'_>]) -> Result<Option<Value>, Stop> {

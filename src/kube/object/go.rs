@@ -1,4 +1,4 @@
-//! How Go prints: strings in quotes, durations.
+//! How Go prints strings in quotes and floats.
 
 /// `strconv.Quote` without the quotes: what cannot be printed is escaped.
 pub(super) fn escaped(text: &str) -> String {
@@ -30,4 +30,17 @@ pub(super) fn escaped(text: &str) -> String {
 /// `strconv.Quote`.
 pub(super) fn quote(text: &str) -> String {
     format!("\"{}\"", escaped(text))
+}
+
+/// A finite float as Go's JSON encoder writes it: exponents have a sign, whole numbers no point.
+pub(super) fn float(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-6..1e21).contains(&size) {
+        return format!("{value}");
+    }
+    let text = format!("{value:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+        _ => text,
+    }
 }

@@ -1,12 +1,60 @@
-//! The metadata of an object: what the server looks at most.
+//! Metadata of objects in Go form: reading it, changing it in its place, and objects that are nothing else.
 
 use serde_json::{Map, Value, json};
 
-use crate::kube::schema::{ObjectType, Schema};
-use crate::kube::tree;
+use crate::kube::negotiate::MetaVersion;
 
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
-    tree::text(object, &["metadata", field])
+/// The fields of `ObjectMeta` in the order of the struct.
+const ORDER: [&str; 15] = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
+/// The place of a field among those of `ObjectMeta`; behind all for what is none.
+pub(super) fn rank(field: &str) -> usize {
+    ORDER
+        .iter()
+        .position(|name| *name == field)
+        .unwrap_or(ORDER.len())
+}
+
+/// The metadata, if the object has any.
+pub fn metadata(object: &Value) -> Option<&Map<String, Value>> {
+    object.get("metadata")?.as_object()
+}
+
+/// The metadata, made if need be.
+pub fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    let metadata = object
+        .as_object_mut()?
+        .entry("metadata")
+        .or_insert_with(|| json!({}));
+    if !metadata.is_object() {
+        *metadata = json!({});
+    }
+    metadata.as_object_mut()
+}
+
+fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    metadata(object)?.get(name)
+}
+
+/// A string of the metadata; `""` for none.
+pub fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    field(object, name).and_then(Value::as_str).unwrap_or("")
 }
 
 pub fn name(object: &Value) -> &str {
@@ -25,67 +73,112 @@ pub fn uid(object: &Value) -> &str {
     text(object, "uid")
 }
 
-/// `""` for what is not stored yet.
 pub fn resource_version(object: &Value) -> &str {
     text(object, "resourceVersion")
 }
 
-/// Whether a deletion has marked it.
-pub fn is_deleting(object: &Value) -> bool {
-    !text(object, "deletionTimestamp").is_empty()
+pub fn generation(object: &Value) -> i64 {
+    field(object, "generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0)
 }
 
-pub fn set_name(object: &mut Value, name: &str) {
-    set(object, "name", name.into());
+pub fn creation_timestamp(object: &Value) -> Option<&str> {
+    field(object, "creationTimestamp")?.as_str()
 }
 
-pub fn set_resource_version(object: &mut Value, revision: i64) {
-    set(object, "resourceVersion", revision.to_string().into());
+pub fn deletion_timestamp(object: &Value) -> Option<&str> {
+    field(object, "deletionTimestamp")?.as_str()
 }
 
-/// As a client gave it.
-pub fn set_version_text(object: &mut Value, version: &str) {
-    set(object, "resourceVersion", version.into());
+/// Seconds that an object has to end in.
+pub fn deletion_grace_period(object: &Value) -> Option<i64> {
+    field(object, "deletionGracePeriodSeconds")?.as_i64()
 }
 
-pub fn remove_resource_version(object: &mut Value) {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("resourceVersion");
-    }
+pub fn labels(object: &Value) -> Option<&Map<String, Value>> {
+    field(object, "labels")?.as_object()
 }
 
-/// Adds to `labels` or `annotations`.
-pub fn add_to(object: &mut Value, field: &str, key: &str, value: &str) {
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+pub fn annotations(object: &Value) -> Option<&Map<String, Value>> {
+    field(object, "annotations")?.as_object()
+}
+
+pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    labels(object)?.get(key)?.as_str()
+}
+
+pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    annotations(object)?.get(key)?.as_str()
+}
+
+pub fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    list(object, "finalizers").iter().filter_map(Value::as_str)
+}
+
+pub fn owner_references(object: &Value) -> &[Value] {
+    list(object, "ownerReferences")
+}
+
+pub fn managed_fields(object: &Value) -> &[Value] {
+    list(object, "managedFields")
+}
+
+/// The owner that is marked as the controller.
+pub fn controller(object: &Value) -> Option<&Value> {
+    let mut owners = owner_references(object).iter();
+    owners.find(|owner| owner.get("controller") == Some(&Value::Bool(true)))
+}
+
+fn list<'a>(object: &'a Value, name: &str) -> &'a [Value] {
+    field(object, name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// Sets a field of the metadata in its place of Go's order; what Go's encoder leaves out is removed: null, `""`, 0 and
+/// what is empty.
+pub fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
+    let value = value.into();
+    let empty = match &value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        // A grace period is a pointer: none is not nought.
+        Value::Number(number) => number.as_i64() == Some(0) && name == "generation",
+        Value::Bool(_) => false,
+    };
+    let Some(metadata) = metadata_mut(object) else {
         return;
     };
-    let mut map = match metadata.get(field) {
-        Some(Value::Object(map)) => map.clone(),
-        _ => Map::new(),
-    };
-    tree::set_sorted(&mut map, key, value.into());
-    if let Some(of) = metadata_type() {
-        tree::set_in_order(of, metadata, field, map.into());
+    if empty {
+        metadata.shift_remove(name);
+    } else if let Some(present) = metadata.get_mut(name) {
+        *present = value;
+    } else {
+        let place = rank(name);
+        let at = metadata.keys().position(|key| rank(key) > place);
+        metadata.shift_insert(at.unwrap_or(metadata.len()), name.to_owned(), value);
     }
 }
 
-/// `PartialObjectMetadata` of an object, with this `apiVersion`.
-pub fn partial(object: &Value, version: &str) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata",
-        "apiVersion": version,
-        "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
-    })
+/// The revision of a stored object becomes its version.
+pub fn set_resource_version(object: &mut Value, revision: u64) {
+    set(object, "resourceVersion", revision.to_string());
 }
 
-fn set(object: &mut Value, field: &str, value: Value) {
-    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
-    if let (Some(of), Some(metadata)) = (metadata_type(), metadata) {
-        tree::set_in_order(of, metadata, field, value);
-    }
+/// An object without its version, as it is stored.
+pub fn strip_resource_version(object: &mut Value) {
+    set(object, "resourceVersion", Value::Null);
 }
 
-fn metadata_type() -> Option<&'static ObjectType> {
-    let schema = Schema::built_in();
-    schema.find("meta/v1.ObjectMeta").map(|id| schema.get(id))
+/// `PartialObjectMetadata` of an object; as an element of a list it looks the same.
+pub fn partial(object: &Value, version: MetaVersion) -> Value {
+    let metadata = metadata(object).cloned().unwrap_or_default();
+    let mut partial = Map::with_capacity(3);
+    partial.insert("kind".into(), "PartialObjectMetadata".into());
+    partial.insert("apiVersion".into(), version.api_version().into());
+    partial.insert("metadata".into(), metadata.into());
+    partial.into()
 }

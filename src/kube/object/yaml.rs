@@ -516,30 +516,12 @@ fn leaf(scalar: Scalar) -> Result<Node<'static>, String> {
     })
 }
 
-/// A float as Go's JSON encoder writes it.
 fn json_float(value: f64) -> Result<String, String> {
-    if !value.is_finite() {
-        let name = go_float(value);
-        return Err(format!("json: unsupported value: {name}"));
-    }
-    let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{value:e}");
-        return Ok(match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => {
-                format!("{digits}e+{exponent}")
-            }
-            _ => text,
-        });
-    }
-    Ok(format!("{value}"))
-}
-
-fn go_float(value: f64) -> &'static str {
     match value {
-        f64::INFINITY => "+Inf",
-        f64::NEG_INFINITY => "-Inf",
-        _ => "NaN",
+        f64::INFINITY => Err("json: unsupported value: +Inf".into()),
+        f64::NEG_INFINITY => Err("json: unsupported value: -Inf".into()),
+        value if value.is_nan() => Err("json: unsupported value: NaN".into()),
+        value => Ok(super::go::float(value)),
     }
 }
 

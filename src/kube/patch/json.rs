@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{does_not_apply, json_type};
+use super::{MAX_STRICT_ERRORS, does_not_apply, json_type};
 use crate::kube::status::{ApiError, ApiResult};
 
 /// Operations of a patch at most.
@@ -80,9 +80,10 @@ impl JsonPatch {
                     "path" => operation.path = text(value)?,
                     "from" => operation.from = text(value)?,
                     "value" => operation.value = Some(value),
-                    other => {
-                        strict_errors.push(format!("json patch unknown field \"[{at}].{other}\""));
+                    other if strict_errors.len() < MAX_STRICT_ERRORS => {
+                        strict_errors.push(format!("unknown field \"[{at}].{other}\""));
                     }
+                    _ => {}
                 }
             }
             operations.push(operation);
@@ -93,6 +94,7 @@ impl JsonPatch {
         })
     }
 
+    /// What is wrong with the operations that does not keep them from being applied.
     pub(super) fn strict_errors(&self) -> &[String] {
         &self.strict_errors
     }

@@ -54,7 +54,7 @@ fn merge(object: &mut Map<String, Value>, patch: &Map<String, Value>) {
 }
 
 /// Without the fields that are null; null elements of lists stay.
-fn without_nulls(value: &Value) -> Value {
+pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.iter().filter(|(_, value)| !value.is_null());

@@ -19,8 +19,12 @@ pub use merge::MergePatch;
 pub(in crate::kube) use print::go as go_value;
 pub use strategic::StrategicPatch;
 
+use super::field::{FieldError, quoted};
 use super::schema::{Schema, TypeId};
 use super::status::{ApiError, ApiResult, Details};
+
+/// Errors of a body that are told.
+const MAX_STRICT_ERRORS: usize = 100;
 
 /// A patch that has been read.
 #[derive(Debug, Clone)]
@@ -71,12 +75,40 @@ impl Patch {
         })
     }
 
-    /// What `fieldValidation` reports about the patch itself, as in `unknown field "x"`.
-    pub fn strict_errors(&self) -> &[String] {
-        match self {
-            Self::Json(patch) => patch.strict_errors(),
-            Self::Merge(_) | Self::Strategic(_) => &[],
-        }
+    /// What `fieldValidation` reports about the body: fields that its reader found twice (`duplicate field "data.a"`), and
+    /// fields that operations do not have. `Warn` says each; `Strict` refuses them, together with those of the patched
+    /// object, by [`Self::strict`].
+    pub fn strict_errors(&self, repeated: &[String]) -> Vec<String> {
+        let (prefix, unknown) = match self {
+            Self::Json(patch) => ("json patch ", patch.strict_errors()),
+            Self::Merge(_) | Self::Strategic(_) => ("", &[] as &[_]),
+        };
+        let all = repeated.iter().chain(unknown).take(MAX_STRICT_ERRORS);
+        all.map(|error| format!("{prefix}{error}")).collect()
+    }
+
+    /// 422 for what `fieldValidation=Strict` does not let pass: the body's errors before the patched object's.
+    pub fn strict(&self, patched: &Value, errors: &[String]) -> ApiError {
+        let errors = errors.join(", ");
+        self.misfit(patched, &format!("strict decoding error: {errors}"))
+    }
+
+    /// 422 for a patched object that does not conform to its type; `why` is what conforming says.
+    pub fn misfit(&self, patched: &Value, why: &str) -> ApiError {
+        let shown = match self {
+            Self::Json(_) | Self::Merge(_) => {
+                // The libraries decode the fields of the object, and Go encodes those in order.
+                let mut fields: Vec<_> = patched.as_object().into_iter().flatten().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                let field =
+                    |(name, value): (&String, &Value)| format!("{}:{value}", Value::from(&**name));
+                let fields: Vec<_> = fields.into_iter().map(field).collect();
+                format!("{{{}}}", fields.join(","))
+            }
+            Self::Strategic(patch) => patch.print(),
+        };
+        let error = FieldError::invalid("patch", quoted(&shown), why);
+        ApiError::invalid("", "", "", &[error])
     }
 
     /// The patched form of an object of a type, in the version of the request.
@@ -103,7 +135,7 @@ fn does_not_apply() -> ApiError {
 }
 
 /// The type of a JSON value in the words of Go's decoder.
-fn json_type(value: &Value) -> &'static str {
+pub(in crate::kube) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -114,8 +146,8 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// Fuzz check: the first line is an object, the rest a patch of any kind; patches never panic, and a merge
-/// patch is idempotent on what it has made.
+/// Fuzz check: the first line is an object, the rest a patch of any kind; patches never panic, and a
+/// merge patch changes nothing the second time.
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_patch(data: &[u8]) {
     let mut parts = data.splitn(2, |byte| *byte == b'\n');
@@ -130,8 +162,11 @@ pub fn fuzz_patch(data: &[u8]) {
             continue;
         };
         let patched = patch.apply(object.clone(), pod);
-        if let (PatchKind::Merge, Ok(patched)) = (kind, patched) {
-            assert_eq!(patch.apply(patched.clone(), None), Ok(patched));
+        if let (PatchKind::Merge, Ok(once)) = (kind, patched) {
+            // Nulls in lists stay or go by what the list takes the place of.
+            let twice = patch.apply(once.clone(), None);
+            let twice = twice.map(|twice| merge::without_nulls(&twice));
+            assert_eq!(twice, Ok(merge::without_nulls(&once)));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod lists;
 mod lookup;
+mod order;
 
 use serde_json::{Map, Value};
 
@@ -38,6 +39,10 @@ impl StrategicPatch {
                 json_type(&other)
             ))),
         }
+    }
+
+    pub(super) fn print(&self) -> String {
+        go(&Value::Object(self.patch.clone()))
     }
 
     /// # Errors

@@ -6,7 +6,7 @@ mod selected;
 
 use percent_encoding::percent_decode_str;
 
-pub use selected::name_selected;
+pub use selected::{Requirement, name_selected, requirements};
 
 /// What is asked, of which resource or path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

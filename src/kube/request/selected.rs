@@ -1,20 +1,36 @@
-//! The name that a field selector leaves as the only one.
+//! Field selectors, as far as authorization looks at them.
+
+/// A term of a field selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    pub field: String,
+    /// Whether the field must have the value, or must not.
+    pub equal: bool,
+    pub value: String,
+}
+
+/// The terms of a field selector in the order of Kubernetes, which sorts them; None if it cannot be read.
+pub fn requirements(selector: &str) -> Option<Vec<Requirement>> {
+    let mut terms = terms(selector);
+    terms.sort_unstable();
+    let terms = terms.into_iter().filter(|term| !term.is_empty());
+    let read = terms.map(|term| {
+        let (field, equal, value) = split(term)?;
+        Some(Requirement {
+            field: field.to_owned(),
+            equal,
+            value: unescape(value)?,
+        })
+    });
+    read.collect()
+}
 
 /// The value of the first term `metadata.name=NAME` of a field selector; none if there is no such term, the
 /// selector cannot be read, or the name could be no part of a path.
 pub fn name_selected(selector: &str) -> Option<String> {
-    let mut terms = terms(selector);
-    // Kubernetes reads them in this order; of two different names any leaves nothing to be found.
-    terms.sort_unstable();
-    let mut found = None;
-    for term in terms.into_iter().filter(|term| !term.is_empty()) {
-        let (field, exact, value) = split(term)?;
-        let value = unescape(value)?;
-        if exact && field == "metadata.name" && found.is_none() {
-            found = Some(value);
-        }
-    }
-    found.filter(|name| is_segment(name))
+    let mut terms = requirements(selector)?.into_iter();
+    let named = terms.find(|term| term.equal && term.field == "metadata.name");
+    named.map(|term| term.value).filter(|name| is_segment(name))
 }
 
 /// Parts between commas that are not escaped.

@@ -7,11 +7,12 @@ use http::Response;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::form::{Form, Media, Shape};
+use super::form::{Form, Shape};
 use super::read::Page;
 use super::reply::{self, KubeBody};
 use super::{Answer, steps};
-use crate::kube::object::{self, meta, protobuf};
+use crate::kube::negotiate::MetaVersion;
+use crate::kube::object::{self, Format, meta, protobuf};
 use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::table::{self, Include, Printer};
@@ -52,7 +53,7 @@ pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<
     let metadata = list_metadata(page);
     let items = || page.items.iter().filter_map(|stored| item(call, stored));
     let body = match (form.shape, form.media) {
-        (Shape::Whole, Media::Json) if !form.pretty => whole_list(call, &metadata, page),
+        (Shape::Whole, Format::Json) if !form.pretty => whole_list(call, &metadata, page),
         (shape, _) => {
             let list = match shape {
                 Shape::Table(version) => {
@@ -64,7 +65,7 @@ pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<
                 }
                 Shape::Metadata(version) => json!({
                     "kind": "PartialObjectMetadataList",
-                    "apiVersion": version,
+                    "apiVersion": version.api_version(),
                     "metadata": metadata,
                     "items": items().map(|object| meta::partial(&object, version)).collect::<Value>(),
                 }),
@@ -175,11 +176,14 @@ fn write_item(out: &mut Vec<u8>, object: &Value, custom: bool) {
 
 pub(super) fn table_options(
     call: &Call,
-    version: &'static str,
+    version: MetaVersion,
     headers: bool,
 ) -> ApiResult<table::Options> {
     Ok(table::Options {
-        version,
+        version: match version {
+            MetaVersion::V1 => "v1",
+            MetaVersion::V1Beta1 => "v1beta1",
+        },
         include: Include::parse(call.query.get("includeObject").unwrap_or_default())?,
         headers,
         now: steps::wall(),
@@ -192,14 +196,14 @@ pub(super) fn table_options(
 /// 406 for a kind that has no protobuf form.
 pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8>> {
     match form.media {
-        Media::Json if form.pretty => {
+        Format::Json if form.pretty => {
             let mut body = serde_json::to_vec_pretty(tree).map_err(ApiError::internal)?;
             body.push(b'\n');
             Ok(body)
         }
-        Media::Json => Ok(reply::to_json(tree)),
-        Media::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
-        Media::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
+        Format::Json => Ok(reply::to_json(tree)),
+        Format::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
+        Format::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
             Some(id) => Ok(protobuf::encode(Schema::built_in(), id, tree)),
             None => Err(super::form::not_acceptable(call.resource.object.is_none())),
         },
@@ -208,21 +212,21 @@ pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8
 
 /// A refusal in the form that was asked for.
 pub(super) fn refusal(form: Option<&Form>, error: &ApiError) -> Response<KubeBody> {
-    let Some(form) = form.filter(|form| form.media != Media::Json) else {
+    let Some(form) = form.filter(|form| form.media != Format::Json) else {
         return reply::refusal(error);
     };
     let status = error.to_value();
     let schema = Schema::built_in();
     let body: Option<Bytes> = match form.media {
-        Media::Yaml => Some(object::encode_yaml(&status).into()),
-        Media::Protobuf => schema
+        Format::Yaml => Some(object::encode_yaml(&status).into()),
+        Format::Protobuf => schema
             .find("meta/v1.Status")
             .map(|id| protobuf::encode(schema, id, &status).into()),
-        Media::Json => None,
+        Format::Json => None,
     };
     match body {
         Some(body) => {
-            let mut response = reply::whole(error.code, form.media.name(), body);
+            let mut response = reply::whole(error.code, form.content_type(), body);
             reply::decorate(&mut response, error);
             response
         }

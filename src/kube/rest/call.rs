@@ -4,7 +4,7 @@ use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 
 use super::query::Query;
-use crate::kube::request::Target;
+use crate::kube::request::{RequestInfo, Target};
 use crate::kube::schema::{Resource, Subresource};
 use crate::kube::user::User;
 
@@ -16,6 +16,8 @@ pub struct Call {
     pub query: Query,
     pub user: User,
     pub target: Target,
+    /// What authorization was asked.
+    pub info: RequestInfo,
     pub resource: Resource,
     pub subresource: Option<Subresource>,
     /// Told in `Warning` headers.
@@ -31,6 +33,7 @@ impl Call {
             query: part.query.clone(),
             user: part.user.clone(),
             target: part.target.clone(),
+            info: part.info.clone(),
             resource: part.resource.clone(),
             subresource: None,
             warnings: Mutex::default(),

@@ -16,7 +16,7 @@ use super::{Inner, remove};
 use crate::kube::bootstrap::{self, Change, Own};
 use crate::kube::codec;
 use crate::kube::object::{conform, meta};
-use crate::kube::request::Target;
+use crate::kube::request::{RequestInfo, Target};
 use crate::kube::schema::{Resources, Schema};
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store;
@@ -113,7 +113,7 @@ fn whole(call: &Call, object: &Value) -> Value {
     };
     let conformed = conform(schema, id, object);
     let mut object = conformed.map_or_else(|_| object.clone(), |conformed| conformed.value);
-    meta::remove_resource_version(&mut object);
+    meta::strip_resource_version(&mut object);
     crate::kube::defaults::apply(schema, id, &mut object);
     object
 }
@@ -138,6 +138,7 @@ fn call(own: &Own) -> ApiResult<Call> {
             name: own.name().into(),
             ..Target::default()
         },
+        info: RequestInfo::default(),
         resource: resource.ok_or_else(ApiError::no_such_resource)?.clone(),
         subresource: None,
         warnings: parking_lot::Mutex::default(),

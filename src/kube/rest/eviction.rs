@@ -59,7 +59,7 @@ pub(super) async fn evict(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult
 /// A pod that does not run disrupts nothing when it goes.
 fn ignores_budget(pod: &Value) -> bool {
     let phase = tree::text(pod, &["status", "phase"]);
-    matches!(phase, "Succeeded" | "Failed" | "Pending") || meta::is_deleting(pod)
+    matches!(phase, "Succeeded" | "Failed" | "Pending") || steps::is_deleting(pod)
 }
 
 /// Takes one disruption from the pod's budget, if it has one.

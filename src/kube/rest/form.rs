@@ -6,105 +6,91 @@ use http::HeaderMap;
 use http::header::{ACCEPT, USER_AGENT};
 
 use super::query::Query;
-use crate::kube::status::ApiError;
-
-/// A media type that answers are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Media {
-    Json,
-    Yaml,
-    Protobuf,
-}
-
-impl Media {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/yaml",
-            Self::Protobuf => "application/vnd.kubernetes.protobuf",
-        }
-    }
-}
+use crate::kube::negotiate::{self, Answer, MetaVersion, Offers};
+use crate::kube::object::Format;
+use crate::kube::schema::Resource;
+use crate::kube::status::{ApiError, ApiResult};
 
 /// What of an object is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Whole,
     /// `as=Table`, of this version of `meta.k8s.io`.
-    Table(&'static str),
-    /// `as=PartialObjectMetadata` and its list, with this `apiVersion`.
-    Metadata(&'static str),
+    Table(MetaVersion),
+    /// `as=PartialObjectMetadata` and its list.
+    Metadata(MetaVersion),
 }
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
-    pub media: Media,
+    pub media: Format,
     pub shape: Shape,
     /// With indentation, for people.
     pub pretty: bool,
 }
 
-/// What a request is for, which decides on the forms that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    Object,
-    List,
-    Watch,
-}
-
 impl Form {
     pub fn content_type(&self) -> &'static str {
-        self.media.name()
+        negotiate::content_type(self.media, Answer::Object)
     }
 
     /// Of a watch: the media type says so.
     pub fn watch_type(&self) -> &'static str {
-        match self.media {
-            Media::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
-            Media::Json | Media::Yaml => "application/json",
-        }
+        negotiate::content_type(self.media, Answer::Watch)
     }
 
-    /// Chooses the first form that the client takes and the server has. `custom` resources have no protobuf form but
-    /// for their metadata.
+    /// Chooses the form of an answer. `custom` resources have no protobuf form but for their metadata.
     ///
     /// # Errors
     /// 406.
     pub fn choose(
         headers: &HeaderMap,
         query: &Query,
-        purpose: Purpose,
-        custom: bool,
-    ) -> Result<Self, ApiError> {
+        purpose: Answer,
+        resource: &Resource,
+    ) -> ApiResult<Self> {
         let accepted = headers.get_all(ACCEPT).iter();
         let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
-        let pretty = is_pretty(headers, query) && purpose != Purpose::Watch;
         let accepted = accepted.join(",");
-        if accepted.trim().is_empty() {
-            return Ok(Self {
-                media: Media::Json,
-                shape: Shape::Whole,
-                pretty,
-            });
+        let offers = if resource.object.is_none() {
+            Offers::CUSTOM
+        } else {
+            Offers::BUILT_IN
+        };
+        let accepted = negotiate::accept(Some(&accepted), purpose, offers)?;
+        let list = purpose == Answer::List;
+        let go = match &*resource.group {
+            "" => format!("core.{}", resource.kind),
+            group => format!(
+                "{}.{}",
+                group.split('.').next().unwrap_or(group),
+                resource.kind
+            ),
+        };
+        let go = if list { format!("{go}List") } else { go };
+        if purpose != Answer::Watch {
+            negotiate::check_form(accepted.form, list, &go)?;
         }
-        let mut entries: Vec<Entry<'_>> = accepted.split(',').filter_map(Entry::read).collect();
-        entries.sort_by(|a, b| b.quality.total_cmp(&a.quality));
-        let found = entries.iter().find_map(|entry| entry.form(purpose, custom));
-        let (media, shape) = found.ok_or_else(|| not_acceptable(custom))?;
+        let shape = match accepted.form {
+            None => Shape::Whole,
+            Some((negotiate::Form::Table, version)) => Shape::Table(version),
+            Some((_, version)) => Shape::Metadata(version),
+        };
+        let pretty = accepted.pretty || is_pretty(headers, query);
         Ok(Self {
-            media,
+            media: accepted.format,
             shape,
-            pretty: pretty && media == Media::Json,
+            pretty: pretty && purpose != Answer::Watch && accepted.format == Format::Json,
         })
     }
 }
 
 /// The refusal of a form that there is not.
 pub fn not_acceptable(custom: bool) -> ApiError {
-    let mut all = vec![Media::Json.name(), Media::Yaml.name()];
+    let mut all = vec!["application/json", "application/yaml"];
     if !custom {
-        all.push(Media::Protobuf.name());
+        all.push("application/vnd.kubernetes.protobuf");
     }
     ApiError::new(
         406,
@@ -127,81 +113,18 @@ fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
     agent.is_some_and(|agent| people.iter().any(|name| agent.starts_with(name)))
 }
 
-/// One of the things that a client takes.
-struct Entry<'a> {
-    media: &'a str,
-    quality: f64,
-    shape: &'a str,
-    group: &'a str,
-    version: &'a str,
-}
-
-impl<'a> Entry<'a> {
-    fn read(text: &'a str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
-        let media = parts.next().filter(|media| !media.is_empty())?;
-        let mut entry = Self {
-            media,
-            quality: 1.0,
-            shape: "",
-            group: "",
-            version: "",
-        };
-        for part in parts {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            match key {
-                "q" => entry.quality = value.parse().unwrap_or(0.0),
-                "as" => entry.shape = value,
-                "g" => entry.group = value,
-                "v" => entry.version = value,
-                _ => {}
-            }
-        }
-        (entry.quality > 0.0).then_some(entry)
-    }
-
-    fn form(&self, purpose: Purpose, custom: bool) -> Option<(Media, Shape)> {
-        let media = match self.media {
-            "*/*" | "application/*" | "application/json" => Media::Json,
-            "application/yaml" if purpose != Purpose::Watch => Media::Yaml,
-            "application/vnd.kubernetes.protobuf" => Media::Protobuf,
-            _ => return None,
-        };
-        let list = purpose == Purpose::List;
-        let shape = match (self.shape, self.group, self.version) {
-            ("", _, _) => Shape::Whole,
-            ("Table", "meta.k8s.io", "v1") => Shape::Table("v1"),
-            ("Table", "meta.k8s.io", "v1beta1") => Shape::Table("v1beta1"),
-            ("PartialObjectMetadata", "meta.k8s.io", version) if !list => metadata(version)?,
-            ("PartialObjectMetadataList", "meta.k8s.io", version) if list => metadata(version)?,
-            _ => return None,
-        };
-        match (media, shape) {
-            (Media::Protobuf, Shape::Table(_)) => None,
-            (Media::Protobuf, Shape::Whole) if custom => None,
-            form => Some(form),
-        }
-    }
-}
-
-fn metadata(version: &str) -> Option<Shape> {
-    match version {
-        "v1" => Some(Shape::Metadata("meta.k8s.io/v1")),
-        "v1beta1" => Some(Shape::Metadata("meta.k8s.io/v1beta1")),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::kube::schema::Resources;
 
-    fn choose(accept: &str, purpose: Purpose, custom: bool) -> Result<(Media, Shape), u16> {
+    fn choose(accept: &str, purpose: Answer) -> Result<(Format, Shape), u16> {
+        let pods = Resources::built_in().find("", "v1", "pods").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
-        Form::choose(&headers, &Query::default(), purpose, custom)
+        Form::choose(&headers, &Query::default(), purpose, pods)
             .map(|form| (form.media, form.shape))
             .map_err(|error| error.code)
     }
@@ -210,60 +133,38 @@ mod tests {
     fn the_first_form_that_there_is_counts() {
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
         let partial = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-        let whole = Ok((Media::Json, Shape::Whole));
-        for (accept, purpose, custom, expected) in [
-            ("*/*", Purpose::Object, false, whole),
+        for (accept, purpose, expected) in [
+            ("*/*", Answer::Object, Ok((Format::Json, Shape::Whole))),
             (
                 table,
-                Purpose::List,
-                true,
-                Ok((Media::Json, Shape::Table("v1"))),
+                Answer::List,
+                Ok((Format::Json, Shape::Table(MetaVersion::V1))),
             ),
             (
                 partial,
-                Purpose::List,
-                true,
-                Ok((Media::Protobuf, Shape::Metadata("meta.k8s.io/v1"))),
+                Answer::List,
+                Ok((Format::Protobuf, Shape::Metadata(MetaVersion::V1))),
             ),
-            (partial, Purpose::Object, false, whole),
-            (
-                "application/vnd.kubernetes.protobuf,application/json",
-                Purpose::Object,
-                true,
-                whole,
-            ),
-            (
-                "application/json;q=0.1,application/yaml",
-                Purpose::Object,
-                false,
-                Ok((Media::Yaml, Shape::Whole)),
-            ),
-            ("application/yaml", Purpose::Watch, false, Err(406)),
-            ("text/html", Purpose::Object, false, Err(406)),
-            (
-                "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-                Purpose::List,
-                false,
-                Err(406),
-            ),
+            ("application/yaml", Answer::Watch, Err(406)),
+            ("text/html", Answer::Object, Err(406)),
             (
                 "application/json;stream=watch",
-                Purpose::Watch,
-                false,
-                whole,
+                Answer::Watch,
+                Ok((Format::Json, Shape::Whole)),
             ),
         ] {
-            assert_eq!(choose(accept, purpose, custom), expected, "{accept}");
+            assert_eq!(choose(accept, purpose), expected, "{accept}");
         }
     }
 
     #[test]
     fn people_get_indentation() {
+        let pods = Resources::built_in().find("", "v1", "pods").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static("curl/8.0"));
         let pretty = |query: &str| {
             let query = Query::parse(query);
-            let form = Form::choose(&headers, &query, Purpose::Object, false);
+            let form = Form::choose(&headers, &query, Answer::Object, pods);
             form.unwrap().pretty
         };
         assert!(pretty("") && !pretty("pretty=false"));

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::form::{Form, Media, Shape};
+use super::form::{Form, Shape};
 use super::watching::Frames;
 use super::{answer, steps};
-use crate::kube::object::{self, meta, protobuf};
+use crate::kube::object::{self, Format, meta, protobuf};
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::select::Selector;
 use crate::kube::status::{ApiError, ApiResult};
@@ -37,7 +37,8 @@ impl ResourceFrames {
     /// 400 for a table that cannot be made.
     pub(super) fn new(call: &Call, form: Form, selector: Selector) -> ApiResult<Self> {
         let mut name = DefaultHasher::new();
-        (call.resource.api_version(), form.media, form.shape).hash(&mut name);
+        (call.resource.api_version(), form.media).hash(&mut name);
+        format!("{:?}", form.shape).hash(&mut name);
         call.query.get("includeObject").hash(&mut name);
         let table = match form.shape {
             Shape::Table(version) => {
@@ -83,7 +84,7 @@ impl ResourceFrames {
     fn write(&self, kind: &str, object: &Value) -> Option<Bytes> {
         let schema = Schema::built_in();
         match self.form.media {
-            Media::Json | Media::Yaml => {
+            Format::Json | Format::Yaml => {
                 let mut out = Vec::with_capacity(1024);
                 out.extend_from_slice(b"{\"type\":\"");
                 out.extend_from_slice(kind.as_bytes());
@@ -92,7 +93,7 @@ impl ResourceFrames {
                 out.extend_from_slice(b"}\n");
                 Some(out.into())
             }
-            Media::Protobuf => {
+            Format::Protobuf => {
                 let id = codec::type_of_any(schema, object)?;
                 let envelope = protobuf::encode(schema, id, object);
                 Some(protobuf::watch_frame(kind, &envelope).into())
@@ -116,7 +117,7 @@ impl Frames for ResourceFrames {
             let frame = if kind == EventKind::Deleted {
                 let mut object = self.served(event.before.as_deref()?)?;
                 // It left at this revision; what it was is what it was before.
-                meta::set_resource_version(&mut object, event.revision);
+                meta::set_resource_version(&mut object, codec::version(event.revision));
                 self.frame(kind.as_str(), &object)
             } else {
                 self.frame(kind.as_str(), &self.served(event.now.as_deref()?)?)

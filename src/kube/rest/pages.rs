@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Inner;
 use super::query::Query;
 use super::reply::{self, KubeBody};
+use crate::kube::authn::service_account::discovery::MAX_AGE;
 use crate::kube::discovery::{self, Served, aggregated, legacy};
 use crate::kube::health::{self, Check};
 use crate::kube::schema::Resources;
@@ -44,6 +45,13 @@ pub(super) async fn page(
         ["healthz" | "livez" | "readyz", name @ ..] => {
             health_answer(health::single(&checks(inner).await, &name.join("/"))?)
         }
+        [".well-known", "openid-configuration"] => {
+            public(reply::json(200, &inner.gate.accounts().configuration()?))
+        }
+        ["openid", "v1", "jwks"] => {
+            let keys = reply::to_json(&inner.gate.accounts().key_set());
+            public(reply::whole(200, "application/jwk-set+json", keys))
+        }
         ["api"] if is_aggregated(parts) => whole_discovery(parts, &aggregated::core(&served)),
         ["apis"] if is_aggregated(parts) => whole_discovery(parts, &aggregated::named(&served)),
         ["api"] => reply::json(200, &legacy::api_versions(&served, &inner.settings.address)),
@@ -61,6 +69,14 @@ pub(super) async fn page(
 fn pretty(body: &Value) -> Response<KubeBody> {
     let text = serde_json::to_string_pretty(body).unwrap_or_default();
     reply::whole(200, reply::JSON, text)
+}
+
+/// Who checks service account tokens may keep what they check them by for a while.
+fn public(mut response: Response<KubeBody>) -> Response<KubeBody> {
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={MAX_AGE}")) {
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    response
 }
 
 /// What the health pages look at.

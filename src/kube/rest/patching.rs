@@ -55,10 +55,7 @@ impl Patching {
         let (tree, repeated) =
             object::tree(body, Format::Json).map_err(|error| kind.decoding_error(&error))?;
         let patch = Patch::read(kind, tree)?;
-        let strict: Vec<String> = repeated
-            .into_iter()
-            .chain(patch.strict_errors().iter().cloned())
-            .collect();
+        let strict = patch.strict_errors(&repeated);
         match options.validation {
             FieldValidation::Strict if !strict.is_empty() => {
                 let all = strict.join(", ");

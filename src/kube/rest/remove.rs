@@ -126,7 +126,7 @@ pub(super) async fn remove(
             }
             continue;
         }
-        meta::remove_resource_version(&mut object);
+        meta::strip_resource_version(&mut object);
         let bytes = codec::encode(&convert::to_storage(&call.resource, &object));
         match server
             .store
@@ -134,7 +134,7 @@ pub(super) async fn remove(
             .await?
         {
             Written::At(revision) if gone => {
-                meta::set_resource_version(&mut object, revision);
+                meta::set_resource_version(&mut object, codec::version(revision));
                 // Whatever comes in between sees a marked object, which the next round removes.
                 match server.store.delete(key, revision).await? {
                     Written::At(_) => return Ok((object, true)),
@@ -142,7 +142,7 @@ pub(super) async fn remove(
                 }
             }
             Written::At(revision) => {
-                meta::set_resource_version(&mut object, revision);
+                meta::set_resource_version(&mut object, codec::version(revision));
                 return Ok((object, false));
             }
             Written::Not(other) => known = other,

@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::call::Call;
 use super::event_leases::EventLeases;
-use super::form::{Form, Purpose};
+use super::form::Form;
 use super::frames::ResourceFrames;
 use super::query::{ListOptions, Query};
 use super::read::{self, Collection};
@@ -22,6 +22,7 @@ use crate::kube::admission::Admission;
 use crate::kube::codec;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
+use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestError, RequestInfo, Target};
 use crate::kube::schema::{Resources, Verb};
 use crate::kube::select::{Fields, Selector};
@@ -117,17 +118,28 @@ impl KubeServer {
         response
     }
 
-    async fn process(&self, parts: Parts, body: Incoming, warnings: &mut Vec<String>) -> Outcome {
-        let query = parts.uri.query().unwrap_or_default();
+    async fn process(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        warnings: &mut Vec<String>,
+    ) -> Outcome {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let query = query.as_str();
         let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
             Ok(info) => info,
             Err(error @ RequestError::Escape) => {
                 return ApiError::bad_request(error.to_string()).into();
             }
-            Err(error) => return ApiError::unclassified(error.to_string()).into(),
+            Err(error) => {
+                let path = parts.uri.path();
+                let body = format!("Internal Server Error: {path:?}: {error}\n");
+                return Outcome::Done(reply::whole(500, reply::TEXT, body));
+            }
         };
-        let certificate = parts.extensions.get::<ClientCertificate>();
-        let user = match self.inner.gate.authenticate(&parts.headers, certificate) {
+        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
+        let gate = &self.inner.gate;
+        let user = match gate.identify(&mut parts.headers, certificate.as_ref(), &info) {
             Ok(user) => user,
             Err(error) => return error.into(),
         };
@@ -140,7 +152,7 @@ impl KubeServer {
                 None => Outcome::Done(reply::page_not_found()),
             };
         };
-        let call = match find(&parts, query, user, target) {
+        let call = match find(&parts, query, user, target, info.clone()) {
             Ok(Some(call)) => call,
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
@@ -152,13 +164,12 @@ impl KubeServer {
 
     /// Runs the verb of a request for a resource.
     async fn serve(&self, call: &Call, info: &RequestInfo, body: Incoming) -> Outcome {
-        let custom = call.resource.object.is_none();
         let purpose = match info.verb.as_str() {
-            "list" | "deletecollection" => Purpose::List,
-            "watch" => Purpose::Watch,
-            _ => Purpose::Object,
+            "list" | "deletecollection" => Answering::List,
+            "watch" => Answering::Watch,
+            _ => Answering::Object,
         };
-        let form = match Form::choose(&call.headers, &call.query, purpose, custom) {
+        let form = match Form::choose(&call.headers, &call.query, purpose, &call.resource) {
             Ok(form) => form,
             Err(error) => return error.into(),
         };
@@ -253,6 +264,7 @@ fn find(
     query: &str,
     user: crate::kube::user::User,
     target: Target,
+    info: RequestInfo,
 ) -> ApiResult<Option<Call>> {
     let resources = Resources::built_in();
     if resources
@@ -288,6 +300,7 @@ fn find(
         query: Query::parse(query),
         user,
         target,
+        info,
         resource,
         subresource,
         warnings: parking_lot::Mutex::default(),

@@ -18,7 +18,7 @@ use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::strategy::deletion::{self, DeleteOptions, Verdict};
 use crate::kube::strategy::{self, Context};
-use crate::kube::{defaults, validate};
+use crate::kube::{defaults, negotiate, validate};
 
 /// Whether an update or a deletion leaves an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,11 @@ pub(super) enum Deletion {
     /// It is gone with the last finalizer, or at once.
     Due,
     No,
+}
+
+/// Whether a deletion has marked an object.
+pub(super) fn is_deleting(object: &Value) -> bool {
+    meta::deletion_timestamp(object).is_some()
 }
 
 /// The wall clock, as objects have it.
@@ -56,35 +61,24 @@ pub(super) fn media_type(call: &Call) -> String {
         .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let said = said
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if said.is_empty() {
-        return super::reply::JSON.into();
-    }
-    said.to_ascii_lowercase()
+    let media_type = said.and_then(negotiate::media_type);
+    media_type.unwrap_or_else(|| super::reply::JSON.into())
 }
 
 fn format(call: &Call) -> ApiResult<Format> {
+    let said = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let format = negotiate::body_format(said)?;
     let custom = call.resource.object.is_none() && call.subresource_name() != "scale";
-    match &*media_type(call) {
-        "application/json" => Ok(Format::Json),
-        "application/yaml" => Ok(Format::Yaml),
-        "application/vnd.kubernetes.protobuf" if !custom => Ok(Format::Protobuf),
-        _ => {
-            let mut taken = vec!["application/json", "application/yaml"];
-            if !custom {
-                taken.push("application/vnd.kubernetes.protobuf");
-            }
-            Err(ApiError::unsupported_media_type(format!(
-                "the body of the request was in an unknown format - accepted media types include: {}",
-                taken.join(", ")
-            )))
-        }
+    if custom && format == Format::Protobuf {
+        return Err(ApiError::unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml",
+        ));
     }
+    Ok(format)
 }
 
 /// How strictly bodies are read.
@@ -143,10 +137,10 @@ pub(super) fn begin_create(call: &Call, object: &mut Value) -> ApiResult<()> {
         let why = "resourceVersion should not be set on objects to be created";
         return Err(ApiError::unclassified(why));
     }
-    meta::remove_resource_version(object);
+    meta::strip_resource_version(object);
     strategy::begin_create(Schema::built_in(), &call.resource, call.namespace(), object)?;
     if !call.name().is_empty() && meta::name(object).is_empty() {
-        meta::set_name(object, call.name());
+        meta::set(object, "name", call.name());
     }
     if let Some(warning) = strategy::dedup_owners(object, false) {
         call.warn(warning);
@@ -177,6 +171,9 @@ pub(super) async fn prepare_create(
 /// 422 with every field that is wrong, or what admission says.
 pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value) -> ApiResult<()> {
     let schema = Schema::built_in();
+    server
+        .gate
+        .check_rights(&call.user, &call.info, &call.resource, object, None)?;
     let errors = validate::create(schema, &call.resource, object);
     invalid(call, object, &errors)?;
     let attributes = attributes(call, Operation::Create);
@@ -258,7 +255,7 @@ pub(super) async fn prepare_update(
     current: &Value,
     wanted: &mut Value,
 ) -> ApiResult<Deletion> {
-    meta::set_name(wanted, call.name());
+    meta::set(wanted, "name", call.name());
     if let Some(warning) = strategy::dedup_owners(wanted, false) {
         call.warn(warning);
     }
@@ -289,6 +286,8 @@ pub(super) async fn validate_update(
     wanted: &Value,
 ) -> ApiResult<()> {
     let schema = Schema::built_in();
+    let (gate, resource) = (&server.gate, &call.resource);
+    gate.check_rights(&call.user, &call.info, resource, wanted, Some(current))?;
     let sub = call.subresource_name();
     let errors = validate::update(schema, &call.resource, sub, current, wanted);
     invalid(call, wanted, &errors)?;

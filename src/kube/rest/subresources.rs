@@ -30,7 +30,7 @@ pub(super) async fn serve(
         (_, "scale", _) => scale(inner, call, verb, body).await,
         ("pods", "binding", "create") => bind(inner, call, body, call.name()).await,
         ("pods", "eviction", "create") => super::eviction::evict(inner, call, body).await,
-        ("serviceaccounts", "token", "create") => inner.gate.issue_token(call, body).await,
+        ("serviceaccounts", "token", "create") => token(inner, call, body),
         (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "get") => {
             super::serve::get(inner, call).await
         }
@@ -57,10 +57,30 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
         }
         ("authentication.k8s.io" | "authorization.k8s.io", _) => {
             let review = steps::decode(call, body, FieldValidation::Ignore)?;
-            inner.gate.review(call, review).await.map(Answer::created)
+            let namespace = call.namespace();
+            let answer = inner
+                .gate
+                .review(&call.user, &call.resource, namespace, &review)?;
+            Ok(Answer::created(answer))
         }
         _ => Err(ApiError::method_not_allowed()),
     }
+}
+
+/// A token for a service account.
+fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+    let request = if body.is_empty() {
+        json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"})
+    } else {
+        steps::decode(call, body, FieldValidation::Ignore)?
+    };
+    let issued = inner
+        .gate
+        .issue_token(call.namespace(), call.name(), &request)?;
+    if let Some(warning) = issued.warning {
+        call.warn(warning);
+    }
+    Ok(Answer::created(issued.object))
 }
 
 /// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
@@ -153,8 +173,8 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
             }
             let mut object = current.clone();
             match meta::resource_version(&scale) {
-                "" => meta::remove_resource_version(&mut object),
-                version => meta::set_version_text(&mut object, version),
+                "" => meta::strip_resource_version(&mut object),
+                version => meta::set(&mut object, "resourceVersion", version),
             }
             let schema = Schema::built_in();
             let spec = resource
@@ -251,7 +271,7 @@ fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> A
             ));
         }
     }
-    if meta::is_deleting(pod) {
+    if steps::is_deleting(pod) {
         return refuse(format!(
             "pod {name} is being deleted, cannot be assigned to a host"
         ));
@@ -274,9 +294,15 @@ fn assign(pod: &mut Value, binding: &Value, node: &str) {
     let of = |name: &str| schema.find(name).map(|id| schema.get(id));
     let stamp = crate::kube::strategy::rfc3339(steps::wall());
     for field in ["labels", "annotations"] {
+        let mut all = match pod.pointer(&format!("/metadata/{field}")) {
+            Some(Value::Object(all)) => all.clone(),
+            _ => serde_json::Map::new(),
+        };
         for (key, value) in tree::entries(binding, &["metadata", field]) {
-            let value = value.as_str().unwrap_or_default();
-            meta::add_to(pod, field, key, value);
+            tree::set_sorted(&mut all, key, value.clone());
+        }
+        if !all.is_empty() {
+            meta::set(pod, field, all);
         }
     }
     if let (Some(of), Some(spec)) = (

@@ -64,7 +64,7 @@ pub(super) async fn create_decoded(
             let stored = codec::encode(&convert::to_storage(&call.resource, &object));
             match server.store.create(key, stored, lease).await? {
                 Written::At(revision) => {
-                    meta::set_resource_version(&mut object, revision);
+                    meta::set_resource_version(&mut object, codec::version(revision));
                     return Ok(Answer::created(object));
                 }
                 Written::Not(Some(other)) if !generated => return Err(exists(call, &name, &other)),
@@ -80,7 +80,7 @@ pub(super) async fn create_decoded(
 
 fn exists(call: &Call, name: &str, other: &Stored) -> ApiError {
     let error = ApiError::already_exists(&call.resource, name);
-    let deleting = codec::decode(other).is_ok_and(|object| meta::is_deleting(&object));
+    let deleting = codec::decode(other).is_ok_and(|object| steps::is_deleting(&object));
     if deleting {
         let message = format!("object is being deleted: {}", error.message);
         return ApiError { message, ..error };
@@ -106,7 +106,7 @@ pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
     match result {
         Err(error) if error.code == 404 && missing => {
             let mut new = wanted;
-            meta::remove_resource_version(&mut new);
+            meta::strip_resource_version(&mut new);
             create_decoded(server, call, new, &options).await
         }
         result => result,
@@ -178,14 +178,14 @@ impl Change<'_> {
                 steps::manage_fields(call, Some(&current), &mut wanted, self.options)?;
             }
             crate::kube::apply::keep_times(&current, &mut wanted);
-            meta::remove_resource_version(&mut wanted);
+            meta::strip_resource_version(&mut wanted);
             steps::validate_update(server, call, &current, &wanted).await?;
             let revision = stored.revision;
             if same(&current, &wanted) {
                 return Ok(Answer::of(current));
             }
             if self.options.dry_run {
-                meta::set_resource_version(&mut wanted, revision);
+                meta::set_resource_version(&mut wanted, codec::version(revision));
                 return Ok(Answer::of(wanted));
             }
             let written = match done {
@@ -201,7 +201,7 @@ impl Change<'_> {
             };
             match written {
                 Written::At(at) => {
-                    meta::set_resource_version(&mut wanted, at);
+                    meta::set_resource_version(&mut wanted, codec::version(at));
                     return Ok(Answer::of(wanted));
                 }
                 Written::Not(_) if pinned => return Err(ApiError::modified(&call.resource, name)),
@@ -215,7 +215,7 @@ impl Change<'_> {
 /// Whether an update changes nothing. The wanted object has no resource version yet.
 fn same(current: &Value, wanted: &Value) -> bool {
     let mut current = current.clone();
-    meta::remove_resource_version(&mut current);
+    meta::strip_resource_version(&mut current);
     current == *wanted
 }
 

@@ -222,19 +222,29 @@ impl<'t> Lexer<'t> {
         self.rest = self.rest.trim_start_matches(blank);
         for (symbol, token) in SYMBOLS {
             if self.rest.starts_with(symbol) {
-                return (token, self.take(symbol.len()));
+                let symbol = self.take(symbol.len());
+                self.skip_nul();
+                return (token, symbol);
             }
         }
         let special = |one: char| matches!(one, '=' | '!' | '(' | ')' | ',' | '>' | '<');
-        // A NUL ends the text in Go's scanner; here as well, so that none gets into a key.
+        // A NUL ends a word, and the text where a word should begin, as in Go's scanner.
         let ends = |one: char| blank(one) || special(one) || one == '\0';
         let end = self.rest.find(ends).unwrap_or(self.rest.len());
-        match self.take(end) {
+        let word = self.take(end);
+        if !word.is_empty() {
+            self.skip_nul();
+        }
+        match word {
             "" => (Token::End, ""),
             "in" => (Token::Operator(Operator::In), "in"),
             "notin" => (Token::Operator(Operator::NotIn), "notin"),
             word => (Token::Identifier, word),
         }
+    }
+
+    fn skip_nul(&mut self) {
+        self.rest = self.rest.strip_prefix('\0').unwrap_or(self.rest);
     }
 
     fn take(&mut self, length: usize) -> &'t str {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Object, certificates, generation, metadata, pod};
+use super::{Context, Object, certificates, generation, metadata, pod, service};
 use crate::kube::defaults;
 use crate::kube::schema::{ObjectType, Resource, Shape};
 use crate::kube::tree::{self, child, make, remove, set_in_order, set_sorted, type_of};
@@ -55,6 +55,11 @@ fn by_kind(cx: &Context<'_>, resource: &Resource, of: &ObjectType, object: &mut 
         ("", "persistentvolumes") => persistent_volume(cx, of, map),
         ("", "persistentvolumeclaims") => claim(cx, of, map, None),
         ("", "serviceaccounts") => secret_names(map),
+        ("", "services") => {
+            if let Some(spec) = type_of(cx.schema, of, "spec") {
+                service::normalize(spec, map, None);
+            }
+        }
         ("apps", "daemonsets") => daemon_set(cx, resource, map),
         ("batch", "jobs") => job(cx, of, map),
         ("certificates.k8s.io", "certificatesigningrequests") => certificates::create(cx, of, map),

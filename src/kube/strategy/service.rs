@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Object;
 use crate::kube::schema::ObjectType;
-use crate::kube::tree::{self, remove};
+use crate::kube::tree::{self, remove, set_in_order};
 
 fn text<'a>(spec: &'a Object, key: &str) -> &'a str {
     spec.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -86,5 +86,95 @@ pub(super) fn drop_left_over(of: &ObjectType, new: &mut Object, old: &Object) {
         // The first of a status's two fields.
         remove(status, "loadBalancer");
         status.shift_insert(0, "loadBalancer".into(), Object::new().into());
+    }
+}
+
+/// Both ways of naming cluster addresses say the same; what an update leaves out of what was allocated stays.
+///
+/// Nothing is allocated here: that is for whoever keeps the addresses and ports.
+pub(super) fn normalize(of: &ObjectType, new: &mut Object, old: Option<&Object>) {
+    let Some(spec) = tree::child(new, "spec") else {
+        return;
+    };
+    let before = old
+        .and_then(|old| old.get("spec"))
+        .and_then(Value::as_object);
+    let Some(before) = before else {
+        if !text(spec, "clusterIP").is_empty() && tree::unset(of, spec, "clusterIPs") {
+            let one = Value::from(text(spec, "clusterIP"));
+            set_in_order(of, spec, "clusterIPs", vec![one].into());
+        }
+        return;
+    };
+    let empty = |spec: &Object| tree::unset(of, spec, "clusterIPs");
+    let same_one = text(spec, "clusterIP") == text(before, "clusterIP");
+    if empty(spec) && !empty(before) && same_one {
+        tree::keep(of, spec, before, "clusterIPs");
+    }
+    if !same_one && spec.get("clusterIPs") == before.get("clusterIPs") {
+        let one = text(spec, "clusterIP");
+        let one = (!one.is_empty()).then(|| Value::from(one));
+        match (one, text(before, "clusterIP").is_empty()) {
+            (Some(one), _) => set_in_order(of, spec, "clusterIPs", vec![one].into()),
+            (None, false) => {
+                remove(spec, "clusterIPs");
+            }
+            (None, true) => {}
+        }
+    }
+    keep_allocated(of, spec, before);
+}
+
+fn keep_allocated(of: &ObjectType, spec: &mut Object, before: &Object) {
+    if has_cluster_ip(before) && has_cluster_ip(spec) {
+        if text(spec, "clusterIP").is_empty() {
+            tree::keep(of, spec, before, "clusterIP");
+        }
+        let same = text(spec, "clusterIP") == text(before, "clusterIP");
+        if tree::unset(of, spec, "clusterIPs") && same {
+            tree::keep(of, spec, before, "clusterIPs");
+        }
+    }
+    if has_node_ports(before) && has_node_ports(spec) {
+        keep_node_ports(spec, before);
+    }
+    let check = "healthCheckNodePort";
+    if has_health_check(before) && has_health_check(spec) && tree::unset(of, spec, check) {
+        tree::keep(of, spec, before, check);
+    }
+}
+
+/// By the names of the ports, unless another port has taken the number.
+fn keep_node_ports(spec: &mut Object, before: &Object) {
+    let mut used: Vec<i64> = node_ports(spec).collect();
+    used.retain(|number| node_ports(before).any(|one| one == *number));
+    let known: Vec<(String, i64)> = before
+        .get("ports")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|port| {
+            let name = tree::text(port, &["name"]).to_owned();
+            (name, tree::int(port, &["nodePort"]).unwrap_or(0))
+        })
+        .collect();
+    let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
+    for port in ports.into_iter().flatten() {
+        let name = tree::text(port, &["name"]);
+        let number = known
+            .iter()
+            .rev()
+            .find(|(of, _)| of == name)
+            .map_or(0, |(_, n)| *n);
+        let has = tree::int(port, &["nodePort"]).is_some_and(|number| number != 0);
+        if has || number == 0 || used.contains(&number) {
+            continue;
+        }
+        used.push(number);
+        if let Some(port) = port.as_object_mut() {
+            // The last of a port's fields.
+            remove(port, "nodePort");
+            port.insert("nodePort".into(), number.into());
+        }
     }
 }

@@ -81,7 +81,12 @@ fn main(cx: &Context<'_>, resource: &Resource, of: &ObjectType, new: &mut Object
         ("", "nodes") => keep_config_source(new, old),
         ("", "serviceaccounts") => create::secret_names(new),
         ("", "secrets") if tree::unset(of, new, "type") => keep(of, new, before, "type"),
-        ("", "services") => service::drop_left_over(of, new, before),
+        ("", "services") => {
+            if let Some(spec) = tree::type_of(cx.schema, of, "spec") {
+                service::normalize(spec, new, Some(before));
+            }
+            service::drop_left_over(of, new, before);
+        }
         ("", "persistentvolumeclaims") => create::claim(cx, of, new, Some(old)),
         ("apps", "daemonsets") => {
             if let Some((of, metadata)) = metadata::of(cx.schema, resource, new) {

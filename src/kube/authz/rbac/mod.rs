@@ -15,7 +15,7 @@ use self::binding::{Binding, group_key, user_key};
 pub use self::gather::gathered;
 use self::index::{Kept, Part, Role};
 pub use self::rights::{missing, uncovered};
-pub use self::rule::Rule;
+pub use self::rule::{Rule, quoted};
 use super::Decision;
 use crate::kube::objects::Objects;
 use crate::kube::request::RequestInfo;

@@ -117,7 +117,7 @@ impl Rule {
 }
 
 /// A list of strings as Go's `%q` prints it.
-pub(super) fn quoted(list: &[String]) -> String {
+pub fn quoted(list: &[String]) -> String {
     let quoted: Vec<_> = list.iter().map(|one| format!("{one:?}")).collect();
     format!("[{}]", quoted.join(" "))
 }

@@ -10,7 +10,7 @@ use super::super::node::{MAX_DEPTH, sorted};
 use super::super::time::Moment;
 use super::super::{duration, quantity, text};
 use super::wire::{BYTES, FIXED64, Reader, VARINT, WireError};
-use crate::kube::schema::{Field, Leaf, Schema, Shape, TypeId};
+use crate::kube::schema::{Leaf, Schema, Shape, TypeId};
 
 /// Reads the message of a type. Fields that the type does not have are skipped.
 pub(super) fn message(schema: &Schema, id: TypeId, bytes: &[u8]) -> Result<Value, WireError> {
@@ -110,7 +110,7 @@ impl Decoder<'_> {
                     .unwrap_or_default();
                 self.fields(*inner, reader.bytes()?, slots, depth)?;
             } else if let Some(slot) = slots.get_mut(numbered.flat) {
-                self.field(place, field, wire, &mut reader, slot)?;
+                self.field(place, wire, &mut reader, slot)?;
             }
         }
         Ok(())
@@ -119,7 +119,6 @@ impl Decoder<'_> {
     fn field(
         &self,
         place: Place<'_>,
-        field: &Field,
         wire: u64,
         reader: &mut Reader<'_>,
         slot: &mut Option<Value>,
@@ -161,7 +160,7 @@ impl Decoder<'_> {
             }
             _ => {
                 let value = self.value(place, wire, reader)?;
-                *slot = (!value.is_null() || keeps_null(field)).then_some(value);
+                *slot = (!value.is_null()).then_some(value);
             }
         }
         Ok(())
@@ -291,23 +290,6 @@ impl Decoder<'_> {
             (_, one) => one.unwrap_or(Value::Null),
         })
     }
-}
-
-/// A pointer to something that Go writes as `null` is not nothing.
-fn keeps_null(field: &Field) -> bool {
-    field.nullable
-        && matches!(
-            field.shape,
-            Shape::Leaf(
-                Leaf::SchemaOrArray
-                    | Leaf::SchemaOrStrings
-                    | Leaf::Json
-                    | Leaf::Raw
-                    | Leaf::FieldsV1
-                    | Leaf::Time
-                    | Leaf::MicroTime
-            )
-        )
 }
 
 fn none_to_zero(schema: &Schema, shape: &Shape, value: Value) -> Value {

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+mod golden;
+mod property;
+
 use super::*;
 use crate::kube::schema::Schema;
 
