@@ -114,15 +114,14 @@ impl Frames for ResourceFrames {
 
     fn event(&self, event: &Event, kind: EventKind) -> Option<Bytes> {
         let encode = || {
-            let frame = if kind == EventKind::Deleted {
+            if kind == EventKind::Deleted {
                 let mut object = self.served(event.before.as_deref()?)?;
                 // It left at this revision; what it was is what it was before.
                 meta::set_resource_version(&mut object, codec::version(event.revision));
                 self.frame(kind.as_str(), &object)
             } else {
                 self.frame(kind.as_str(), &self.served(event.now.as_deref()?)?)
-            };
-            frame
+            }
         };
         let mut failed = false;
         let mut name = DefaultHasher::new();

@@ -154,7 +154,7 @@ impl ListOptions {
                 ),
                 _ => {}
             }
-            return refuse(errors);
+            return refuse(&errors);
         }
         if self.send_initial_events.is_some() {
             forbid(
@@ -189,7 +189,7 @@ impl ListOptions {
                 )),
             }
         }
-        refuse(errors)
+        refuse(&errors)
     }
 
     fn read_version(&self, how: &str) -> ApiResult<Version> {
@@ -218,11 +218,11 @@ impl ListOptions {
     }
 }
 
-fn refuse(errors: Vec<FieldError>) -> ApiResult<()> {
+fn refuse(errors: &[FieldError]) -> ApiResult<()> {
     if errors.is_empty() {
         return Ok(());
     }
-    Err(invalid_options(OPTIONS, &errors))
+    Err(invalid_options(OPTIONS, errors))
 }
 
 /// 422 for the options of a request, which are objects of `meta.k8s.io`.

@@ -23,7 +23,7 @@ const EXPIRED_TOKEN: &str = "The provided continue parameter is too old to displ
 
 /// A page of a collection.
 #[derive(Debug)]
-pub struct Page {
+pub(super) struct Page {
     pub items: Vec<Arc<Stored>>,
     /// The revision that the whole list is at.
     pub revision: i64,
@@ -34,7 +34,7 @@ pub struct Page {
 
 /// The collection that a list is about.
 #[derive(Debug)]
-pub struct Collection<'a> {
+pub(super) struct Collection<'a> {
     /// Below `/registry/`.
     pub place: &'a str,
     /// `""` for all.
@@ -44,7 +44,7 @@ pub struct Collection<'a> {
 
 impl Collection<'_> {
     /// The key prefix; or the one key that can be selected.
-    pub fn prefix(&self, namespaced: bool) -> Bytes {
+    pub(super) fn prefix(&self, namespaced: bool) -> Bytes {
         let namespace = match self.namespace {
             "" => self.selector.namespace().unwrap_or_default(),
             namespace => namespace,
@@ -65,13 +65,13 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Whether a stored object is selected. One that cannot be decoded is not.
-pub type Selects<'a> = &'a (dyn Fn(&Stored) -> bool + Sync);
+pub(super) type Selects<'a> = &'a (dyn Fn(&Stored) -> bool + Sync);
 
 /// Reads a page of a list.
 ///
 /// # Errors
 /// 410 for what has been compacted, 504 for versions that this member does not reach.
-pub async fn list(
+pub(super) async fn list(
     store: &ObjectStore,
     collection: &Collection<'_>,
     options: &ListOptions,

@@ -138,14 +138,16 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     }
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
     let now = steps::now();
-    let wanted: Box<dyn Fn(&Value) -> ApiResult<Value> + Sync + Send> = if verb == "patch" {
-        let patching = Patching::read(call, body, &options)?;
-        let options = options.clone();
-        Box::new(move |current| patching.apply(call, Some(current), &options, &now))
+    let (patching, replacement) = if verb == "patch" {
+        (Some(Patching::read(call, body, &options)?), Value::Null)
     } else {
         let scale = steps::decode(call, body, options.validation)?;
         steps::check_place(call, &scale)?;
-        Box::new(move |_| Ok(scale.clone()))
+        (None, scale)
+    };
+    let wanted = |current: &Value| match &patching {
+        Some(patching) => patching.apply(call, Some(current), &options, &now),
+        None => Ok(replacement.clone()),
     };
     let change = Change {
         options: &options,

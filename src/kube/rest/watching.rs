@@ -23,7 +23,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// Makes the bytes of a watcher's frames.
-pub trait Frames: Send + Sync + 'static {
+pub(super) trait Frames: Send + Sync + 'static {
     /// Whether an object is selected.
     fn selects(&self, stored: &Stored) -> bool;
     /// An object of the state that a watch begins with.
@@ -49,7 +49,7 @@ struct Manner {
 ///
 /// # Errors
 /// 504 for a state that this member does not reach, 429 if too many watches are being opened.
-pub async fn open(
+pub(super) async fn open(
     store: &ObjectStore,
     collection: &Collection<'_>,
     namespaced: bool,
@@ -85,7 +85,7 @@ pub async fn open(
             ));
         }
     };
-    let told = Telling::new(opened, prefix, manner, store.views().clone(), frames);
+    let told = Telling::new(opened, &prefix, manner, store.views().clone(), frames);
     let refused = refusal.map(|error| told.frames.error(&error));
     Ok(unfold((told, refused), |(mut told, refused)| async move {
         match refused {
@@ -131,7 +131,7 @@ struct Telling {
 impl Telling {
     fn new(
         opened: Option<WatchOpened>,
-        prefix: Bytes,
+        prefix: &Bytes,
         manner: Manner,
         views: Views,
         frames: Arc<dyn Frames>,
@@ -141,9 +141,9 @@ impl Telling {
         if let Some(opened) = opened {
             if let Some(world) = &opened.world {
                 state = if prefix.ends_with(b"/") {
-                    world.range(&prefix, b"").cloned().collect()
+                    world.range(prefix, b"").cloned().collect()
                 } else {
-                    world.get(&prefix).cloned().into_iter().collect()
+                    world.get(prefix).cloned().into_iter().collect()
                 };
                 state.reverse();
             }
@@ -185,7 +185,7 @@ impl Telling {
             let now = Instant::now();
             match woken {
                 Some(first) => {
-                    if let Some(chunk) = self.tell(first) {
+                    if let Some(chunk) = self.tell(&first) {
                         return Some(chunk);
                     }
                 }
@@ -224,8 +224,8 @@ impl Telling {
     }
 
     /// An event, and what else is waiting. A single frame is sent as it is, without a copy.
-    fn tell(&mut self, first: Arc<Event>) -> Option<Bytes> {
-        let mut one = self.frame(&first);
+    fn tell(&mut self, first: &Event) -> Option<Bytes> {
+        let mut one = self.frame(first);
         let mut chunk = BytesMut::new();
         while chunk.len() + one.as_ref().map_or(0, Bytes::len) < TOGETHER
             && let Some(event) = self
@@ -236,9 +236,8 @@ impl Telling {
             let Some(frame) = self.frame(&event) else {
                 continue;
             };
-            match one.replace(frame) {
-                Some(before) => chunk.extend_from_slice(&before),
-                None => {}
+            if let Some(before) = one.replace(frame) {
+                chunk.extend_from_slice(&before);
             }
         }
         if chunk.is_empty() {

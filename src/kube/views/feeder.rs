@@ -119,13 +119,13 @@ impl Feeder {
         }) = self.asked.try_recv()
         {
             // Gone already if nobody waits for the answer.
-            let _ = reply.send(self.open(start, prefix));
+            let _ = reply.send(self.open(start, &prefix));
             worked = true;
         }
         Ok(worked)
     }
 
-    fn open(&mut self, start: WatchStart, prefix: Bytes) -> Result<WatchOpened, WatchError> {
+    fn open(&mut self, start: WatchStart, prefix: &Bytes) -> Result<WatchOpened, WatchError> {
         let mut opened = WatchOpened {
             world: None,
             backlog: Vec::new(),
@@ -145,7 +145,7 @@ impl Feeder {
                     .recent
                     .partition_point(|event| event.revision <= revision);
                 let wanted = self.recent.iter().skip(from);
-                let wanted = wanted.filter(|event| is_within(&event.key, &prefix));
+                let wanted = wanted.filter(|event| is_within(&event.key, prefix));
                 opened.backlog = wanted.cloned().collect();
             }
         }
