@@ -306,5 +306,11 @@ fn unexpected(reply: &Reply) -> EngineError {
 #[path = "engine_test.rs"]
 mod tests;
 
+/// For the tests of what stands on the engine.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::start;
+}
+
 #[cfg(test)]
 mod alarm_test;

@@ -45,6 +45,11 @@ impl Objects for Live {
         self.views.world().get(&key).and_then(decoded)
     }
 
+    fn changed(&self, group: &str, plural: &str) -> Option<u64> {
+        let changed = self.views.world().changed(&Self::place(group, plural));
+        u64::try_from(changed).ok()
+    }
+
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let prefix = store::prefix(&Self::place(group, plural), namespace.unwrap_or_default());
         let world = self.views.world();

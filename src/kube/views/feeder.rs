@@ -197,6 +197,7 @@ fn is_within(key: &[u8], prefix: &[u8]) -> bool {
 fn advance(world: &mut World, change: &Change) -> Option<Event> {
     let revision = change.id.revision.get();
     let key = change.key.clone();
+    world.touch(&key, revision);
     let (now, before) = match change.kind {
         ChangeKind::Put => {
             let value = Bytes::copy_from_slice(written(&change.event)?.value);

@@ -11,6 +11,9 @@ mod feeder;
 mod watchers;
 mod world;
 
+#[cfg(test)]
+mod views_test;
+
 pub use event::{Event, EventKind};
 pub use world::{Stored, World};
 
@@ -189,7 +192,7 @@ async fn read_world(engine: &Engine, root: &Bytes) -> Result<World, String> {
             world.put(Arc::new(Stored::new(kv.key.clone(), value, revision)));
         }
         if let Some(end) = chunk.end {
-            world.revision = end.header.revision.get();
+            world.begin(end.header.revision.get());
         }
     }
     Ok(world)

@@ -13,6 +13,10 @@ pub struct World {
     /// The revision that the objects are at.
     pub revision: i64,
     objects: OrdMap<Bytes, Arc<Stored>>,
+    /// The revision of the last change by the first part of the place: `pods` of `/registry/pods/`.
+    changed: OrdMap<Bytes, i64>,
+    /// What has no entry in `changed` has not changed since.
+    since: i64,
 }
 
 /// One stored object: its bytes, and what they mean once somebody has asked.
@@ -72,6 +76,31 @@ impl World {
             .take_while(move |stored| stored.key.starts_with(prefix))
     }
 
+    /// The revision of the last change to what is stored under a place, or of what the views began with.
+    pub fn changed(&self, place: &str) -> i64 {
+        let first = place.split('/').next().unwrap_or(place);
+        self.changed
+            .get(first.as_bytes())
+            .copied()
+            .unwrap_or(self.since)
+    }
+
+    /// The world as it was read is the beginning.
+    pub(super) fn begin(&mut self, revision: i64) {
+        self.revision = revision;
+        self.since = revision;
+    }
+
+    /// Something has changed at a key.
+    pub(super) fn touch(&mut self, key: &Bytes, revision: i64) {
+        let mut slashes = key.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        // `/registry/`, then what is wanted.
+        if let (Some(_), Some((from, _)), to) = (slashes.next(), slashes.next(), slashes.next()) {
+            let to = to.map_or(key.len(), |(to, _)| to);
+            self.changed.insert(key.slice(from + 1..to), revision);
+        }
+    }
+
     /// Objects in all.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -116,6 +145,20 @@ mod tests {
         assert_eq!(keys("/a/", ""), ["/a/x", "/a/y", "/a/z"]);
         assert_eq!(keys("/a/", "/a/x\0"), ["/a/y", "/a/z"]);
         assert_eq!(keys("/c/", ""), [""; 0]);
+    }
+
+    #[test]
+    fn changes_are_known_by_resource() {
+        let mut world = World::default();
+        world.begin(5);
+        world.touch(
+            &Bytes::from_static(b"/registry/services/specs/default/a"),
+            7,
+        );
+        assert_eq!(
+            (world.changed("services/endpoints"), world.changed("pods")),
+            (7, 5)
+        );
     }
 
     #[test]
