@@ -9,6 +9,7 @@ pub mod engine;
 pub mod etcd;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod kube;
 pub mod mvcc;
 pub mod raft;
 pub mod server;

@@ -30,19 +30,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
+    // Reads and writes through the engine, in process.
+    ("kube", &["base", "engine", "mvcc::ops", "tls", "watch"]),
     // A client: of the server it shares the messages and nothing else.
     ("bench", &["base", "tls", "etcd::pb"]),
     (
         "server",
         &[
-            "base", "config", "storage", "tls", "watch", "mvcc", "raft", "engine", "etcd", "bench",
+            "base", "config", "storage", "tls", "watch", "mvcc", "raft", "engine", "etcd", "kube",
+            "bench",
         ],
     ),
     // Names the checks that the modules have for it.
     (
         "fuzzing",
         &[
-            "base", "config", "engine", "etcd", "mvcc", "raft", "storage", "tls",
+            "base", "config", "engine", "etcd", "kube", "mvcc", "raft", "storage", "tls",
         ],
     ),
     ("main", &["server"]),
@@ -65,8 +68,13 @@ const RESERVED: &[Reserved] = &[
     reserved("rustls::", &["tls/"]),
     reserved("tokio_rustls::", &["tls/"]),
     // Keys of tokens are in the same encodings as those of certificates.
-    reserved("x509_parser::", &["tls/", "engine/auth/jwt/"]),
-    reserved("rcgen::", &["tls/"]),
+    reserved(
+        "x509_parser::",
+        &["tls/", "engine/auth/jwt/", "kube/authn/", "kube/pki/"],
+    ),
+    reserved("webpki::", &["kube/authn/"]),
+    reserved("csv::", &["kube/authn/"]),
+    reserved("rcgen::", &["tls/", "kube/authn/tests.rs", "kube/pki/"]),
     reserved("opentelemetry::", &["base/trace/"]),
     reserved("domain::", &["server/discovery"]),
     reserved("opentelemetry_sdk::", &["base/trace/"]),

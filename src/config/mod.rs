@@ -21,6 +21,7 @@ mod flag;
 pub(crate) mod fuzzing;
 mod gates;
 mod help;
+mod kube;
 mod log;
 mod member;
 mod parse;
@@ -39,6 +40,7 @@ pub use cluster::{Bootstrap, BootstrapMember, initial_cluster, peer_urls};
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use help::usage;
+pub use kube::KubeConfig;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, Feature, HttpConfig, InitialMember,
     KeepaliveConfig, LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput,

@@ -4,6 +4,7 @@
 //! more flag, change its state here and read it in `build.rs`.
 
 use super::flag::{Flag, Kind, State};
+use super::kube;
 
 use Kind::{Bool, Choice, Duration, Int, Text, Uint};
 use State::{Noted, Refused, Served};
@@ -66,7 +67,12 @@ const fn flag(
     }
 }
 
-const fn served(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
+pub(super) const fn served(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
     flag(name, kind, default, Served, help)
 }
 
@@ -103,6 +109,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Features",
         flags: FEATURES,
+    },
+    Section {
+        title: "Kubernetes API",
+        flags: kube::FLAGS,
     },
     Section {
         title: "Unsafe and past",

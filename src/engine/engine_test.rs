@@ -54,7 +54,7 @@ pub(super) fn config(dir: &Path) -> EngineConfig {
     }
 }
 
-pub(super) fn start(dir: &Path) -> Engine {
+pub(crate) fn start(dir: &Path) -> Engine {
     start_with(&config(dir))
 }
 

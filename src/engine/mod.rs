@@ -90,7 +90,7 @@ use crate::mvcc::ops::{
 };
 use crate::raft::transport::PeerNetwork;
 use crate::raft::{NodeHandle, Role};
-use crate::watch::{Hub, WatchFrames, WatchRequests};
+use crate::watch::{Follower, Hub, WatchFrames, WatchRequests};
 
 /// A running member's store. Cheap to clone; every clone is the same store.
 ///
@@ -236,6 +236,11 @@ impl Engine {
         Ok(self.inner.hub.open()?)
     }
 
+    /// Follows every change from `reached` on, for one copy of the store that is kept beside it.
+    pub fn follow(&self, reached: Revision) -> Follower {
+        self.inner.hub.follow(reached)
+    }
+
     /// Completes once the cluster knows this member's name and client URLs: from then on every member's
     /// list shows clients the way here.
     pub async fn published(&self) {
@@ -304,6 +309,12 @@ fn unexpected(reply: &Reply) -> EngineError {
 #[cfg(test)]
 #[path = "engine_test.rs"]
 mod tests;
+
+/// For the tests of what stands on the engine.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::start;
+}
 
 #[cfg(test)]
 mod alarm_test;

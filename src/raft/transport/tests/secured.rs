@@ -39,6 +39,7 @@ async fn member(id: u64, authority: &TestAuthority) -> (Setup, Arc<Acceptor>) {
         callers: "peer",
         own,
         authority: Some(ca),
+        asked: false,
         rules: Rules {
             from_named_address: true,
             ..Rules::default()

@@ -1,0 +1,67 @@
+//! Checks of what judges requests.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::kube::authn::fuzzing::{Nothing, headers};
+use crate::kube::request::RequestInfo;
+use crate::kube::user::{MASTERS, User};
+
+use super::{Authorizer, Mode, impersonation, reviews};
+
+/// Headers of impersonation, as lines `name: value`, from somebody who may do everything but by RBAC nothing.
+///
+/// # Panics
+/// When somebody becomes a master without being one, or headers stay.
+pub fn impersonation_headers(data: &[u8]) {
+    let mut sent = headers(data);
+    let request = RequestInfo::of_resource("list", "", "pods", "", "", "");
+    let ann = User {
+        name: "ann".into(),
+        ..User::default()
+    };
+    for (modes, may) in [(Mode::AlwaysAllow, true), (Mode::Rbac, false)] {
+        let authorizer = Authorizer::new(vec![modes], Arc::new(Nothing));
+        let mut headers: HeaderMap = sent.clone();
+        let result = impersonation::impersonate(&authorizer, &ann, &request, &mut headers);
+        if let Ok(Some(impersonated)) = result {
+            assert!(may && !impersonated.user.name.is_empty());
+            // The constrained ways never lead there.
+            assert!(impersonated.constraint.is_empty() || !impersonated.user.is_in(MASTERS));
+            let left = headers
+                .keys()
+                .find(|name| name.as_str().starts_with("impersonate-extra-"));
+            assert_eq!(left, None);
+        }
+    }
+    sent.clear();
+}
+
+/// An access review as JSON.
+///
+/// # Panics
+/// When something is allowed that nothing allows.
+pub fn access_review(data: &[u8]) {
+    let Ok(review) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    let authorizer = Authorizer::new(vec![Mode::Node, Mode::Rbac], Arc::new(Nothing));
+    let ann = User::anonymous();
+    for plural in [
+        "subjectaccessreviews",
+        "selfsubjectaccessreviews",
+        "localsubjectaccessreviews",
+        "selfsubjectrulesreviews",
+    ] {
+        let answer = reviews::review(&authorizer, &ann, plural, "a", &review);
+        let allowed = answer
+            .ok()
+            .and_then(|answer| answer.pointer("/status/allowed").cloned());
+        let groups = review.pointer("/spec/groups").and_then(Value::as_array);
+        let is = |group: &str| groups.is_some_and(|all| all.iter().any(|one| one == group));
+        let may = is(MASTERS) || is("system:nodes");
+        assert!(may || allowed != Some(true.into()));
+    }
+}
