@@ -232,7 +232,7 @@ impl<'a> Clause<'a> {
                         .parse()
                         .ok()
                         .filter(|q: &f64| !q.is_nan())
-                        .unwrap_or(0.0)
+                        .unwrap_or(0.0);
                 }
                 name => clause
                     .parameters

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::conform::{Conformed, conform_node, untyped};
+use super::conform::{Conformed, conform_node};
 use super::node::Node;
+use super::untyped::untyped;
 use super::{Format, protobuf, text, yaml};
 use crate::kube::schema::{Resources, Schema, TypeId};
 use crate::kube::status::{ApiError, ApiResult};

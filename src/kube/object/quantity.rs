@@ -11,6 +11,7 @@ pub type QuantityError = &'static str;
 
 const WRONG_FORMAT: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const NO_NUMBER: &str = "unable to parse numeric part of quantity";
 const WRONG_SUFFIX: &str = "unable to parse quantity's suffix";
 
 /// Go would compute ten to any `int32`; numbers beyond this are no amounts of anything.
@@ -69,8 +70,8 @@ fn plain(text: &str) -> Option<&str> {
         return None;
     };
     let kept = match suffix {
-        "" | "m" | "k" | "M" | "G" => value % 1000 != 0 && !digits.starts_with('0'),
-        "Ki" | "Mi" | "Gi" => end <= 4 && value % 8 != 0,
+        "" | "m" | "k" | "M" | "G" => !value.is_multiple_of(1000) && !digits.starts_with('0'),
+        "Ki" | "Mi" | "Gi" => end <= 4 && !value.is_multiple_of(8),
         _ => false,
     };
     (kept || text == "0").then_some(text)
@@ -168,6 +169,10 @@ impl Quantity {
                 quantity.text = Some(text.to_owned());
             }
         } else {
+            let number = text.strip_suffix(parts.suffix).unwrap_or(text);
+            if !number.contains(|one: char| one.is_ascii_digit()) {
+                return Err(NO_NUMBER);
+            }
             quantity.bound();
         }
         if quantity.digits.is_empty() {
@@ -184,7 +189,7 @@ impl Quantity {
             return digits <= FAST_DIGITS && self.scale >= NANO;
         }
         let spent = usize::try_from(exponent * 3 / 10).unwrap_or(0);
-        parts.fraction.is_empty() && parts.whole.len() + spent + 1 <= 15
+        parts.fraction.is_empty() && parts.whole.len() + spent < 15
     }
 
     /// Whether the text is taken for canonical.
@@ -195,7 +200,7 @@ impl Quantity {
         if self.format == Format::Binary {
             // The last three bits of the number in front of the suffix.
             let value: u64 = shifted.parse().unwrap_or(0);
-            return value % 8 != 0;
+            return !value.is_multiple_of(8);
         }
         self.scale % 3 == 0 && !shifted.ends_with("000") && !shifted.starts_with('0')
     }

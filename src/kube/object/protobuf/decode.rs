@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::super::conform::{written, zero, zero_object};
 use super::super::leaf::float;
 use super::super::node::{MAX_DEPTH, sorted};
 use super::super::time::Moment;
+use super::super::zero::{written, zero, zero_object};
 use super::super::{duration, quantity, text};
 use super::wire::{BYTES, FIXED64, Reader, VARINT, WireError};
 use crate::kube::schema::{Leaf, Schema, Shape, TypeId};
@@ -278,7 +278,7 @@ impl Decoder<'_> {
                     one = Some(self.object(place.of, reader.bytes()?, depth)?);
                 }
                 (Leaf::SchemaOrArray, (2, BYTES)) => {
-                    many.push(self.object(place.of, reader.bytes()?, depth)?)
+                    many.push(self.object(place.of, reader.bytes()?, depth)?);
                 }
                 (_, (2, BYTES)) => many.push(Value::String(string(reader.bytes()?))),
                 (_, (_, wire)) => reader.skip(wire)?,

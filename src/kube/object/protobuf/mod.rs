@@ -56,7 +56,7 @@ pub fn encode_list<'a>(
     envelope::write(api_version, kind, &mut body, |out| {
         if let Some(id) = schema.find("meta/v1.ListMeta") {
             wire::put_message(out, 1, |out| {
-                encode::message(schema, id, fields(metadata), out)
+                encode::message(schema, id, fields(metadata), out);
             });
         }
         for item in items {
