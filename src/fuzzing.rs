@@ -12,6 +12,7 @@ pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
+pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
@@ -72,5 +73,12 @@ mod tests {
         replay("command_line", command_line);
         replay("config_file", config_file);
         replay("certificate", certificate);
+    }
+
+    #[test]
+    fn seeds_of_kubernetes_clients_pass() {
+        replay("kube_body", kube_body);
+        replay("kube_stored", kube_stored);
+        replay("kube_accept", kube_accept);
     }
 }
