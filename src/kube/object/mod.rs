@@ -6,6 +6,7 @@
 mod conform;
 mod decode;
 mod go;
+mod gotype;
 mod json_out;
 mod leaf;
 mod node;

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod envelope;
+mod leaves;
 mod wire;
 
 use serde_json::{Map, Value};
