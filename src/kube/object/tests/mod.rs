@@ -402,3 +402,25 @@ fn a_watch_is_made_of_frames() {
     let list_id = schema.find("meta/v1.PartialObjectMetadataList").unwrap();
     assert_eq!(list, protobuf::encode(schema, list_id, &whole));
 }
+
+#[test]
+fn options_are_those_of_every_group() {
+    for version in ["v1", "apps/v1", "meta.k8s.io/v1"] {
+        let body = format!(
+            r#"{{"kind":"DeleteOptions","apiVersion":"{version}","propagationPolicy":"Orphan"}}"#
+        );
+        let options = core(&body, "DeleteOptions").unwrap();
+        assert_eq!(options["propagationPolicy"], "Orphan");
+    }
+    assert!(
+        refused(
+            r#"{"kind":"DeleteOptions","apiVersion":"nope/v1"}"#,
+            "DeleteOptions"
+        )
+        .contains("no kind")
+    );
+    assert!(
+        refused(r#"{"kind":"DeleteOptions","apiVersion":"v1"}"#, "ConfigMap")
+            .contains("unknown conversion")
+    );
+}
