@@ -130,18 +130,24 @@ fn spliced(value: &Value) {
     assert_eq!(String::from_utf8_lossy(&out), versioned.to_string());
 }
 
-/// Any bytes instead of stored ones: places are found in objects alone, and cut them where they stay objects.
-pub(crate) fn kube_stored(data: &[u8]) {
+/// Any bytes instead of stored ones: what this program could have stored has its version where it belongs.
+pub fn kube_stored(data: &[u8]) {
     let Some(places) = splice::Places::find(data) else {
         return;
     };
     let mut out = Vec::new();
+    places.write_item(data, 1, &mut out);
+    places.write_metadata(data, 1, &mut out);
+    out.clear();
     places.write(data, 1, &mut out);
-    if serde_json::from_slice::<Value>(data).is_ok() {
+    let Ok(stored) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    // Fields that are there twice, and spaces, are never stored.
+    if serde_json::to_vec(&stored).is_ok_and(|again| again == data) {
         let value: Value = serde_json::from_slice(&out).expect("still an object");
         assert_eq!(meta::resource_version(&value), "1");
     }
-    places.write_item(data, 1, &mut out);
 }
 
 /// Headers: whatever is accepted can be served, and is understood again as it was.
