@@ -16,6 +16,7 @@ pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
+pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
@@ -80,5 +81,12 @@ mod tests {
         replay("selector", selector);
         replay("object_patch", object_patch);
         replay("managed_fields", managed_fields);
+    }
+
+    #[test]
+    fn seeds_of_kubernetes_clients_pass() {
+        replay("kube_body", kube_body);
+        replay("kube_stored", kube_stored);
+        replay("kube_accept", kube_accept);
     }
 }

@@ -65,6 +65,7 @@ const RESERVED: &[Reserved] = &[
     reserved("hyper::", &["raft/transport/", "server/", "bench/"]),
     reserved("h2::", &["bench/"]),
     reserved("prost_reflect::", &["etcd/gateway/"]),
+    reserved("granit_parser::", &["kube/object/yaml/"]),
     reserved("rustls::", &["tls/"]),
     reserved("tokio_rustls::", &["tls/"]),
     // Keys of tokens are in the same encodings as those of certificates.

@@ -9,12 +9,14 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::go::quote;
+use super::gotype::{go_type, inlines};
 use super::leaf;
-use super::node::{Node, sorted};
-use crate::kube::schema::{Field, Leaf, ObjectType, Omit, Schema, Shape, TypeId};
+use super::node::Node;
+use super::zero::{written, zero, zero_object};
+use crate::kube::schema::{Field, Leaf, ObjectType, Schema, Shape, TypeId};
 
 /// How many strict errors one document can have: more are not told.
-const MAX_STRICT_ERRORS: usize = 100;
+pub(super) const MAX_STRICT_ERRORS: usize = 100;
 
 /// An object in Go form and what strict decoding says against it.
 #[derive(Debug, Clone, PartialEq)]
@@ -387,163 +389,5 @@ impl<'s, 'n> Walk<'s, 'n> {
             };
         }
         go.map_or_else(|| go_type(self.schema, place.shape), str::to_owned)
-    }
-}
-
-/// The names of the inline structs that a field lies in, innermost first.
-fn inlines<'s>(schema: &'s Schema, of: &'s ObjectType, name: &str) -> Vec<&'s str> {
-    if matches!(name, "kind" | "apiVersion")
-        && of
-            .fields
-            .first()
-            .is_some_and(|field| &*field.json == "kind" && field.number.is_none())
-    {
-        return vec!["TypeMeta"];
-    }
-    for field in of.fields.iter().filter(|field| field.inline) {
-        let Shape::Object(id) = field.shape else {
-            continue;
-        };
-        let inner = schema.get(id);
-        if inner.position(name).is_some() {
-            let mut path = inlines(schema, inner, name);
-            path.push(inner.short_name());
-            return path;
-        }
-    }
-    Vec::new()
-}
-
-/// A type as Go's reflection prints it.
-fn go_type(schema: &Schema, shape: &Shape) -> String {
-    match shape {
-        Shape::Leaf(kind) => leaf::go_type(*kind).to_owned(),
-        Shape::Object(id) => {
-            let of = schema.get(*id);
-            let version = of.name.split(['/', '.']).nth(1).unwrap_or("v1");
-            format!("{version}.{}", of.short_name())
-        }
-        Shape::List(inner) | Shape::Items(inner) => format!("[]{}", go_type(schema, inner)),
-        Shape::Map(inner) => format!("map[string]{}", go_type(schema, inner)),
-    }
-}
-
-/// What Go's encoder writes of a field that holds `value`, or nothing; none if it is left out.
-pub(super) fn written(
-    schema: &Schema,
-    of: &ObjectType,
-    field: &Field,
-    value: Option<Value>,
-) -> Option<Value> {
-    match value {
-        value if field.nullable => value.or((field.omit == Omit::Never).then_some(Value::Null)),
-        None => match field.omit {
-            Omit::Never => Some(zero(schema, &field.shape)),
-            Omit::Empty => always(&field.shape).then(|| zero(schema, &field.shape)),
-            Omit::Zero => None,
-        },
-        Some(value) => {
-            let kept = match field.omit {
-                Omit::Never => true,
-                Omit::Empty => always(&field.shape) || !empty(&value),
-                Omit::Zero => value != zero(schema, &field.shape),
-            };
-            let bare = empty(&value)
-                && matches!(
-                    field.shape,
-                    Shape::List(_) | Shape::Map(_) | Shape::Items(_)
-                )
-                && !keeps_empty(of, field);
-            kept.then(|| if bare { Value::Null } else { value })
-        }
-    }
-}
-
-/// Whether an empty list is told apart from none. The release stores objects in protobuf, from which none comes back,
-/// but for those of two groups; the elements of a list kind are made anew with every answer.
-fn keeps_empty(of: &ObjectType, field: &Field) -> bool {
-    of.name.starts_with("apiextensions/")
-        || of.name.starts_with("apiregistration/")
-        || &*field.json == "items"
-}
-
-/// Structs by value are never empty to Go's encoder, whatever is in them.
-fn always(shape: &Shape) -> bool {
-    match shape {
-        Shape::Object(_) => true,
-        Shape::Leaf(kind) => leaf::is_struct(*kind),
-        Shape::List(_) | Shape::Map(_) | Shape::Items(_) => false,
-    }
-}
-
-fn empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(it) => !it,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-    }
-}
-
-/// What Go writes of a zero value.
-pub(super) fn zero(schema: &Schema, shape: &Shape) -> Value {
-    match shape {
-        Shape::Object(id) => zero_object(schema, *id),
-        Shape::List(_) | Shape::Map(_) | Shape::Items(_) => Value::Null,
-        Shape::Leaf(kind) => leaf::zero(*kind),
-    }
-}
-
-pub(super) fn zero_object(schema: &Schema, id: TypeId) -> Value {
-    let of = schema.get(id);
-    let fields = of.flat.iter();
-    let fields = fields.filter_map(|field| {
-        let value = written(schema, of, field, None)?;
-        Some((field.json.to_string(), value))
-    });
-    Value::Object(fields.collect())
-}
-
-/// An object of a kind that no table knows: maps in the order of their keys, as Go writes them.
-pub(super) fn untyped(node: &Node<'_>) -> Conformed {
-    let mut strict = Vec::new();
-    let value = untyped_at(node, &mut String::new(), &mut strict);
-    Conformed { value, strict }
-}
-
-fn untyped_at(node: &Node<'_>, path: &mut String, strict: &mut Vec<String>) -> Value {
-    let length = path.len();
-    match node {
-        Node::List(items) => {
-            let mut list = Vec::with_capacity(items.len());
-            for (at, item) in items.iter().enumerate() {
-                path.push_str(&format!("[{at}]"));
-                list.push(untyped_at(item, path, strict));
-                path.truncate(length);
-            }
-            list.into()
-        }
-        Node::Object(fields) => {
-            let mut seen = std::collections::HashSet::new();
-            let mut entries = Vec::with_capacity(fields.len());
-            for (key, value) in fields {
-                if length > 0 {
-                    path.push('.');
-                }
-                path.push_str(key);
-                if !seen.insert(key) {
-                    let error = format!("duplicate field {}", quote(path));
-                    if strict.len() < MAX_STRICT_ERRORS && !strict.contains(&error) {
-                        strict.push(error);
-                    }
-                }
-                entries.push((key.to_string(), untyped_at(value, path, strict)));
-                path.truncate(length);
-            }
-            Value::Object(sorted(entries))
-        }
-        other => other.to_value(),
     }
 }

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::conform::{Conformed, conform_node, untyped};
+use super::conform::{Conformed, conform_node};
 use super::node::Node;
+use super::untyped::untyped;
 use super::{Format, protobuf, text, yaml};
 use crate::kube::schema::{Resources, Schema, TypeId};
 use crate::kube::status::{ApiError, ApiResult};
@@ -64,16 +65,20 @@ impl Gvk {
         self
     }
 
-    /// The type of a kind that some table has, be it served or `meta/v1`'s own.
+    /// The type of a kind that some table has, be it served or one of the meta group, which is registered with
+    /// every group version.
     fn registered(&self) -> Option<TypeId> {
         let schema = Schema::built_in();
-        let served = Resources::built_in().group_version(&self.group, &self.version);
-        let id = schema.kind(&self.group, &self.version, &self.kind);
-        // The options of requests and the like are registered with every group version.
         let meta = || schema.find(&format!("meta/v1.{}", self.kind));
-        served
-            .and_then(|_| id.or_else(meta))
-            .filter(|id| is_kind(schema, *id))
+        let id = if self.group == "meta.k8s.io" {
+            meta()
+        } else {
+            Resources::built_in().group_version(&self.group, &self.version)?;
+            schema
+                .kind(&self.group, &self.version, &self.kind)
+                .or_else(meta)
+        };
+        id.filter(|id| is_kind(schema, *id))
     }
 }
 
@@ -106,6 +111,12 @@ impl Expected {
         let gvk = Gvk::new(group, version, kind);
         let id = gvk.registered();
         Self { gvk, id }
+    }
+
+    /// Whether a kind is this one: the options of requests are the same in every group.
+    fn is(&self, gvk: &Gvk) -> bool {
+        *gvk == self.gvk
+            || (self.id.is_some() && gvk.kind == self.gvk.kind && gvk.registered() == self.id)
     }
 }
 
@@ -170,7 +181,7 @@ fn decode_protobuf(body: &[u8], expected: &Expected) -> ApiResult<Decoded> {
     let gvk = protobuf::kind_of(&unknown, expected)
         .map_err(|error| unrecognized(expected, body, &error))?;
     let unfit = |error: String| cannot_be_handled(&gvk, expected, &error);
-    let id = if gvk == expected.gvk {
+    let id = if expected.is(&gvk) {
         expected.id
     } else {
         gvk.registered()
@@ -199,7 +210,7 @@ fn not_registered(gvk: &Gvk) -> String {
 /// Whether a kind converts into the one expected at all.
 fn convertible(gvk: &Gvk, expected: &Expected) -> ApiResult<()> {
     let (from, to) = (internal(gvk), internal(&expected.gvk));
-    if from == to {
+    if from == to || expected.is(gvk) {
         return Ok(());
     }
     let from = go_name(gvk);
@@ -209,10 +220,10 @@ fn convertible(gvk: &Gvk, expected: &Expected) -> ApiResult<()> {
 
 /// Whether a kind is the one expected, in its version.
 fn same_kind(gvk: &Gvk, expected: &Expected) -> ApiResult<()> {
-    convertible(gvk, expected)?;
-    if *gvk == expected.gvk {
+    if expected.is(gvk) {
         return Ok(());
     }
+    convertible(gvk, expected)?;
     Err(ApiError::bad_request(format!(
         "the API version in the data ({}) does not match the expected API version ({})",
         gvk.api_version(),
@@ -247,7 +258,7 @@ fn decode_node(
         let body = String::from_utf8_lossy(body);
         return Err(unfit(format!("Object 'apiVersion' is missing in '{body}'")));
     }
-    let same = gvk == expected.gvk;
+    let same = expected.is(&gvk);
     let id = if same { expected.id } else { gvk.registered() };
     let Conformed {
         mut value,

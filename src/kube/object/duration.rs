@@ -18,7 +18,7 @@ fn unit(name: &str) -> Option<u64> {
 /// # Errors
 /// In Go's words.
 pub fn parse(text: &str) -> Result<i64, String> {
-    let quoted = super::go::quote(text);
+    let quoted = super::go::quote_bytes(text);
     let invalid = || format!("time: invalid duration {quoted}");
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let negative = text.starts_with('-');
@@ -42,7 +42,7 @@ pub fn parse(text: &str) -> Result<i64, String> {
             return Err(format!("time: missing unit in duration {quoted}"));
         }
         let Some(unit) = unit(name) else {
-            let name = super::go::quote(name);
+            let name = super::go::quote_bytes(name);
             return Err(format!("time: unknown unit {name} in duration {quoted}"));
         };
         let whole: u64 = match whole {

@@ -23,7 +23,7 @@ const KINDS: [(&str, &str, &str); 8] = [
 
 /// Reads bytes behind the first as a body of the format and kind that the first says. What is taken is in Go form, and
 /// the same in and out of every format.
-pub fn kube_body(data: &[u8]) {
+pub(crate) fn kube_body(data: &[u8]) {
     let Some((&choice, body)) = data.split_first() else {
         return;
     };
@@ -32,7 +32,9 @@ pub fn kube_body(data: &[u8]) {
         1 => Format::Yaml,
         _ => Format::Protobuf,
     };
-    let (group, version, kind) = KINDS[usize::from(choice / 3) % KINDS.len()];
+    let Some((group, version, kind)) = KINDS.get(usize::from(choice / 3) % KINDS.len()) else {
+        return;
+    };
     let expected = Expected::new(group, version, kind);
     let Ok(Decoded { value, .. }) = decode(body, format, &expected, FieldValidation::Warn) else {
         return;
@@ -113,7 +115,10 @@ fn spliced(value: &Value) {
     places.write_metadata(&bytes, u64::MAX, &mut out);
     assert_eq!(
         String::from_utf8_lossy(&out),
-        versioned["metadata"].to_string()
+        versioned
+            .get("metadata")
+            .map(Value::to_string)
+            .unwrap_or_default()
     );
 
     if let Value::Object(fields) = &mut versioned {
@@ -125,22 +130,28 @@ fn spliced(value: &Value) {
     assert_eq!(String::from_utf8_lossy(&out), versioned.to_string());
 }
 
-/// Any bytes instead of stored ones: places are found in objects alone, and cut them where they stay objects.
+/// Any bytes instead of stored ones: what this program could have stored has its version where it belongs.
 pub fn kube_stored(data: &[u8]) {
     let Some(places) = splice::Places::find(data) else {
         return;
     };
     let mut out = Vec::new();
+    places.write_item(data, 1, &mut out);
+    places.write_metadata(data, 1, &mut out);
+    out.clear();
     places.write(data, 1, &mut out);
-    if serde_json::from_slice::<Value>(data).is_ok() {
+    let Ok(stored) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    // Fields that are there twice, and spaces, are never stored.
+    if serde_json::to_vec(&stored).is_ok_and(|again| again == data) {
         let value: Value = serde_json::from_slice(&out).expect("still an object");
         assert_eq!(meta::resource_version(&value), "1");
     }
-    places.write_item(data, 1, &mut out);
 }
 
 /// Headers: whatever is accepted can be served, and is understood again as it was.
-pub fn kube_accept(data: &[u8]) {
+pub(crate) fn kube_accept(data: &[u8]) {
     let Ok(header) = std::str::from_utf8(data) else {
         return;
     };

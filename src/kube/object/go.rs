@@ -44,3 +44,17 @@ pub(super) fn float(value: f64) -> String {
         _ => text,
     }
 }
+
+/// A string as Go's package `time` quotes it: bytes that are no printable ASCII are escaped one by one.
+pub(super) fn quote_bytes(text: &str) -> String {
+    let mut shown = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => shown.extend(['\\', char::from(byte)]),
+            b' '..=b'~' | 0x7f => shown.push(char::from(byte)),
+            _ => shown.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    shown.push('"');
+    shown
+}

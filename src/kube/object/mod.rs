@@ -6,12 +6,14 @@
 mod conform;
 mod decode;
 mod go;
+mod gotype;
 mod json_out;
 mod leaf;
 mod node;
 mod text;
+mod untyped;
 mod yaml;
-mod yaml_out;
+mod zero;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -27,7 +29,7 @@ pub use conform::{Conformed, conform};
 pub use decode::{Decoded, Expected, FieldValidation, Gvk, decode, decode_value, summary, tree};
 pub use json_out::{encode_json, write_json};
 pub use node::MAX_DEPTH;
-pub use yaml_out::encode_yaml;
+pub use yaml::encode_yaml;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

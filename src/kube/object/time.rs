@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::go::quote;
+use super::go::quote_bytes as quote;
 
 /// A moment: seconds since 1970 and nanoseconds behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
         let sign = match start.bytes().next() {
             Some(b'+') => 1,
             Some(b'-') => -1,
-            _ => return Err(bad(&self)),
+            _ => return Err(bad(self)),
         };
         self.rest = start.get(1..).unwrap_or_default();
         let hours = self.digits(2, PART).map_err(|_| bad(self))?;

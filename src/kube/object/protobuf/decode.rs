@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::super::conform::{written, zero, zero_object};
 use super::super::leaf::float;
 use super::super::node::{MAX_DEPTH, sorted};
-use super::super::time::Moment;
-use super::super::{duration, quantity, text};
+use super::super::zero::{written, zero, zero_object};
+use super::super::{duration, quantity};
+use super::leaves::{int_or_string, ints, one_string, raw, string, time};
 use super::wire::{BYTES, FIXED64, Reader, VARINT, WireError};
 use crate::kube::schema::{Leaf, Schema, Shape, TypeId};
 
@@ -23,15 +23,15 @@ struct Decoder<'s> {
 
 /// A place for values: the type that has the field, its name for errors, and what stands in it.
 #[derive(Clone, Copy)]
-struct Place<'s> {
+pub(super) struct Place<'s> {
     of: TypeId,
-    name: &'s str,
+    pub(super) name: &'s str,
     shape: &'s Shape,
     depth: usize,
 }
 
 impl Place<'_> {
-    fn wrong(self, wire: u64) -> WireError {
+    pub(super) fn wrong(self, wire: u64) -> WireError {
         WireError::WrongType {
             wire,
             field: self.name.to_owned(),
@@ -278,7 +278,7 @@ impl Decoder<'_> {
                     one = Some(self.object(place.of, reader.bytes()?, depth)?);
                 }
                 (Leaf::SchemaOrArray, (2, BYTES)) => {
-                    many.push(self.object(place.of, reader.bytes()?, depth)?)
+                    many.push(self.object(place.of, reader.bytes()?, depth)?);
                 }
                 (_, (2, BYTES)) => many.push(Value::String(string(reader.bytes()?))),
                 (_, (_, wire)) => reader.skip(wire)?,
@@ -305,108 +305,4 @@ fn in_order(entries: Map<String, Value>) -> Map<String, Value> {
         return entries;
     }
     sorted(entries.into_iter().collect())
-}
-
-/// Go's strings hold any bytes; JSON shows what is no UTF-8 as replacement characters.
-fn string(bytes: &[u8]) -> String {
-    text::replaced(bytes).into_owned()
-}
-
-/// Field 1 of a message that has one string.
-fn one_string(place: Place<'_>, bytes: &[u8]) -> Result<String, WireError> {
-    let mut reader = Reader::new(bytes);
-    let mut found = String::new();
-    while !reader.is_empty() {
-        match reader.tag(place.name)? {
-            (1, BYTES) => found = string(reader.bytes()?),
-            (1, wire) => return Err(place.wrong(wire)),
-            (_, wire) => reader.skip(wire)?,
-        }
-    }
-    Ok(found)
-}
-
-/// Fields 1 and 2 of a message of integers.
-fn ints(place: Place<'_>, bytes: &[u8]) -> Result<[i64; 2], WireError> {
-    let mut reader = Reader::new(bytes);
-    let mut found = [0; 2];
-    let [first, second] = &mut found;
-    while !reader.is_empty() {
-        match reader.tag(place.name)? {
-            (1, VARINT) => *first = reader.varint()?.cast_signed(),
-            (2, VARINT) => *second = reader.varint()?.cast_signed(),
-            (1 | 2, wire) => return Err(place.wrong(wire)),
-            (_, wire) => reader.skip(wire)?,
-        }
-    }
-    Ok(found)
-}
-
-fn int_or_string(place: Place<'_>, bytes: &[u8]) -> Result<Value, WireError> {
-    let mut reader = Reader::new(bytes);
-    let (mut kind, mut int, mut text) = (0, 0, String::new());
-    while !reader.is_empty() {
-        match reader.tag(place.name)? {
-            (1, VARINT) => kind = reader.varint()?,
-            (2, VARINT) => int = (reader.varint()? as u32).cast_signed(),
-            (3, BYTES) => text = string(reader.bytes()?),
-            (1..=3, wire) => return Err(place.wrong(wire)),
-            (_, wire) => reader.skip(wire)?,
-        }
-    }
-    match kind {
-        0 => Ok(int.into()),
-        1 => Ok(text.into()),
-        _ => Err(WireError::Leaf("impossible IntOrString.Type".into())),
-    }
-}
-
-/// Years that have four digits: others are nothing that JSON could be read back with.
-const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
-
-fn time(place: Place<'_>, kind: Leaf, bytes: &[u8]) -> Result<Value, WireError> {
-    if bytes.is_empty() {
-        return Ok(Value::Null);
-    }
-    let [seconds, nanos] = ints(place, bytes)?;
-    if !YEARS.contains(&seconds) {
-        return Err(WireError::Leaf(
-            "Time.MarshalJSON: year outside of range [0,9999]".into(),
-        ));
-    }
-    let nanos = u32::try_from(nanos)
-        .ok()
-        .filter(|nanos| *nanos < 1_000_000_000)
-        .unwrap_or(0);
-    let moment = match kind {
-        Leaf::MicroTime => Moment {
-            seconds,
-            nanos: nanos / 1000 * 1000,
-        },
-        _ => Moment { seconds, nanos: 0 },
-    };
-    Ok(match kind {
-        _ if moment.is_zero() => Value::Null,
-        Leaf::MicroTime => moment.rfc3339_micro().into(),
-        _ => moment.rfc3339().into(),
-    })
-}
-
-/// JSON in a message: it must be some.
-fn raw(place: Place<'_>, bytes: &[u8]) -> Result<Value, WireError> {
-    let mut reader = Reader::new(bytes);
-    let mut found = Value::Null;
-    while !reader.is_empty() {
-        match reader.tag(place.name)? {
-            (1, BYTES) => {
-                let json = reader.bytes()?;
-                if !json.is_empty() {
-                    found = text::parse(json).map_err(WireError::Leaf)?.to_value();
-                }
-            }
-            (1, wire) => return Err(place.wrong(wire)),
-            (_, wire) => reader.skip(wire)?,
-        }
-    }
-    Ok(found)
 }

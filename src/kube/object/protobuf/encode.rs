@@ -24,7 +24,7 @@ pub(super) fn message(schema: &Schema, id: TypeId, object: &Map<String, Value>, 
         match &field.shape {
             Shape::Object(inner) if field.inline => {
                 put_message(out, numbered.number, |out| {
-                    message(schema, *inner, object, out)
+                    message(schema, *inner, object, out);
                 });
             }
             shape => match object.get(&*field.json).filter(|value| !value.is_null()) {
@@ -52,7 +52,7 @@ impl Writer<'_> {
             (Shape::Object(id), value) => {
                 let fields = value.as_object().unwrap_or(&NO_FIELDS);
                 put_message(out, self.number, |out| {
-                    message(self.schema, *id, fields, out)
+                    message(self.schema, *id, fields, out);
                 });
             }
             (Shape::List(inner), Value::Array(items)) => {
@@ -90,7 +90,7 @@ impl Writer<'_> {
         }
         match &field.shape {
             Shape::Object(id) => put_message(out, self.number, |out| {
-                message(self.schema, *id, &NO_FIELDS, out)
+                message(self.schema, *id, &NO_FIELDS, out);
             }),
             Shape::Leaf(Leaf::Bytes) | Shape::List(_) | Shape::Map(_) | Shape::Items(_) => {}
             Shape::Leaf(Leaf::String) => put_bytes(out, self.number, b""),
@@ -157,7 +157,7 @@ impl Writer<'_> {
     fn schema_at(self, number: u32, value: &Value, out: &mut Vec<u8>) {
         if let Value::Object(fields) = value {
             put_message(out, number, |out| {
-                message(self.schema, self.of, fields, out)
+                message(self.schema, self.of, fields, out);
             });
         }
     }

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod envelope;
+mod leaves;
 mod wire;
 
 use serde_json::{Map, Value};
@@ -56,7 +57,7 @@ pub fn encode_list<'a>(
     envelope::write(api_version, kind, &mut body, |out| {
         if let Some(id) = schema.find("meta/v1.ListMeta") {
             wire::put_message(out, 1, |out| {
-                encode::message(schema, id, fields(metadata), out)
+                encode::message(schema, id, fields(metadata), out);
             });
         }
         for item in items {

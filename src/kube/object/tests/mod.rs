@@ -305,3 +305,122 @@ u: "tab\there"
 "#
     );
 }
+
+#[test]
+fn aliases_are_bounded_by_what_they_expand_to() {
+    let expected = Expected::new("", "v1", "ConfigMap");
+    let mut body = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let alias = format!("*a{}, ", level - 1).repeat(10);
+        body.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+    }
+    let error = decode(
+        body.as_bytes(),
+        Format::Yaml,
+        &expected,
+        FieldValidation::Warn,
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("yaml: document contains excessive aliasing"),
+        "{error}"
+    );
+    let text = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(100_000),
+        "*a, ".repeat(10_000)
+    );
+    let error = decode(
+        text.as_bytes(),
+        Format::Yaml,
+        &expected,
+        FieldValidation::Warn,
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("yaml: document contains excessive aliasing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn metadata_is_changed_in_its_place() {
+    let mut object = json!({"kind": "Pod", "metadata": {"name": "a", "uid": "u", "generation": 2, "labels": {"x": "y"}}});
+    meta::set_resource_version(&mut object, 7);
+    meta::set(&mut object, "namespace", "n");
+    meta::set(&mut object, "deletionGracePeriodSeconds", 0);
+    meta::set(&mut object, "finalizers", json!(["f"]));
+    meta::set(&mut object, "uid", "");
+    assert_eq!(
+        object["metadata"].to_string(),
+        r#"{"name":"a","namespace":"n","resourceVersion":"7","generation":2,"deletionGracePeriodSeconds":0,"labels":{"x":"y"},"finalizers":["f"]}"#
+    );
+    assert_eq!(meta::resource_version(&object), "7");
+    assert_eq!(meta::label(&object, "x"), Some("y"));
+    assert_eq!(meta::finalizers(&object).collect::<Vec<_>>(), ["f"]);
+    meta::strip_resource_version(&mut object);
+    assert_eq!(meta::resource_version(&object), "");
+    let partial = meta::partial(&object, crate::kube::negotiate::MetaVersion::V1);
+    assert!(partial.to_string().starts_with(
+        r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a""#
+    ));
+}
+
+#[test]
+fn json_is_safe_inside_html() {
+    let value = json!({"a<b>": "&\u{2028}", "n": 1e21, "e": {}});
+    assert_eq!(
+        String::from_utf8(encode_json(&value, false)).unwrap(),
+        "{\"a\\u003cb\\u003e\":\"\\u0026\\u2028\",\"n\":1e+21,\"e\":{}}\n"
+    );
+    assert_eq!(
+        String::from_utf8(encode_json(&json!({"a": [1]}), true)).unwrap(),
+        "{\n  \"a\": [\n    1\n  ]\n}"
+    );
+}
+
+#[test]
+fn a_watch_is_made_of_frames() {
+    let frame = protobuf::watch_frame("ADDED", b"k8s\0x");
+    assert_eq!(frame, b"\0\0\0\x10\x0a\x05ADDED\x12\x07\x0a\x05k8s\0x");
+    let schema = Schema::built_in();
+    let pod = json!({"metadata": {"name": "a"}});
+    let id = schema.find("meta/v1.PartialObjectMetadata").unwrap();
+    let item = protobuf::encode_message(schema, id, &pod);
+    let list = protobuf::encode_list(
+        schema,
+        "meta.k8s.io/v1",
+        "PartialObjectMetadataList",
+        &json!({"resourceVersion": "5"}),
+        [item.as_slice()],
+    );
+    let whole = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": "5"}, "items": [pod]});
+    let list_id = schema.find("meta/v1.PartialObjectMetadataList").unwrap();
+    assert_eq!(list, protobuf::encode(schema, list_id, &whole));
+}
+
+#[test]
+fn options_are_those_of_every_group() {
+    for version in ["v1", "apps/v1", "meta.k8s.io/v1"] {
+        let body = format!(
+            r#"{{"kind":"DeleteOptions","apiVersion":"{version}","propagationPolicy":"Orphan"}}"#
+        );
+        let options = core(&body, "DeleteOptions").unwrap();
+        assert_eq!(options["propagationPolicy"], "Orphan");
+    }
+    assert!(
+        refused(
+            r#"{"kind":"DeleteOptions","apiVersion":"nope/v1"}"#,
+            "DeleteOptions"
+        )
+        .contains("no kind")
+    );
+    assert!(
+        refused(r#"{"kind":"DeleteOptions","apiVersion":"v1"}"#, "ConfigMap")
+            .contains("unknown conversion")
+    );
+}

@@ -75,7 +75,7 @@ impl Choices<'_> {
 
     fn leaf(&mut self, schema: &Schema, of: TypeId, kind: Leaf, depth: usize) -> Value {
         match kind {
-            Leaf::Bool => (self.next() % 2 == 0).into(),
+            Leaf::Bool => self.next().is_multiple_of(2).into(),
             Leaf::Int32 => [0, 1, -1, i32::MAX, i32::MIN, 420][usize::from(self.next()) % 6].into(),
             Leaf::Int64 => {
                 [0, 1, -1, i64::MAX, i64::MIN, 1 << 40][usize::from(self.next()) % 6].into()
@@ -137,11 +137,11 @@ impl Choices<'_> {
                 json!(true),
             ][usize::from(self.next()) % 4]
                 .clone(),
-            Leaf::SchemaOrBool if self.next() % 2 == 0 => true.into(),
-            Leaf::SchemaOrArray if self.next() % 2 == 0 => (0..self.next() % 3)
+            Leaf::SchemaOrBool if self.next().is_multiple_of(2) => true.into(),
+            Leaf::SchemaOrArray if self.next().is_multiple_of(2) => (0..self.next() % 3)
                 .map(|_| self.object(schema, of, depth))
                 .collect(),
-            Leaf::SchemaOrStrings if self.next() % 2 == 0 => json!(["a", "b"]),
+            Leaf::SchemaOrStrings if self.next().is_multiple_of(2) => json!(["a", "b"]),
             Leaf::SchemaOrBool | Leaf::SchemaOrArray | Leaf::SchemaOrStrings => {
                 self.object(schema, of, depth)
             }

@@ -3,6 +3,8 @@
 //! A text that is canonical already is kept to the letter; anything else is written anew with the largest
 //! suffix of its family that leaves no fraction. Finer than nano is rounded up, away from zero.
 
+mod write;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -11,6 +13,7 @@ pub type QuantityError = &'static str;
 
 const WRONG_FORMAT: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const NO_NUMBER: &str = "unable to parse numeric part of quantity";
 const WRONG_SUFFIX: &str = "unable to parse quantity's suffix";
 
 /// Go would compute ten to any `int32`; numbers beyond this are no amounts of anything.
@@ -69,8 +72,8 @@ fn plain(text: &str) -> Option<&str> {
         return None;
     };
     let kept = match suffix {
-        "" | "m" | "k" | "M" | "G" => value % 1000 != 0 && !digits.starts_with('0'),
-        "Ki" | "Mi" | "Gi" => end <= 4 && value % 8 != 0,
+        "" | "m" | "k" | "M" | "G" => !value.is_multiple_of(1000) && !digits.starts_with('0'),
+        "Ki" | "Mi" | "Gi" => end <= 4 && !value.is_multiple_of(8),
         _ => false,
     };
     (kept || text == "0").then_some(text)
@@ -168,6 +171,10 @@ impl Quantity {
                 quantity.text = Some(text.to_owned());
             }
         } else {
+            let number = text.strip_suffix(parts.suffix).unwrap_or(text);
+            if !number.contains(|one: char| one.is_ascii_digit()) {
+                return Err(NO_NUMBER);
+            }
             quantity.bound();
         }
         if quantity.digits.is_empty() {
@@ -184,7 +191,7 @@ impl Quantity {
             return digits <= FAST_DIGITS && self.scale >= NANO;
         }
         let spent = usize::try_from(exponent * 3 / 10).unwrap_or(0);
-        parts.fraction.is_empty() && parts.whole.len() + spent + 1 <= 15
+        parts.fraction.is_empty() && parts.whole.len() + spent < 15
     }
 
     /// Whether the text is taken for canonical.
@@ -195,7 +202,7 @@ impl Quantity {
         if self.format == Format::Binary {
             // The last three bits of the number in front of the suffix.
             let value: u64 = shifted.parse().unwrap_or(0);
-            return value % 8 != 0;
+            return !value.is_multiple_of(8);
         }
         self.scale % 3 == 0 && !shifted.ends_with("000") && !shifted.starts_with('0')
     }
@@ -305,67 +312,6 @@ impl Quantity {
         }
         Some(if self.negative { -value } else { value })
     }
-
-    /// The whole number if it is one.
-    fn whole(&self) -> Option<i128> {
-        let exact = match usize::try_from(-i64::from(self.scale)) {
-            Ok(places) => {
-                let zeros = self.digits.iter().rev().take_while(|digit| **digit == 0);
-                places <= zeros.count()
-            }
-            Err(_) => true,
-        };
-        exact.then(|| self.scaled(0)).flatten()
-    }
-
-    fn write_binary(&self, f: &mut std::fmt::Formatter<'_>, value: i128) -> std::fmt::Result {
-        let mut rest = value;
-        let mut steps = 0;
-        while rest.abs() >= 1024 && rest % 1024 == 0 && steps < 6 {
-            rest /= 1024;
-            steps += 1;
-        }
-        let suffix = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-        write!(f, "{rest}{}", suffix.get(steps).unwrap_or(&""))
-    }
-
-    fn write_decimal(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut digits: String = self
-            .digits
-            .iter()
-            .map(|digit| char::from(b'0' + digit))
-            .collect();
-        let mut exponent = self.scale;
-        while digits.len() > 1 && digits.ends_with('0') {
-            digits.pop();
-            exponent += 1;
-        }
-        for _ in 0..exponent.rem_euclid(3) {
-            digits.push('0');
-            exponent -= 1;
-        }
-        if self.negative {
-            f.write_str("-")?;
-        }
-        f.write_str(&digits)?;
-        match (self.format, exponent) {
-            (_, 0) => Ok(()),
-            (Format::Exponent, exponent) => write!(f, "e{exponent}"),
-            // Beyond the last suffix the release writes none.
-            (_, exponent) => f.write_str(match exponent {
-                -9 => "n",
-                -6 => "u",
-                -3 => "m",
-                3 => "k",
-                6 => "M",
-                9 => "G",
-                12 => "T",
-                15 => "P",
-                18 => "E",
-                _ => "",
-            }),
-        }
-    }
 }
 
 /// Orders amounts by their digits and the places before the point.
@@ -406,30 +352,5 @@ impl Quantity {
                 order
             }
         })
-    }
-}
-
-impl std::fmt::Display for Quantity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(text) = &self.text {
-            return f.write_str(text);
-        }
-        if self.digits.is_empty() {
-            return f.write_str("0");
-        }
-        if self.format == Format::Binary
-            && self.order("1024") != Ordering::Less
-            && let Some(value) = self.whole()
-        {
-            return self.write_binary(f, value);
-        }
-        let plain = Self {
-            format: match self.format {
-                Format::Binary => Format::Decimal,
-                other => other,
-            },
-            ..self.clone()
-        };
-        plain.write_decimal(f)
     }
 }

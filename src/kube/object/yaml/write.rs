@@ -1,10 +1,10 @@
 //! YAML as go-yaml v2 writes it: keys in natural order, lists at the indent of their key, long lines folded at 80.
 
-use std::cmp::Ordering;
-
 use serde_json::{Map, Value};
 
-use super::yaml;
+use super::order::natural;
+use super::style::{Style, escape, is_break, is_printable, style};
+use crate::kube::object::go;
 
 /// Writes a tree as the server answers it to `application/yaml`.
 pub fn encode_yaml(value: &Value) -> String {
@@ -15,7 +15,7 @@ pub fn encode_yaml(value: &Value) -> String {
     match value {
         Value::Object(fields) if !fields.is_empty() => writer.map(fields, 0, true),
         Value::Array(items) if !items.is_empty() => writer.list(items, 0, true),
-        other => writer.scalar(other, 0),
+        other => writer.scalar(other, INDENT),
     }
     writer.text.push('\n');
     writer.text
@@ -30,14 +30,6 @@ const INDENT: usize = 2;
 struct Writer {
     text: String,
     column: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Single,
-    Double,
-    Literal,
 }
 
 impl Writer {
@@ -107,7 +99,7 @@ impl Writer {
             self.write("- ");
             match item {
                 Value::Object(fields) if !fields.is_empty() => {
-                    self.map(fields, indent + INDENT, true)
+                    self.map(fields, indent + INDENT, true);
                 }
                 Value::Array(items) if !items.is_empty() => self.list(items, indent + INDENT, true),
                 other => self.scalar(other, indent + INDENT),
@@ -217,145 +209,17 @@ fn plain_number(number: &serde_json::Number) -> String {
         return number.to_string();
     }
     let value = number.as_f64().unwrap_or(0.0);
+    // The release goes by the JSON, where whole numbers have no point.
+    let json = go::float(value);
+    if json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok() {
+        return json;
+    }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return value.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
-}
-
-/// How the emitter writes a string, given what plain text would be taken for.
-fn style(text: &str, key: bool) -> Style {
-    let seen = Analysis::of(text);
-    if text.contains('\n') {
-        return if seen.block && !key {
-            Style::Literal
-        } else {
-            Style::Double
-        };
-    }
-    if !yaml::is_plain_string(text) {
-        return Style::Double;
-    }
-    match (seen.plain, seen.single) {
-        (true, _) => Style::Plain,
-        (false, true) => Style::Single,
-        (false, false) => Style::Double,
-    }
-}
-
-/// Which styles a text can have.
-struct Analysis {
-    plain: bool,
-    single: bool,
-    block: bool,
-}
-
-impl Analysis {
-    fn of(text: &str) -> Self {
-        let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut breaks, mut special) = (false, false);
-        let (mut break_space, mut space_break) = (false, false);
-        let mut before: Option<char> = None;
-        let mut rest = text.chars().peekable();
-        while let Some(one) = rest.next() {
-            let blank_follows = rest.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
-            let blank_before =
-                before.is_none_or(|before| matches!(before, ' ' | '\t') || is_break(before));
-            indicators |= match one {
-                ':' => blank_follows,
-                '#' => blank_before,
-                '-' | '?' if before.is_none() => blank_follows,
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-                | '@' | '`' => before.is_none(),
-                _ => false,
-            };
-            special |= !is_printable(one);
-            break_space |= one == ' ' && before.is_some_and(is_break);
-            space_break |= is_break(one) && before == Some(' ');
-            breaks |= is_break(one);
-            before = Some(one);
-        }
-        let edge = |one: Option<char>| one.is_some_and(|one| one == ' ' || is_break(one));
-        let edges = edge(text.chars().next()) || edge(before);
-        let spoilt = space_break || special;
-        Self {
-            plain: !(indicators || breaks || edges || break_space || spoilt),
-            single: !(break_space || spoilt),
-            block: !text.is_empty() && before != Some(' ') && !spoilt,
-        }
-    }
-}
-
-fn is_break(one: char) -> bool {
-    matches!(one, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// What go-yaml leaves as it is: nothing beyond U+FFFF, no tab.
-fn is_printable(one: char) -> bool {
-    matches!(one, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
-}
-
-fn escape(one: char) -> String {
-    let short = match one {
-        '\0' => "\\0",
-        '\u{7}' => "\\a",
-        '\u{8}' => "\\b",
-        '\t' => "\\t",
-        '\n' => "\\n",
-        '\u{b}' => "\\v",
-        '\u{c}' => "\\f",
-        '\r' => "\\r",
-        '\u{1b}' => "\\e",
-        '"' => "\\\"",
-        '\\' => "\\\\",
-        '\u{85}' => "\\N",
-        '\u{2028}' => "\\L",
-        '\u{2029}' => "\\P",
-        _ => "",
-    };
-    match u32::from(one) {
-        _ if !short.is_empty() => short.into(),
-        code @ 0..=0xff => format!("\\x{code:02X}"),
-        code @ 0x100..=0xffff => format!("\\u{code:04X}"),
-        code => format!("\\U{code:08X}"),
-    }
-}
-
-/// Numbers in keys count as numbers, letters come behind everything else.
-fn natural(one: &str, other: &str) -> Ordering {
-    let (a, b): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    let Some(at) = a.iter().zip(&b).position(|(a, b)| a != b) else {
-        return a.len().cmp(&b.len());
-    };
-    let (Some(&x), Some(&y)) = (a.get(at), b.get(at)) else {
-        return Ordering::Equal;
-    };
-    match (x.is_alphabetic(), y.is_alphabetic()) {
-        (true, true) => return x.cmp(&y),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
-    }
-    let before = a.get(..at).unwrap_or_default().iter().rev();
-    let led = (x == '0' || y == '0')
-        && before
-            .take_while(|one| one.is_ascii_digit())
-            .any(|one| *one != '0');
-    let (an, ai) = run(&a, at, led);
-    let (bn, bi) = run(&b, at, led);
-    an.cmp(&bn).then(ai.cmp(&bi)).then(x.cmp(&y))
-}
-
-/// The number that begins at a place, and where it ends.
-fn run(text: &[char], from: usize, led: bool) -> (i64, usize) {
-    let digits = text.get(from..).unwrap_or_default().iter();
-    let digits: Vec<_> = digits.map_while(|one| one.to_digit(10)).collect();
-    let number = digits.iter().fold(i64::from(led), |number, digit| {
-        number.wrapping_mul(10).wrapping_add(i64::from(*digit))
-    });
-    (number, from + digits.len())
 }
