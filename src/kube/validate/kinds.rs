@@ -2,7 +2,7 @@
 
 use super::cursor::{At, Errors};
 use super::{cluster, config, endpoints, job, metadata, network, pod, policy, rbac, service};
-use super::{storage, workload};
+use super::{definition, flow, storage, webhook, workload};
 use crate::kube::schema::Resource;
 
 /// A new object of a kind.
@@ -44,8 +44,39 @@ fn body(resource: &Resource, object: &At<'_>, old: Option<&At<'_>>, errors: &mut
         ("apps", "statefulsets") => workload::stateful_set(&spec, true, errors),
         ("batch", "jobs") => job::create(object, errors),
         ("batch", "cronjobs") => job::cron_create(object, errors),
-        ("storage.k8s.io", "storageclasses") => storage::class(object, errors),
+        ("storage.k8s.io", plural) => storage_kinds(plural, object, errors),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => {
+            webhook::configuration(object, true, errors);
+        }
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
+            webhook::configuration(object, false, errors);
+        }
+        ("apiextensions.k8s.io", _) => definition::definition(object, errors),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => flow::schema(object, errors),
+        ("flowcontrol.apiserver.k8s.io", _) => flow::level(object, errors),
+        ("apps", "controllerrevisions") => revision(object, old.is_none(), errors),
         _ => others(resource, object, old.is_none(), errors),
+    }
+}
+
+fn storage_kinds(plural: &str, object: &At<'_>, errors: &mut Errors) {
+    match plural {
+        "storageclasses" => storage::class(object, errors),
+        "csidrivers" => storage::driver(object, errors),
+        "csinodes" => storage::node_drivers(object, errors),
+        "csistoragecapacities" => storage::capacity_report(object, errors),
+        "volumeattachments" => storage::attachment(&object.field("spec"), errors),
+        _ => {}
+    }
+}
+
+fn revision(object: &At<'_>, is_new: bool, errors: &mut Errors) {
+    errors.not_negative(&object.field("revision"));
+    let data = object.field("data");
+    if !data.is_set() && is_new {
+        errors.required(&data, "data is mandatory");
+    } else if !data.value.is_object() && is_new {
+        errors.required(&data, "data must be a valid JSON object");
     }
 }
 
@@ -62,7 +93,9 @@ fn others(resource: &Resource, object: &At<'_>, is_new: bool, errors: &mut Error
         ("networking.k8s.io", "ingresses") => network::ingress(object, is_new, errors),
         ("networking.k8s.io", "ingressclasses") => network::ingress_class(&spec, errors),
         ("policy", "poddisruptionbudgets") => policy::budget(&spec, errors),
-        ("autoscaling", "horizontalpodautoscalers") => policy::autoscaler(&spec, errors),
+        ("autoscaling", "horizontalpodautoscalers") => {
+            policy::autoscaler(&spec, &*resource.version == "v2", errors);
+        }
         ("scheduling.k8s.io", "priorityclasses") => policy::priority_class(object, errors),
         ("coordination.k8s.io", "leases") => cluster::lease(&spec, errors),
         ("node.k8s.io", "runtimeclasses") => cluster::runtime_class(object, errors),
@@ -144,6 +177,16 @@ fn main(resource: &Resource, new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         ("", "nodes") => cluster::node_update(new, old, errors),
         ("", "resourcequotas") => policy::quota_update(new, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => policy::priority_class_update(new, old, errors),
+        ("apiextensions.k8s.io", _) => definition::update(new, old, errors),
+        ("apps", "controllerrevisions") => {
+            again(resource, new, old, errors);
+            errors.immutable(&new.field("data"), &old.field("data"));
+        }
+        ("storage.k8s.io", "volumeattachments") => {
+            if spec.value != before.value {
+                errors.invalid(&spec, super::cursor::IMMUTABLE);
+            }
+        }
         ("node.k8s.io", "runtimeclasses") => {
             errors.immutable(&new.field("handler"), &old.field("handler"));
         }

@@ -9,7 +9,9 @@ mod config;
 mod container;
 mod cron;
 mod cursor;
+mod definition;
 mod endpoints;
+mod flow;
 mod internal;
 mod ip;
 mod job;
@@ -29,12 +31,14 @@ mod selector;
 mod service;
 mod storage;
 mod volume;
+mod webhook;
 mod workload;
 
 use serde_json::Value;
 
 use super::field::FieldError;
 use super::schema::{Resource, Schema};
+use super::status::ApiError;
 use cursor::{At, Errors};
 
 /// What is wrong with a new object that defaults and preparation have gone over.
@@ -68,6 +72,16 @@ pub fn update(
     metadata::update(&meta, &before, &mut errors);
     kinds::update(resource, subresource, &new, &old, &mut errors);
     errors.0
+}
+
+/// The refusal of an object for what is wrong with it.
+pub fn refuse(resource: &Resource, name: &str, errors: &[FieldError]) -> ApiError {
+    // Events are of the core group inside, whichever way they come.
+    let group = match &*resource.group {
+        "events.k8s.io" => "",
+        group => group,
+    };
+    ApiError::invalid(group, &resource.kind, name, errors)
 }
 
 /// For an update without a resource version where one is needed.

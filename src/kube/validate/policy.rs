@@ -26,7 +26,8 @@ pub(super) fn budget(spec: &At<'_>, errors: &mut Errors) {
     }
 }
 
-pub(super) fn autoscaler(spec: &At<'_>, errors: &mut Errors) {
+/// `grouped` where the scaled kind has to say its API group, as of version 2.
+pub(super) fn autoscaler(spec: &At<'_>, grouped: bool, errors: &mut Errors) {
     let (least, most) = (spec.field("minReplicas"), spec.field("maxReplicas"));
     if least.int().is_some_and(|count| count < 1) {
         errors.bad_int(&least, "must be greater than or equal to 1");
@@ -42,7 +43,7 @@ pub(super) fn autoscaler(spec: &At<'_>, errors: &mut Errors) {
     {
         errors.bad_int(&most, "must be greater than or equal to `minReplicas`");
     }
-    target(&spec.field("scaleTargetRef"), errors);
+    target(&spec.field("scaleTargetRef"), grouped, errors);
     for metric in spec.field("metrics").items() {
         one_metric(&metric, errors);
     }
@@ -53,7 +54,7 @@ pub(super) fn autoscaler(spec: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn target(reference: &At<'_>, errors: &mut Errors) {
+fn target(reference: &At<'_>, grouped: bool, errors: &mut Errors) {
     for name in ["kind", "name"] {
         let field = reference.field(name);
         if field.is_empty() {
@@ -66,6 +67,8 @@ fn target(reference: &At<'_>, errors: &mut Errors) {
     if version.text().matches('/').count() > 1 {
         let why = format!("unexpected GroupVersion string: {}", version.text());
         errors.bad_text(&version, why);
+    } else if grouped && !version.text().contains('/') {
+        errors.bad_text(&version, "apiVersion must specify API group");
     }
 }
 
@@ -169,7 +172,7 @@ fn metric_source(source: &At<'_>, kind: &str, errors: &mut Errors) {
         goal.field("averageUtilization"),
     );
     match kind {
-        "object" => target(&source.field("describedObject"), errors),
+        "object" => target(&source.field("describedObject"), false, errors),
         "resource" | "containerResource" => {
             let name = source.field("name");
             if name.is_empty() {
@@ -306,19 +309,8 @@ pub(super) fn quota(object: &At<'_>, errors: &mut Errors) {
 /// Names and amounts of a quota.
 pub(super) fn amounts(list: &At<'_>, errors: &mut Errors) {
     for (name, at) in list.entries() {
-        let counted = name.starts_with("count/");
-        let messages = names::qualified(name);
-        let right = messages.is_empty();
-        for message in messages {
-            errors.bad_value(&at, quoted(name), message);
-        }
-        let known = counted
-            || resources::is_standard(name)
-            || matches!(
-                name,
-                "requests.ephemeral-storage" | "limits.ephemeral-storage"
-            );
-        if right && !name.contains('/') && !known {
+        resources::any_name(name, &at, errors);
+        if !name.contains('/') && !resources::is_standard_for_quota(name) {
             let why = "must be a standard resource for quota";
             errors.bad_value(&at, quoted(name), why);
         }
