@@ -4,25 +4,31 @@
 //! path travel together ([`cursor::At`]), so that an error names where it was found. What needs other objects is
 //! admission's, and what the server allocates (cluster addresses, node ports) is judged by whoever allocates it.
 
+mod autoscaler;
 mod cluster;
 mod config;
 mod container;
 mod cron;
 mod cursor;
 mod definition;
+mod driver;
 mod endpoints;
+mod environment;
 mod flow;
 mod internal;
 mod ip;
 mod job;
 mod kinds;
 mod metadata;
+mod mounts;
 mod names;
 mod network;
 mod paths;
 mod pod;
+mod pod_update;
 mod policy;
 mod probe;
+mod quota;
 mod rbac;
 mod resources;
 mod scheduling;
