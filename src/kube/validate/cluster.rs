@@ -56,7 +56,8 @@ fn taints(node: &At<'_>, errors: &mut Errors) {
 fn node_amounts(node: &At<'_>, errors: &mut Errors) {
     for list in ["capacity", "allocatable"] {
         for (name, amount) in node.down(&["status", list]).entries() {
-            resources::quantity(name, &amount, errors);
+            let place = amount.named(format!("status.{list}.{name}"));
+            resources::quantity(name, &place, errors);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::kube::field::{FieldError, FieldErrorKind, quoted};
+use crate::kube::field::{FieldError, quoted};
 
 static NULL: Value = Value::Null;
 
@@ -198,11 +198,6 @@ impl Errors {
 
     pub(super) fn too_many(&mut self, at: &At<'_>, limit: usize) {
         self.0.push(FieldError::too_many(&at.path, at.len(), limit));
-    }
-
-    pub(super) fn internal(&mut self, at: &At<'_>, detail: impl Into<String>) {
-        let error = FieldError::new(FieldErrorKind::Internal, &at.path, "", detail);
-        self.0.push(error);
     }
 
     /// One of some words; nothing is `Required value`.

@@ -1,8 +1,10 @@
 //! Which rules belong to which kind.
 
 use super::cursor::{At, Errors};
-use super::{cluster, config, endpoints, job, metadata, network, pod, policy, rbac, service};
-use super::{storage, workload};
+use super::{
+    autoscaler, cluster, config, definition, driver, endpoints, flow, job, metadata, network,
+};
+use super::{pod, pod_update, policy, quota, rbac, service, storage, webhook, workload};
 use crate::kube::schema::Resource;
 
 /// A new object of a kind.
@@ -44,8 +46,39 @@ fn body(resource: &Resource, object: &At<'_>, old: Option<&At<'_>>, errors: &mut
         ("apps", "statefulsets") => workload::stateful_set(&spec, true, errors),
         ("batch", "jobs") => job::create(object, errors),
         ("batch", "cronjobs") => job::cron_create(object, errors),
-        ("storage.k8s.io", "storageclasses") => storage::class(object, errors),
+        ("storage.k8s.io", plural) => storage_kinds(plural, object, errors),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => {
+            webhook::configuration(object, true, errors);
+        }
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
+            webhook::configuration(object, false, errors);
+        }
+        ("apiextensions.k8s.io", _) => definition::definition(object, errors),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => flow::schema(object, errors),
+        ("flowcontrol.apiserver.k8s.io", _) => flow::level(object, errors),
+        ("apps", "controllerrevisions") => revision(object, old.is_none(), errors),
         _ => others(resource, object, old.is_none(), errors),
+    }
+}
+
+fn storage_kinds(plural: &str, object: &At<'_>, errors: &mut Errors) {
+    match plural {
+        "storageclasses" => storage::class(object, errors),
+        "csidrivers" => driver::driver(object, errors),
+        "csinodes" => driver::node_drivers(object, errors),
+        "csistoragecapacities" => driver::capacity_report(object, errors),
+        "volumeattachments" => driver::attachment(&object.field("spec"), errors),
+        _ => {}
+    }
+}
+
+fn revision(object: &At<'_>, is_new: bool, errors: &mut Errors) {
+    errors.not_negative(&object.field("revision"));
+    let data = object.field("data");
+    if !data.is_set() && is_new {
+        errors.required(&data, "data is mandatory");
+    } else if !data.value.is_object() && is_new {
+        errors.required(&data, "data must be a valid JSON object");
     }
 }
 
@@ -54,15 +87,17 @@ fn others(resource: &Resource, object: &At<'_>, is_new: bool, errors: &mut Error
     match (&*resource.group, &*resource.plural) {
         ("", "nodes") => cluster::node(object, errors),
         ("", "endpoints") => endpoints::endpoints(object, errors),
-        ("", "resourcequotas") => policy::quota(object, errors),
-        ("", "limitranges") => policy::limit_range(&spec, errors),
+        ("", "resourcequotas") => quota::quota(object, errors),
+        ("", "limitranges") => quota::limit_range(&spec, errors),
         (_, "events") => cluster::event(resource, object, errors),
         ("discovery.k8s.io", "endpointslices") => endpoints::slice(object, errors),
         ("networking.k8s.io", "networkpolicies") => network::policy(&spec, errors),
         ("networking.k8s.io", "ingresses") => network::ingress(object, is_new, errors),
         ("networking.k8s.io", "ingressclasses") => network::ingress_class(&spec, errors),
         ("policy", "poddisruptionbudgets") => policy::budget(&spec, errors),
-        ("autoscaling", "horizontalpodautoscalers") => policy::autoscaler(&spec, errors),
+        ("autoscaling", "horizontalpodautoscalers") => {
+            autoscaler::autoscaler(&spec, &*resource.version == "v2", errors);
+        }
         ("scheduling.k8s.io", "priorityclasses") => policy::priority_class(object, errors),
         ("coordination.k8s.io", "leases") => cluster::lease(&spec, errors),
         ("node.k8s.io", "runtimeclasses") => cluster::runtime_class(object, errors),
@@ -89,8 +124,8 @@ pub(super) fn update(
 ) {
     let kind = (&*resource.group, &*resource.plural);
     match (kind, subresource) {
-        (("", "pods"), "") => return pod::update(resource, new, old, errors),
-        (("", "pods"), "status") => return pod::status(resource, new, old, errors),
+        (("", "pods"), "") => return pod_update::update(resource, new, old, errors),
+        (("", "pods"), "status") => return pod_update::status(resource, new, old, errors),
         _ => {}
     }
     metadata::update_of_kind(
@@ -102,6 +137,10 @@ pub(super) fn update(
     match subresource {
         "" => main(resource, new, old, errors),
         "status" => status(resource, new, old, errors),
+        "ephemeralcontainers" | "resize" if kind == ("", "pods") => {
+            pod::metadata_and_spec(resource, new, errors);
+            pod_update::ephemeral(new, old, errors);
+        }
         "finalize" if kind == ("", "namespaces") => config::namespace_finalizers(new, true, errors),
         _ => {}
     }
@@ -142,8 +181,18 @@ fn main(resource: &Resource, new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         ("batch", "cronjobs") => job::cron_spec(&spec, Some(&before), errors),
         ("storage.k8s.io", "storageclasses") => storage::class_update(new, old, errors),
         ("", "nodes") => cluster::node_update(new, old, errors),
-        ("", "resourcequotas") => policy::quota_update(new, old, errors),
+        ("", "resourcequotas") => quota::quota_update(new, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => policy::priority_class_update(new, old, errors),
+        ("apiextensions.k8s.io", _) => definition::update(new, old, errors),
+        ("apps", "controllerrevisions") => {
+            again(resource, new, old, errors);
+            errors.immutable(&new.field("data"), &old.field("data"));
+        }
+        ("storage.k8s.io", "volumeattachments") => {
+            if spec.value != before.value {
+                errors.invalid(&spec, super::cursor::IMMUTABLE);
+            }
+        }
         ("node.k8s.io", "runtimeclasses") => {
             errors.immutable(&new.field("handler"), &old.field("handler"));
         }

@@ -17,7 +17,6 @@ const SUBRESOURCE: usize = 256;
 pub(super) enum NameRule {
     Subdomain,
     Label,
-    Label1035,
     PathSegment,
 }
 
@@ -46,7 +45,6 @@ impl NameRule {
                 };
                 match rule {
                     Self::Label => names::dns_label(&masked),
-                    Self::Label1035 => names::dns_1035_label(&masked),
                     _ => names::subdomain(&masked),
                 }
             }

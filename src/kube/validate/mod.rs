@@ -4,23 +4,31 @@
 //! path travel together ([`cursor::At`]), so that an error names where it was found. What needs other objects is
 //! admission's, and what the server allocates (cluster addresses, node ports) is judged by whoever allocates it.
 
+mod autoscaler;
 mod cluster;
 mod config;
 mod container;
 mod cron;
 mod cursor;
+mod definition;
+mod driver;
 mod endpoints;
+mod environment;
+mod flow;
 mod internal;
 mod ip;
 mod job;
 mod kinds;
 mod metadata;
+mod mounts;
 mod names;
 mod network;
 mod paths;
 mod pod;
+mod pod_update;
 mod policy;
 mod probe;
+mod quota;
 mod rbac;
 mod resources;
 mod scheduling;
@@ -29,12 +37,14 @@ mod selector;
 mod service;
 mod storage;
 mod volume;
+mod webhook;
 mod workload;
 
 use serde_json::Value;
 
 use super::field::FieldError;
 use super::schema::{Resource, Schema};
+use super::status::ApiError;
 use cursor::{At, Errors};
 
 /// What is wrong with a new object that defaults and preparation have gone over.
@@ -68,6 +78,16 @@ pub fn update(
     metadata::update(&meta, &before, &mut errors);
     kinds::update(resource, subresource, &new, &old, &mut errors);
     errors.0
+}
+
+/// The refusal of an object for what is wrong with it.
+pub fn refuse(resource: &Resource, name: &str, errors: &[FieldError]) -> ApiError {
+    // Events are of the core group inside, whichever way they come.
+    let group = match &*resource.group {
+        "events.k8s.io" => "",
+        group => group,
+    };
+    ApiError::invalid(group, &resource.kind, name, errors)
 }
 
 /// For an update without a resource version where one is needed.

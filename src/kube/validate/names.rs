@@ -320,19 +320,6 @@ pub(super) fn user_id(id: i64) -> Messages {
     }
 }
 
-pub(super) fn c_identifier(text: &str) -> Messages {
-    let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    let mut rest = text.bytes();
-    if rest.next().is_some_and(first) && rest.all(|b| first(b) || b.is_ascii_digit()) {
-        return Vec::new();
-    }
-    of(pattern(
-        "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-        "[A-Za-z_][A-Za-z0-9_]*",
-        &["my_name", "MY_NAME", "MyName"],
-    ))
-}
-
 /// The beginning of a name: a dash at its end stands before what is made up.
 pub(super) fn masked(text: &str) -> String {
     match text.strip_suffix('-') {

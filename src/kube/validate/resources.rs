@@ -68,6 +68,11 @@ pub(super) fn is_standard(name: &str) -> bool {
     STANDARD.contains(&name) || is_huge_pages(name) || name.starts_with("requests.hugepages-")
 }
 
+/// Whether a quota can count it.
+pub(super) fn is_standard_for_quota(name: &str) -> bool {
+    is_standard(name) && name != "storage"
+}
+
 /// Any resource name. Whether it is right.
 pub(super) fn any_name(name: &str, at: &At<'_>, errors: &mut Errors) -> bool {
     let messages = names::qualified(name);

@@ -1,7 +1,7 @@
 //! Volumes of pods.
 
-use super::container::{field_ref, resource_ref};
 use super::cursor::{At, Errors};
+use super::environment::{VOLUME_FIELDS, field_ref, resource_ref};
 use super::{names, paths, storage};
 use crate::kube::field::quoted;
 
@@ -205,7 +205,7 @@ fn downward_file(file: &At<'_>, errors: &mut Errors) {
     let (field, resource) = (file.some("fieldRef"), file.some("resourceFieldRef"));
     match (field, resource) {
         (Some(field), resource) => {
-            field_ref(&field, &super::container::VOLUME_FIELDS, errors);
+            field_ref(&field, &VOLUME_FIELDS, errors);
             if resource.is_some() {
                 let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
                 errors.bad_value(file, quoted("resource"), why);
