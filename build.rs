@@ -1,5 +1,8 @@
-//! Generates messages, server and client stubs of the wire protocols from `src/etcd/proto`, and a description
-//! of all messages for those who handle them by name.
+//! Generates messages, server and client stubs of the wire protocols from `src/etcd/proto`, a description
+//! of all messages for those who handle them by name, and what Kubernetes' types are for.
+
+#[path = "build/kube_descriptions.rs"]
+mod kube_descriptions;
 
 use std::io::Result;
 use std::path::PathBuf;
@@ -13,6 +16,7 @@ const PROTOS: [&str; 3] = [
 
 fn main() -> Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    kube_descriptions::write(&out.join("kube-descriptions.txt"))?;
     tonic_prost_build::configure()
         // The JSON gateway reads names and kinds of fields from it.
         .file_descriptor_set_path(out.join("descriptors.bin"))

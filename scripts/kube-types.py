@@ -54,6 +54,9 @@ class Package:
     def read(self, text):
         comments, struct, fields, enum = [], None, [], None
         named = re.findall(r'^\s*(?:const\s+)?(\w+)\s+(\w+)\s*=\s*"([^"]*)"', text, re.M)
+        # The same, converted from a literal or from a constant of core.
+        named += re.findall(r'^\s*(?:const\s+)?(\w+)\s*=\s*(\w+)\("([^"]*)"\)', text, re.M)
+        named += re.findall(r'^\s*(?:const\s+)?(\w+)\s*=\s*(\w+)\(v1(\.\w+)\)', text, re.M)
         consts = [(kind, value) for _, kind, value in named]
         self.consts.update((name, f'"{value}"') for name, _, value in named)
         for line in text.splitlines():
@@ -118,6 +121,28 @@ class Tables:
         shape, inner = self.qualify(package, alias)
         return shape, enum or inner
 
+    def printed(self, package, go, resolved):
+        """A type as Go's reflection prints it, with its own name or, resolved, with what the name stands for."""
+        if go in ("string", "bool", "int32", "int64", "int", "float64"):
+            return go
+        if go == "[]byte":
+            return "[]uint8"
+        if go.startswith("[]"):
+            return "[]" + self.printed(package, go[2:], resolved)
+        if match := re.match(r"map\[([\w.]+)\](.*)", go):
+            key = "string" if resolved else self.printed(package, match[1], False)
+            return f"map[{key}]{self.printed(package, match[2], resolved)}"
+        if go.startswith("types.") and resolved:
+            return "string"
+        prefix, _, name = go.rpartition(".")
+        if prefix and prefix not in IMPORTS:
+            return go
+        package = IMPORTS.get(prefix, package)
+        alias = self.packages[package].aliases.get(name)
+        if resolved and alias and f"{package}.{name}" not in LEAVES:
+            return self.printed(package, alias, True)
+        return f"{package.split('/')[1]}.{name}"
+
     def field(self, package, name, go, tags, markers):
         json = re.search(r'json:"([^"]*)"', tags)
         if not json or json[1].split(",")[0] == "-":
@@ -145,7 +170,12 @@ class Tables:
             reference = re.fullmatch(r"ref\((\w+)\)", marks["default"])
             default = self.packages[package].consts[reference[1]] if reference else marks["default"]
             words.append("default=" + default)
+        own, plain = (self.printed(package, go.lstrip("*"), resolved) for resolved in (False, True))
+        if own != plain:
+            words.append("go=" + own)
         if enum:
+            core = self.packages["core/v1"].consts
+            enum = [core[value[1:]].strip('"') if value.startswith(".") else value for value in enum]
             words.append("enum=" + "|".join(enum).replace(" ", "%20"))
         optional = "optional" in marks or "k8s:optional" in marks
         if "required" in marks or not (optional or "omitempty" in options or "omitzero" in options):

@@ -12,6 +12,9 @@ pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 #[cfg(fuzzing)]
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
+pub use crate::kube::apply::fuzz_fields as managed_fields;
+pub use crate::kube::patch::fuzz_patch as object_patch;
+pub use crate::kube::select::fuzz_selector as selector;
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
@@ -72,5 +75,8 @@ mod tests {
         replay("command_line", command_line);
         replay("config_file", config_file);
         replay("certificate", certificate);
+        replay("selector", selector);
+        replay("object_patch", object_patch);
+        replay("managed_fields", managed_fields);
     }
 }

@@ -150,7 +150,12 @@ fn a_server_says_when_it_is_ready_and_stops_when_told() {
 /// Starts a cluster of one and waits until it says that it serves.
 fn up(dir: &Path, port: u16) -> Running {
     let up = command()
-        .args(["up", "--members=1", &format!("--base-port={port}")])
+        .args([
+            "up",
+            "--members=1",
+            "--kube-port=0",
+            &format!("--base-port={port}"),
+        ])
         .arg("--data-dir")
         .arg(dir)
         .spawn();
@@ -197,7 +202,12 @@ fn what_is_in_the_way_of_up_is_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let output = command()
-        .args(["up", "--members=1", &format!("--base-port={port}")])
+        .args([
+            "up",
+            "--members=1",
+            "--kube-port=0",
+            &format!("--base-port={port}"),
+        ])
         .arg("--data-dir")
         .arg(temp.path())
         .output()

@@ -44,7 +44,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Names the checks that the modules have for it.
     (
         "fuzzing",
-        &["config", "engine", "etcd", "mvcc", "raft", "storage", "tls"],
+        &[
+            "config", "engine", "etcd", "kube", "mvcc", "raft", "storage", "tls",
+        ],
     ),
     ("main", &["server"]),
 ];

@@ -14,7 +14,7 @@ use super::parse::Given;
 use super::tls_flags;
 use super::url::{self, Url};
 use super::value::{self, PARSE_ERROR};
-use super::{cluster, log};
+use super::{cluster, kube, log};
 
 /// Above this a cluster without a leader would stay so for minutes; etcd's limit.
 const MAX_ELECTION_MS: u64 = 50_000;
@@ -44,8 +44,10 @@ pub(super) fn member(given: &Given) -> Result<MemberConfig, ConfigError> {
     let listen = listen(given)?;
     let cluster = clustering(given, &name)?;
     let mut notes = given.notes.clone();
+    let data_dir = data_dir(given, &name);
     Ok(MemberConfig {
-        data_dir: data_dir(given, &name),
+        kube: kube::read(given, &data_dir)?,
+        data_dir,
         raft: raft(given)?,
         tls: tls_flags::read(given, &listen, &cluster, &mut notes)?,
         listen,

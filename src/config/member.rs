@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::auth::AuthConfig;
+use super::kube::KubeConfig;
 use super::tls::TlsConfig;
 use super::url::Url;
 
@@ -43,6 +44,8 @@ pub struct MemberConfig {
     pub lease_checkpoints: bool,
     /// When the members' data is compared.
     pub corrupt_checks: CorruptChecks,
+    /// How the Kubernetes API is served, if it is.
+    pub kube: Option<KubeConfig>,
     /// What is logged, where and how.
     pub log: LogConfig,
     /// What the log has to say of flags and variables that have no effect.

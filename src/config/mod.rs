@@ -19,6 +19,7 @@ mod flag;
 pub(crate) mod fuzzing;
 mod gates;
 mod help;
+mod kube;
 mod log;
 mod member;
 mod parse;
@@ -36,6 +37,7 @@ pub use cluster::{Bootstrap, BootstrapMember, peer_urls};
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use help::usage;
+pub use kube::KubeConfig;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, HttpConfig, InitialMember, KeepaliveConfig,
     LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput, LogRotation,

@@ -4,6 +4,7 @@
 //! more flag, change its state here and read it in `build.rs`.
 
 use super::flag::{Flag, Kind, State};
+use super::kube;
 
 use Kind::{Bool, Choice, Duration, Int, Text, Uint};
 use State::{Noted, Refused, Served};
@@ -67,7 +68,12 @@ const fn flag(
     }
 }
 
-const fn served(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
+pub(super) const fn served(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
     flag(name, kind, default, Served, help)
 }
 
@@ -104,6 +110,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Features",
         flags: FEATURES,
+    },
+    Section {
+        title: "Kubernetes API",
+        flags: kube::FLAGS,
     },
     Section {
         title: "Unsafe and past",

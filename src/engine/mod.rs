@@ -87,7 +87,7 @@ use crate::mvcc::ops::{
 };
 use crate::raft::transport::PeerNetwork;
 use crate::raft::{NodeHandle, Role};
-use crate::watch::{Hub, WatchFrames, WatchRequests};
+use crate::watch::{Follower, Hub, WatchFrames, WatchRequests};
 
 /// A running member's store. Cheap to clone; every clone is the same store.
 ///
@@ -230,6 +230,11 @@ impl Engine {
     /// [`EngineError::Stopped`], or [`EngineError::TooManyRequests`] if too many are open.
     pub fn open_watch(&self) -> EngineResult<(WatchRequests, WatchFrames)> {
         Ok(self.inner.hub.open()?)
+    }
+
+    /// Follows every change from `reached` on, for one copy of the store that is kept beside it.
+    pub fn follow(&self, reached: Revision) -> Follower {
+        self.inner.hub.follow(reached)
     }
 
     /// Completes once the cluster knows this member's name and client URLs: from then on every member's

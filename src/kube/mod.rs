@@ -9,13 +9,38 @@
     reason = "a name that says it all is not said again; whatever has a unit, a limit, an error or a rule is documented"
 )]
 
+pub mod admission;
+pub mod amount;
+pub mod apply;
 pub mod authn;
 pub mod authz;
 pub mod bootstrap;
+pub mod codec;
+pub mod convert;
+pub mod defaults;
+pub mod discovery;
 pub mod field;
+pub mod gate;
+pub mod health;
+pub mod live;
+pub mod negotiate;
+pub mod object;
 pub mod objects;
+pub mod openapi;
+pub mod patch;
 pub mod pki;
 pub mod request;
+pub mod rest;
 pub mod schema;
+pub mod select;
 pub mod status;
+pub mod store;
+pub mod strategy;
+pub mod table;
+pub mod tree;
 pub mod user;
+pub mod validate;
+pub mod version;
+pub mod views;
+
+pub use rest::{ClientCertificate, KubeBody, KubeServer, KubeSettings};

@@ -14,6 +14,7 @@ use super::connection::{self, Caller, Respond, Serving};
 use super::listen::Socket;
 use crate::base::shutdown::Lifecycle;
 use crate::etcd::CertifiedName;
+use crate::kube::ClientCertificate;
 use crate::tls::{Acceptor, Wire};
 
 /// Wait after an error that says the system is short of something, such as file descriptors. Accepting
@@ -119,12 +120,14 @@ async fn secure(
         return Some(Caller {
             wire: Wire::Plain(stream),
             certified: None,
+            certificate: ClientCertificate::default(),
         });
     };
     let accepted = tls.accept(stream, address).await?;
     Some(Caller {
         wire: accepted.wire,
         certified: accepted.common_name.map(CertifiedName),
+        certificate: ClientCertificate(accepted.chain),
     })
 }
 

@@ -26,6 +26,7 @@ use super::gather::Gather;
 use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
 use crate::etcd::{CertifiedName, ClientServices};
+use crate::kube::{ClientCertificate, KubeBody, KubeServer};
 use crate::tls::Wire;
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
@@ -81,6 +82,23 @@ impl Respond for ClientServices {
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         let services = self.clone();
         async move { services.answer(request, pending).await }
+    }
+}
+
+impl Respond for KubeServer {
+    type Body = KubeBody;
+
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+        pending: TaskTrackerToken,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        let server = self.clone();
+        async move {
+            let response = server.answer(request).await;
+            drop(pending);
+            response
+        }
     }
 }
 
@@ -185,6 +203,8 @@ pub(super) struct Caller {
     pub(super) wire: Wire,
     /// Who the caller is by its certificate; every request is told.
     pub(super) certified: Option<CertifiedName>,
+    /// All that it has shown, for an API that verifies it itself and reads more in it than a name.
+    pub(super) certificate: ClientCertificate,
 }
 
 /// Serves one connection until it ends. `_permit` is its place among the connections under way.
@@ -195,10 +215,17 @@ pub(super) async fn serve(
     _permit: OwnedSemaphorePermit,
 ) {
     let asked = AtomicBool::new(false);
-    let Caller { wire, certified } = caller;
+    let Caller {
+        wire,
+        certified,
+        certificate,
+    } = caller;
     let service = service_fn(|mut request: Request<Incoming>| {
         if let Some(name) = &certified {
             request.extensions_mut().insert(name.clone());
+        }
+        if !certificate.0.is_empty() {
+            request.extensions_mut().insert(certificate.clone());
         }
         asked.store(true, Ordering::Relaxed);
         let answer = respond.respond(request, serving.unanswered.token());

@@ -61,6 +61,12 @@ pub enum StartError {
     /// The member has been removed from its cluster.
     #[error("{0}")]
     Removed(String),
+    /// The Kubernetes API cannot be served as it is asked for.
+    #[error("cannot serve the Kubernetes API: {reason}")]
+    Kubernetes {
+        /// What is in the way.
+        reason: String,
+    },
     /// The store does not open.
     #[error("cannot open the store in {dir}: {reason}")]
     Store {

@@ -92,6 +92,14 @@ pub(super) fn bind(url: &Url, reuse_port: bool) -> io::Result<TcpListener> {
     bind_ip(ip, url.port(), reuse_port)
 }
 
+/// Binds an address.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
+    bind_ip(address.ip(), address.port(), false)
+}
+
 fn bind_ip(ip: IpAddr, port: u16, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = match ip {
         IpAddr::V4(_) => TcpSocket::new_v4()?,

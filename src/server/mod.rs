@@ -14,6 +14,7 @@ mod data_dir;
 mod error;
 mod gather;
 mod join;
+mod kube;
 mod limits;
 mod listen;
 mod log;
@@ -42,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::accept::Entrance;
 use self::connection::Serving;
 use self::data_dir::{DataDir, Origin};
+use self::kube::KubeParts;
 use self::listen::Listeners;
 use self::secure::Secured;
 use crate::base::metrics::Metrics;
@@ -100,6 +102,10 @@ impl Server {
         // Before anything listens: members that begin together would wait for each other's answers.
         let origin = find_origin(config, &dir, secured.calls.as_deref()).await?;
         let listeners = Listeners::bind(&config.listen)?;
+        let kube = config.kube.as_ref();
+        let kube = kube
+            .map(|kube| KubeParts::prepare(kube, dir.path()))
+            .transpose()?;
         let addresses = listeners.client_addresses();
         let token = &config.cluster.token;
         let beginning = origin.beginning();
@@ -142,6 +148,9 @@ impl Server {
         };
         clients.serve(&life, &serving);
         metrics.serve(&life, &serving);
+        if let Some(kube) = kube {
+            kube.serve(&engine, &life, &serving);
+        }
         tracing::info!(?addresses, "listening for clients");
         let patience = config.wait_cluster_ready;
         life.task("readiness", announce_ready(engine.clone(), patience, ready));

@@ -89,6 +89,7 @@ fn accepting(port: &PortTls, own: CertificateFiles, protocol: &Protocol) -> Acce
         callers: "",
         own,
         authority: port.authority.as_ref().map(file),
+        asked: false,
         rules: rules(port),
         certify: port.certify,
         protocol: protocol.clone(),

@@ -52,6 +52,7 @@ async fn asked(certify: bool) -> String {
         callers: "client",
         own: issue(&authority, &dir, "server"),
         authority: Some(ca.clone()),
+        asked: false,
         rules: Rules::default(),
         certify,
         protocol: Protocol::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use tokio::net::TcpStream;
@@ -13,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::error::{FileError, HandshakeError};
 use super::files::{CertificateFiles, TlsFile};
 use super::handshakes::Handshakes;
+use super::possession::Possession;
 use super::protocol::Protocol;
 use super::reload::Reloading;
 use super::rules::{Checks, Rules};
@@ -30,6 +32,9 @@ pub struct AcceptSettings {
     /// Who issues callers' certificates. With it every caller must have one, as etcd has it; without it none is
     /// asked for.
     pub authority: Option<TlsFile>,
+    /// Without an authority: whether callers are asked for a certificate all the same, which whoever reads
+    /// [`Accepted::chain`] verifies. That they have its key is certain; nothing else is.
+    pub asked: bool,
     /// What is demanded of callers' certificates.
     pub rules: Rules,
     /// Whether to tell the common name of a caller's certificate.
@@ -60,6 +65,8 @@ pub struct Accepted {
     pub wire: Wire,
     /// The common name of the caller's certificate, if it is to be told and there is one.
     pub common_name: Option<Arc<str>>,
+    /// The certificates that the caller has shown, its own first; empty if it has shown none.
+    pub chain: Arc<[CertificateDer<'static>]>,
 }
 
 #[derive(Debug)]
@@ -109,10 +116,16 @@ impl Acceptor {
         let acceptor = TlsAcceptor::from(Arc::clone(&loaded.config));
         let stream = acceptor.accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates();
+        let chain = shown
+            .unwrap_or_default()
+            .iter()
+            .map(|one| one.clone().into_owned());
+        let chain = chain.collect();
         let names = loaded.checks.check(shown, Some(caller.ip())).await?;
         let common_name =
             names.filter(|names| self.settings.certify && !names.common_name.is_empty());
         Ok(Accepted {
+            chain,
             common_name: common_name.map(|names| names.common_name.into()),
             wire: Wire::Tls(Box::new(stream.into())),
         })
@@ -137,6 +150,9 @@ fn load(settings: &AcceptSettings) -> Result<Loaded, FileError> {
         .with_protocol_versions(&settings.protocol.versions())
         .map_err(|error| settings.own.cert.refused(error.to_string()))?;
     let builder = match &settings.authority {
+        None if settings.asked => {
+            builder.with_client_cert_verifier(Arc::new(Possession::new(provider)))
+        }
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let roots = authority.authorities()?;

@@ -24,6 +24,7 @@ mod files;
 pub(crate) mod fuzzing;
 mod handshakes;
 mod names;
+mod possession;
 mod protocol;
 mod reload;
 mod rules;

@@ -70,6 +70,7 @@ impl Files {
             callers: "client",
             own: self.own("server"),
             authority: Some(file(self.path("ca.crt"))),
+            asked: false,
             rules: Rules::default(),
             certify: true,
             protocol: Protocol::default(),

@@ -15,6 +15,7 @@ use super::frame::Stamp;
 use super::outbox::OutboxLimits;
 use super::port::{Mailbox, Port};
 use super::ring::{Ring, RingLimits, RingWriter};
+use super::wake::Wake;
 use super::wakes::Wakes;
 use super::{History, WatchFrames, WatchRequests};
 use crate::base::change::Change;
@@ -31,6 +32,8 @@ pub(super) struct HubState {
     /// Of the keys that watchers name.
     pub keys: Budget,
     pub wakes: Arc<Wakes>,
+    /// The bell of who follows the ring from outside (`follow`).
+    pub follower: Arc<Wake>,
 }
 
 impl HubState {
@@ -164,11 +167,13 @@ impl Hub {
         let mailboxes: Arc<[_]> = (0..count).map(|_| Arc::new(Mailbox::new(start))).collect();
         // A place for every read that the dispatchers may have under way, so sending never waits.
         let (sender, jobs) = channel::bounded(count * MAX_READS);
+        let follower = Arc::new(Wake::new());
         let hub = Self {
             state: Arc::new(HubState {
                 limits: Arc::new(outbox_limits(&config)),
                 keys: Budget::new(config.key_bytes),
                 wakes: Arc::default(),
+                follower: Arc::clone(&follower),
                 config,
                 ring: ring.clone(),
                 history: history.clone(),
@@ -180,13 +185,21 @@ impl Hub {
         Parts {
             dispatchers: hub.dispatchers(&sender),
             hub,
-            publisher: Publisher { writer, mailboxes },
+            publisher: Publisher {
+                writer,
+                mailboxes,
+                follower,
+            },
             reader: Reader {
                 ring,
                 history,
                 jobs,
             },
         }
+    }
+
+    pub(super) fn state(&self) -> &Arc<HubState> {
+        &self.state
     }
 
     fn dispatchers(&self, jobs: &Sender<ReadJob>) -> Vec<Dispatcher> {
@@ -266,6 +279,7 @@ fn outbox_limits(config: &HubConfig) -> OutboxLimits {
 pub struct Publisher {
     writer: RingWriter,
     mailboxes: Arc<[Arc<Mailbox>]>,
+    follower: Arc<Wake>,
 }
 
 impl Publisher {
@@ -291,5 +305,6 @@ impl Publisher {
         self.mailboxes
             .iter()
             .for_each(|mailbox| mailbox.wake.hint());
+        self.follower.hint();
     }
 }

@@ -13,6 +13,7 @@ mod budget;
 mod catch_up;
 mod config;
 mod dispatcher;
+mod follow;
 mod frame;
 mod group;
 mod hub;
@@ -34,6 +35,7 @@ mod testing;
 mod tests;
 
 pub use config::HubConfig;
+pub use follow::{Bell, Follower};
 pub use hub::{Hub, HubStats, OpenError, Publisher, RingStats};
 pub use stream::{Frame, StreamClosed, WatchFrames, WatchRequest, WatchRequests};
 

@@ -10,7 +10,7 @@ mod types;
 
 pub use parse::TableError;
 pub use resources::{GroupVersion, Resource, Resources, Subresource, Verb, Verbs};
-pub use types::{Field, Leaf, ListKind, ObjectType, Omit, Patch, Schema, Shape, TypeId};
+pub use types::{Field, Leaf, ListKind, Numbered, ObjectType, Omit, Patch, Schema, Shape, TypeId};
 
 /// The Kubernetes release that the tables are taken from.
 pub const RELEASE: &str = "1.36.2";

@@ -11,11 +11,14 @@
 //! A field is its JSON name (`.` when inline), its protobuf number (`-` without), its shape (`string`, `*` for a
 //! pointer, `[]` for a list, `map:` for a map, `items:` for a list that is a message, `@type`), and words: `omitempty`,
 //! `omitzero`, `inline`, `required`, `list=atomic|set|map:KEY,KEY`, `map=atomic|granular`,
-//! `patch=merge,retainKeys:KEY`, `default=JSON`, `enum=A|B` (spaces as `%20`).
+//! `patch=merge,retainKeys:KEY`, `default=JSON`, `enum=A|B` (spaces as `%20`), `go=` the name of its Go type where that
+//! does not follow from the shape.
 
 use std::collections::HashMap;
 
-use super::types::{Field, Leaf, ListKind, ObjectType, Omit, Patch, Schema, Shape, TypeId};
+use super::types::{
+    Field, Leaf, ListKind, Numbered, ObjectType, Omit, Patch, Schema, Shape, TypeId,
+};
 
 /// A line of a table that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,7 @@ pub(super) fn types(text: &str) -> Result<Schema, TableError> {
                 fields: Vec::new(),
                 flat: Vec::new(),
                 by_json: HashMap::new(),
+                by_number: Vec::new(),
                 atomic: words.get(2) == Some(&"atomic"),
             });
         } else {
@@ -74,7 +78,9 @@ pub(super) fn types(text: &str) -> Result<Schema, TableError> {
         flatten(&schema, of, &mut flat);
         let names = flat.iter().enumerate();
         let by_json = names.map(|(at, field)| (field.json.clone(), at)).collect();
+        let by_number = numbered(&schema, of);
         if let Some(of) = schema.types.get_mut(at) {
+            of.by_number = by_number;
             of.flat = flat;
             of.by_json = by_json;
         }
@@ -100,6 +106,29 @@ fn flatten(schema: &Schema, of: &ObjectType, into: &mut Vec<Field>) {
     }
 }
 
+/// The fields of one type by protobuf number.
+fn numbered(schema: &Schema, of: &ObjectType) -> Vec<Numbered> {
+    let mut flat = 0;
+    let mut numbered = Vec::new();
+    for (at, field) in of.fields.iter().enumerate() {
+        numbered.extend(field.number.map(|number| Numbered {
+            number,
+            field: at,
+            flat,
+        }));
+        flat += match field.shape {
+            Shape::Object(id) if field.inline => {
+                let mut inner = Vec::new();
+                flatten(schema, schema.get(id), &mut inner);
+                inner.len()
+            }
+            _ => 1,
+        };
+    }
+    numbered.sort_by_key(|one| one.number);
+    numbered
+}
+
 fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, String> {
     let [json, number, shape_word, rest @ ..] = words else {
         return Err("a field has a name, a number and a shape".into());
@@ -117,8 +146,11 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
         omit: Omit::Never,
         inline: false,
         list: ListKind::Atomic,
+        list_stated: false,
         atomic: false,
+        granular: false,
         patch: None,
+        go: None,
         default: None,
         values: Vec::new(),
         required: false,
@@ -131,6 +163,7 @@ fn field(words: &[&str], names: &HashMap<Box<str>, TypeId>) -> Result<Field, Str
 
 fn apply(field: &mut Field, word: &str) -> Result<(), String> {
     let (key, value) = word.split_once('=').unwrap_or((word, ""));
+    field.list_stated |= key == "list";
     match (key, value) {
         // Both at once: whatever either leaves out is left out.
         ("omitempty", "") if field.omit == Omit::Never => field.omit = Omit::Empty,
@@ -146,7 +179,11 @@ fn apply(field: &mut Field, word: &str) -> Result<(), String> {
                 .ok_or(format!("no list type: {map}"))?;
             field.list = ListKind::Map(keys.split(',').map(Into::into).collect());
         }
-        ("map", kind) => field.atomic = kind == "atomic",
+        ("go", name) => field.go = Some(name.into()),
+        ("map", kind) => {
+            field.atomic = kind == "atomic";
+            field.granular = kind == "granular";
+        }
         ("patch", strategy) => field.patch = Some(patch(strategy)),
         ("default", json) => {
             let value = serde_json::from_str(json).map_err(|error| error.to_string())?;

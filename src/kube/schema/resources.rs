@@ -10,7 +10,8 @@
 //!
 //! Words of a resource: `key=` its place under `/registry/` (none: it is not stored), `short=`, `categories=`,
 //! `delete=object` (deletion answers with the object and not a `Status`), `put-creates` (an update creates what
-//! is missing), `needs-version` (an update must name a resource version), `generation` (counted from creation).
+//! is missing), `needs-version` (an update must name a resource version), `generation` (counted from creation),
+//! `hash=` the group version that discovery's storage hash names, where it is another one.
 
 use std::sync::LazyLock;
 
@@ -67,6 +68,9 @@ pub struct Resource {
     pub needs_version: bool,
     /// Whether `metadata.generation` is counted.
     pub generation: bool,
+    /// The group and version that `storageVersionHash` names, if not the resource's own: kinds that two groups
+    /// share, and those that the release stores in an older version.
+    pub hashed_as: Option<(Box<str>, Box<str>)>,
     pub subresources: Vec<Subresource>,
     /// None for a custom resource.
     pub object: Option<TypeId>,
@@ -227,6 +231,7 @@ impl Resources {
                     put_creates: false,
                     needs_version: false,
                     generation: false,
+                    hashed_as: None,
                     subresources: Vec::new(),
                     object: schema.kind(&of.group, &of.version, kind),
                 };
@@ -281,6 +286,10 @@ impl Resource {
             ("put-creates", "") => self.put_creates = true,
             ("needs-version", "") => self.needs_version = true,
             ("generation", "") => self.generation = true,
+            ("hash", of) => {
+                let (group, version) = of.split_once('/').ok_or("hash=GROUP/VERSION")?;
+                self.hashed_as = Some((group.into(), version.into()));
+            }
             _ => return Err(format!("unknown word: {word}")),
         }
         Ok(())

@@ -76,6 +76,8 @@ pub struct ObjectType {
     /// As in JSON: the fields of inline structs stand among the others, in Go's order.
     pub flat: Vec<Field>,
     pub(super) by_json: HashMap<Box<str>, usize>,
+    /// By protobuf number, ascending.
+    pub(super) by_number: Vec<Numbered>,
     /// Whether server-side apply replaces it as a whole (`x-kubernetes-map-type: atomic`).
     pub atomic: bool,
 }
@@ -83,13 +85,33 @@ pub struct ObjectType {
 impl ObjectType {
     /// The field with this JSON name.
     pub fn field(&self, json: &str) -> Option<&Field> {
-        self.flat.get(*self.by_json.get(json)?)
+        self.flat.get(self.position(json)?)
+    }
+
+    /// The place in [`Self::flat`] of the field with this JSON name.
+    pub fn position(&self, json: &str) -> Option<usize> {
+        self.by_json.get(json).copied()
+    }
+
+    /// The fields that protobuf has, by ascending number.
+    pub fn by_number(&self) -> &[Numbered] {
+        &self.by_number
     }
 
     /// The part of the name behind the package: `Pod` of `core/v1.Pod`.
     pub fn short_name(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
+}
+
+/// Where the field of a protobuf number stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered {
+    pub number: u32,
+    /// Its place in [`ObjectType::fields`].
+    pub field: usize,
+    /// The place in [`ObjectType::flat`] of it or, if it is inline, of the first field in it.
+    pub flat: usize,
 }
 
 /// A field of a struct.
@@ -106,10 +128,16 @@ pub struct Field {
     pub inline: bool,
     /// How server-side apply merges it, if it is a list.
     pub list: ListKind,
+    /// Whether the release states `list`; a list of which it says nothing is atomic, too.
+    pub list_stated: bool,
     /// Whether server-side apply replaces the map or struct as a whole.
     pub atomic: bool,
+    /// Whether it is merged field by field although its type is atomic.
+    pub granular: bool,
     /// How a strategic merge patch merges it.
     pub patch: Option<Patch>,
+    /// Its Go type, which errors of decoding name, where it does not follow from the shape: `v1.PullPolicy`.
+    pub go: Option<Box<str>>,
     /// The default that OpenAPI states; most defaults are code (`kube::defaults`).
     pub default: Option<Value>,
     /// The values of an enum, for OpenAPI: what is refused is up to validation.

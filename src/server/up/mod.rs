@@ -40,6 +40,9 @@ pub(super) struct UpOptions {
     /// above
     #[arg(long, default_value_t = 2379)]
     pub(super) base_port: u16,
+    /// Port of the first member's Kubernetes API; the others are 10000, 20000... above. 0 serves none
+    #[arg(long, default_value_t = 6443)]
+    pub(super) kube_port: u16,
 }
 
 /// Why there is no cluster.
@@ -208,7 +211,8 @@ fn introduce(plan: &Plan) {
         ));
     }
     say("\nThree commands to try in another terminal:\n");
-    for command in plan::commands(&endpoints, plan::is_on_path("etcdctl")) {
+    let kubeconfig = plan.kubeconfig.as_deref();
+    for command in plan::commands(&endpoints, plan::is_on_path("etcdctl"), kubeconfig) {
         say(format_args!("  {command}"));
     }
     say("\nCtrl-C stops all members; the data stays in place.");

@@ -18,10 +18,18 @@ const TOKEN: &str = "holdfast-up";
 /// etcd's documentation has them.
 const OFFSETS: [u16; 5] = [0, 20_000, 30_000, 40_000, 50_000];
 
+/// The same for the ports of the Kubernetes API: 6443, 16443, 26443.
+const KUBE_OFFSETS: [u16; 5] = [0, 10_000, 20_000, 30_000, 40_000];
+
+/// Where the members keep the certificates and kubeconfigs that they share, below the data directory.
+const KUBERNETES: &str = "kubernetes";
+
 /// Everything about the members, decided before any of them starts.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) members: Vec<MemberPlan>,
+    /// What leads kubectl to the first member, if the members serve the Kubernetes API.
+    pub(super) kubeconfig: Option<PathBuf>,
 }
 
 /// One member to be.
@@ -30,6 +38,8 @@ pub(super) struct MemberPlan {
     pub(super) name: String,
     pub(super) client_port: u16,
     pub(super) peer_port: u16,
+    /// Of the Kubernetes API, if it is served.
+    pub(super) kube_port: Option<u16>,
     /// The file that takes its log.
     pub(super) log: PathBuf,
     /// Its flags.
@@ -41,8 +51,10 @@ pub(super) struct MemberPlan {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
     /// There are no such ports.
-    #[error("--base-port {base} is too high for {members} members: port {highest} does not exist")]
+    #[error("--{option} {base} is too high for {members} members: port {highest} does not exist")]
     NoSuchPort {
+        /// Which option.
+        option: &'static str,
         /// The option.
         base: u16,
         /// The option.
@@ -53,13 +65,15 @@ pub(crate) enum PlanError {
     /// Somebody listens there.
     #[error(
         "port {port} ({what} port of member {name}) is in use: stop what listens there or choose \
-         others with --base-port"
+         others with --{option}"
     )]
     PortInUse {
         /// The port.
         port: u16,
-        /// `client` or `peer`.
+        /// `client`, `peer` or `Kubernetes`.
         what: &'static str,
+        /// The option that moves it.
+        option: &'static str,
         /// The member.
         name: String,
     },
@@ -114,11 +128,25 @@ impl Plan {
             .map(|(i, (_, peer))| format!("m{}=http://127.0.0.1:{peer}", i + 1))
             .collect();
         let cluster = named.join(",");
-        let member = |(i, (client, peer)): (usize, &(u16, u16))| {
-            MemberPlan::new(options, format!("m{}", i + 1), *client, *peer, &cluster)
-        };
+        let mut members: Vec<_> = ports
+            .iter()
+            .enumerate()
+            .map(|(i, (client, peer))| {
+                MemberPlan::new(options, format!("m{}", i + 1), *client, *peer, &cluster)
+            })
+            .collect();
+        if options.kube_port == 0 {
+            return Ok(Self {
+                members,
+                kubeconfig: None,
+            });
+        }
+        for (member, offset) in members.iter_mut().zip(KUBE_OFFSETS) {
+            member.serve_kubernetes(options, offset)?;
+        }
         Ok(Self {
-            members: ports.iter().enumerate().map(member).collect(),
+            members,
+            kubeconfig: Some(options.data_dir.join(KUBERNETES).join("admin.conf")),
         })
     }
 
@@ -129,8 +157,11 @@ impl Plan {
     /// The first thing found.
     pub(super) fn check(&self) -> Result<(), PlanError> {
         for member in &self.members {
-            member.check_port(member.client_port, "client")?;
-            member.check_port(member.peer_port, "peer")?;
+            member.check_port(member.client_port, "client", "base-port")?;
+            member.check_port(member.peer_port, "peer", "base-port")?;
+            if let Some(port) = member.kube_port {
+                member.check_port(port, "Kubernetes", "kube-port")?;
+            }
         }
         self.members.iter().try_for_each(MemberPlan::check_data)
     }
@@ -151,6 +182,7 @@ fn ports(options: &UpOptions, offset: u16) -> Result<(u16, u16), PlanError> {
     match (u16::try_from(client), u16::try_from(client + 1)) {
         (Ok(client), Ok(peer)) => Ok((client, peer)),
         _ => Err(PlanError::NoSuchPort {
+            option: "base-port",
             base: options.base_port,
             members: options.members,
             highest: client + 1,
@@ -182,13 +214,41 @@ impl MemberPlan {
             name,
             client_port: client,
             peer_port: peer,
+            kube_port: None,
             flags,
             data_dir,
         }
     }
 
+    /// Adds what serves the Kubernetes API. Authorities and kubeconfigs are shared by all members.
+    fn serve_kubernetes(&mut self, options: &UpOptions, offset: u16) -> Result<(), PlanError> {
+        let highest = u32::from(options.kube_port) + u32::from(offset);
+        let port = u16::try_from(highest).map_err(|_| PlanError::NoSuchPort {
+            option: "kube-port",
+            base: options.kube_port,
+            members: options.members,
+            highest,
+        })?;
+        self.kube_port = Some(port);
+        let mut shared = OsString::from("--cert-dir=");
+        shared.push(options.data_dir.join(KUBERNETES));
+        let first = options.kube_port;
+        self.flags.extend([
+            format!("--secure-port={port}").into(),
+            OsString::from("--bind-address=127.0.0.1"),
+            shared,
+            format!("--kubeconfig-server=https://127.0.0.1:{first}").into(),
+        ]);
+        Ok(())
+    }
+
     /// Binds the port as the member will, and lets go of it again.
-    fn check_port(&self, port: u16, what: &'static str) -> Result<(), PlanError> {
+    fn check_port(
+        &self,
+        port: u16,
+        what: &'static str,
+        option: &'static str,
+    ) -> Result<(), PlanError> {
         let bound = TcpSocket::new_v4().and_then(|socket| {
             socket.set_reuseaddr(true)?;
             socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
@@ -197,9 +257,12 @@ impl MemberPlan {
         let name = self.name.clone();
         match bound {
             Ok(_) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
-                Err(PlanError::PortInUse { port, what, name })
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => Err(PlanError::PortInUse {
+                port,
+                what,
+                option,
+                name,
+            }),
             Err(source) => Err(PlanError::Port {
                 port,
                 what,
@@ -240,7 +303,22 @@ impl MemberPlan {
 }
 
 /// Three commands that show something, with etcd's own client if it is installed.
-pub(super) fn commands(endpoints: &str, with_etcdctl: bool) -> [String; 3] {
+pub(super) fn commands(
+    endpoints: &str,
+    with_etcdctl: bool,
+    kubeconfig: Option<&Path>,
+) -> [String; 3] {
+    let mut commands = etcd_commands(endpoints, with_etcdctl);
+    if let (Some(kubeconfig), [_, _, last]) = (kubeconfig, &mut commands) {
+        *last = format!(
+            "kubectl --kubeconfig {} get namespaces",
+            kubeconfig.display()
+        );
+    }
+    commands
+}
+
+fn etcd_commands(endpoints: &str, with_etcdctl: bool) -> [String; 3] {
     if with_etcdctl {
         [
             format!("etcdctl --endpoints={endpoints} put greeting hello"),
@@ -276,6 +354,7 @@ mod tests {
             members,
             data_dir: data_dir.to_owned(),
             base_port,
+            kube_port: 0,
         }
     }
 
@@ -323,6 +402,36 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 1);
         assert!(plan.members[0].config().unwrap().stop_with_stdin);
+    }
+
+    #[test]
+    fn every_member_serves_kubernetes_with_the_same_authorities() {
+        let options = UpOptions {
+            kube_port: 6443,
+            ..options(Path::new("d"), 3, 2379)
+        };
+        let plan = Plan::new(&options).unwrap();
+        let kube: Vec<_> = plan
+            .members
+            .iter()
+            .map(|member| member.config().unwrap().kube.unwrap())
+            .collect();
+        assert_eq!(
+            kube.iter().map(|kube| kube.port).collect::<Vec<_>>(),
+            [6443, 16443, 26443]
+        );
+        let first = &kube[0];
+        assert!(kube.iter().all(|kube| kube.cert_dir == first.cert_dir
+            && kube.kubeconfig_server == "https://127.0.0.1:6443"));
+        let too_high = UpOptions {
+            kube_port: 60_000,
+            ..options
+        };
+        let said = Plan::new(&too_high).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "--kube-port 60000 is too high for 3 members: port 70000 does not exist"
+        );
     }
 
     #[test]
@@ -391,11 +500,13 @@ mod tests {
 
     #[test]
     fn commands_name_every_endpoint() {
-        let commands = commands("a:1,b:2", true);
-        assert!(commands.iter().all(|c| c.contains("--endpoints=a:1,b:2 ")));
+        let with = commands("a:1,b:2", true, None);
+        assert!(with.iter().all(|c| c.contains("--endpoints=a:1,b:2 ")));
+        let without = commands("a:1,b:2", false, Some(Path::new("/d/admin.conf")));
+        assert_eq!(without[0], "curl http://a:1/health");
         assert_eq!(
-            super::commands("a:1,b:2", false)[0],
-            "curl http://a:1/health"
+            without[2],
+            "kubectl --kubeconfig /d/admin.conf get namespaces"
         );
         assert!(is_on_path("sh"));
         assert!(!is_on_path("no-such-program"));

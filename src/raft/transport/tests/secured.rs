@@ -30,6 +30,7 @@ async fn member(id: u64, authority: &TestAuthority) -> (Setup, Arc<Acceptor>) {
     let connector = ConnectSettings {
         own: Some(own.clone()),
         authority: Authority::File(ca.clone()),
+        asked: false,
         rules: Rules::default(),
         protocol: Protocol::default(),
         alpn: &["http/1.1"],

@@ -1,0 +1,38 @@
+//! One kind in several versions: what is stored, and what clients of another version see.
+//!
+//! Two built-in kinds have more than one served version: events, which are stored as core's, and horizontal pod
+//! autoscalers, which are stored as `autoscaling/v2`. Everything else is stored as it is served.
+
+mod autoscaler;
+mod event;
+
+use serde_json::Value;
+
+use super::schema::Resource;
+
+/// The object as the version of `resource` has it, made from the stored one.
+pub fn from_storage(resource: &Resource, stored: &Value) -> Value {
+    match (&*resource.group, &*resource.version, &*resource.plural) {
+        ("events.k8s.io", "v1", "events") => event::from_core(stored),
+        ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::from_v2(stored),
+        _ => stored.clone(),
+    }
+}
+
+/// Whether [`from_storage`] leaves objects of a resource as they are.
+pub fn is_stored_as_served(resource: &Resource) -> bool {
+    let key = (&*resource.group, &*resource.version, &*resource.plural);
+    !matches!(
+        key,
+        ("events.k8s.io", "v1", "events") | ("autoscaling", "v1", "horizontalpodautoscalers")
+    )
+}
+
+/// The object that is stored for one of the version of `resource`.
+pub fn to_storage(resource: &Resource, object: &Value) -> Value {
+    match (&*resource.group, &*resource.version, &*resource.plural) {
+        ("events.k8s.io", "v1", "events") => event::to_core(object),
+        ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::to_v2(object),
+        _ => object.clone(),
+    }
+}

@@ -1,0 +1,235 @@
+//! Objects and lists in the form that a client asked for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Map, Value, json};
+
+use super::call::Call;
+use super::form::{Form, Shape};
+use super::read::Page;
+use super::reply::{self, KubeBody};
+use super::{Answer, steps};
+use crate::kube::negotiate::MetaVersion;
+use crate::kube::object::{self, Format, meta, protobuf};
+use crate::kube::schema::Schema;
+use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::table::{self, Include, Printer};
+use crate::kube::views::Stored;
+use crate::kube::{codec, convert};
+
+/// The answer to a request for or about one object.
+///
+/// # Errors
+/// 406 for what has no such form.
+pub(super) fn one(call: &Call, form: &Form, answer: &Answer) -> ApiResult<Response<KubeBody>> {
+    let object = &answer.object;
+    let is_status = object.get("kind").is_some_and(|kind| kind == "Status");
+    let shaped = match form.shape {
+        _ if is_status => object.clone(),
+        Shape::Whole => object.clone(),
+        Shape::Table(version) => {
+            let printer = Printer::of(&call.resource, call.subresource.as_ref());
+            let options = table_options(call, version, true)?;
+            table::render_object(printer, &call.resource, object, &options)?
+        }
+        Shape::Metadata(version) => meta::partial(object, version),
+    };
+    let body = encode(call, form, &shaped)?;
+    Ok(reply::compressed(
+        answer.code,
+        form.content_type(),
+        body,
+        reply::takes_gzip(&call.headers),
+    ))
+}
+
+/// A page of a list.
+///
+/// # Errors
+/// As [`one`].
+pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<KubeBody>> {
+    let metadata = list_metadata(page);
+    let items = || page.items.iter().filter_map(|stored| item(call, stored));
+    let body = match (form.shape, form.media) {
+        (Shape::Whole, Format::Json) if !form.pretty => whole_list(call, &metadata, page),
+        (shape, _) => {
+            let list = match shape {
+                Shape::Table(version) => {
+                    let printer = Printer::of(&call.resource, None);
+                    let options = table_options(call, version, true)?;
+                    let items: Vec<_> = items().collect();
+                    let items = items.iter().map(|object| &**object);
+                    table::render_list(printer, &call.resource, &metadata, items, &options)
+                }
+                Shape::Metadata(version) => json!({
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": version.api_version(),
+                    "metadata": metadata,
+                    "items": items().map(|object| meta::partial(&object, version)).collect::<Value>(),
+                }),
+                Shape::Whole => json!({
+                    "kind": format!("{}List", call.resource.kind),
+                    "apiVersion": call.resource.api_version(),
+                    "metadata": metadata,
+                    "items": items()
+                        .map(|object| listed(call, (*object).clone()))
+                        .collect::<Value>(),
+                }),
+            };
+            encode(call, form, &list)?
+        }
+    };
+    Ok(reply::compressed(
+        200,
+        form.content_type(),
+        body,
+        reply::takes_gzip(&call.headers),
+    ))
+}
+
+/// An object of the views as the request's version has it.
+pub(super) fn item(call: &Call, stored: &Stored) -> Option<Arc<Value>> {
+    match codec::object(stored) {
+        Ok(object) if convert::is_stored_as_served(&call.resource) => Some(Arc::clone(object)),
+        Ok(object) => Some(Arc::new(convert::from_storage(&call.resource, object))),
+        Err(why) => {
+            tracing::warn!(key = ?stored.key, why, "a stored object cannot be decoded and is left out");
+            None
+        }
+    }
+}
+
+/// Items of built-in kinds do not say what they are; those of custom ones do.
+fn listed(call: &Call, object: Value) -> Value {
+    if call.resource.object.is_some() {
+        steps::without_kind(object)
+    } else {
+        object
+    }
+}
+
+fn list_metadata(page: &Page) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), page.revision.to_string().into());
+    if let Some(next) = &page.next {
+        metadata.insert("continue".into(), next.encode().into());
+    }
+    if let Some(remaining) = page.remaining {
+        metadata.insert("remainingItemCount".into(), remaining.into());
+    }
+    metadata.into()
+}
+
+/// The JSON of a list, written item by item: the tree of the whole is never made.
+fn whole_list(call: &Call, metadata: &Value, page: &Page) -> Vec<u8> {
+    let size: usize = page
+        .items
+        .iter()
+        .map(|stored| stored.value.len() + 64)
+        .sum();
+    let mut out = Vec::with_capacity(size + 256);
+    let head = json!({
+        "kind": format!("{}List", call.resource.kind),
+        "apiVersion": call.resource.api_version(),
+        "metadata": metadata,
+    });
+    out.extend_from_slice(head.to_string().trim_end_matches('}').as_bytes());
+    // The head ends with the metadata's brace, which was trimmed too.
+    out.extend_from_slice(b"},\"items\":[");
+    let custom = call.resource.object.is_none();
+    let mut first = true;
+    for stored in &page.items {
+        let Some(object) = item(call, stored) else {
+            continue;
+        };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_item(&mut out, &object, custom);
+    }
+    out.extend_from_slice(b"]}\n");
+    out
+}
+
+/// An object without what it is, unless it is a custom one.
+fn write_item(out: &mut Vec<u8>, object: &Value, custom: bool) {
+    let Some(fields) = object.as_object() else {
+        return;
+    };
+    let shown = fields
+        .iter()
+        .filter(|(key, _)| custom || !matches!(key.as_str(), "kind" | "apiVersion"));
+    out.push(b'{');
+    for (nth, (key, value)) in shown.enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        // Writing to a vector does not fail, and keys and values have a JSON form.
+        let _ = serde_json::to_writer(&mut *out, key);
+        out.push(b':');
+        let _ = serde_json::to_writer(&mut *out, value);
+    }
+    out.push(b'}');
+}
+
+pub(super) fn table_options(
+    call: &Call,
+    version: MetaVersion,
+    headers: bool,
+) -> ApiResult<table::Options> {
+    Ok(table::Options {
+        version: match version {
+            MetaVersion::V1 => "v1",
+            MetaVersion::V1Beta1 => "v1beta1",
+        },
+        include: Include::parse(call.query.get("includeObject").unwrap_or_default())?,
+        headers,
+        now: steps::wall(),
+    })
+}
+
+/// A tree in a media type.
+///
+/// # Errors
+/// 406 for a kind that has no protobuf form.
+pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8>> {
+    match form.media {
+        Format::Json if form.pretty => {
+            let mut body = serde_json::to_vec_pretty(tree).map_err(ApiError::internal)?;
+            body.push(b'\n');
+            Ok(body)
+        }
+        Format::Json => Ok(reply::to_json(tree)),
+        Format::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
+        Format::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
+            Some(id) => Ok(protobuf::encode(Schema::built_in(), id, tree)),
+            None => Err(super::form::not_acceptable(call.resource.object.is_none())),
+        },
+    }
+}
+
+/// A refusal in the form that was asked for.
+pub(super) fn refusal(form: Option<&Form>, error: &ApiError) -> Response<KubeBody> {
+    let Some(form) = form.filter(|form| form.media != Format::Json) else {
+        return reply::refusal(error);
+    };
+    let status = error.to_value();
+    let schema = Schema::built_in();
+    let body: Option<Bytes> = match form.media {
+        Format::Yaml => Some(object::encode_yaml(&status).into()),
+        Format::Protobuf => schema
+            .find("meta/v1.Status")
+            .map(|id| protobuf::encode(schema, id, &status).into()),
+        Format::Json => None,
+    };
+    match body {
+        Some(body) => {
+            let mut response = reply::whole(error.code, form.content_type(), body);
+            reply::decorate(&mut response, error);
+            response
+        }
+        None => reply::refusal(error),
+    }
+}

@@ -1,0 +1,98 @@
+//! One request on its way: who asks what, of which resource, and what is told besides the answer.
+
+use http::{HeaderMap, Method};
+use parking_lot::Mutex;
+
+use super::query::Query;
+use crate::kube::request::Target;
+use crate::kube::schema::{Resource, Subresource};
+use crate::kube::user::User;
+
+/// A request for a resource that has been let in.
+#[derive(Debug)]
+pub struct Call {
+    pub method: Method,
+    pub headers: HeaderMap,
+    pub query: Query,
+    pub user: User,
+    pub target: Target,
+    pub resource: Resource,
+    pub subresource: Option<Subresource>,
+    /// Told in `Warning` headers.
+    pub warnings: Mutex<Vec<String>>,
+}
+
+impl Call {
+    /// The call that would be for the object itself, where this one is for a part of it.
+    pub fn of_object(part: &Self) -> Self {
+        Self {
+            method: part.method.clone(),
+            headers: part.headers.clone(),
+            query: part.query.clone(),
+            user: part.user.clone(),
+            target: part.target.clone(),
+            resource: part.resource.clone(),
+            subresource: None,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// The namespace of the object; `""` at the cluster's scope.
+    pub fn namespace(&self) -> &str {
+        if self.resource.namespaced {
+            &self.target.namespace
+        } else {
+            ""
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    pub fn subresource_name(&self) -> &str {
+        self.subresource.as_ref().map_or("", |sub| &sub.name)
+    }
+
+    /// Group, version and kind of what is sent and answered.
+    pub fn kind(&self) -> (&str, &str, &str) {
+        match &self.subresource {
+            Some(sub) => (&sub.group, &sub.version, &sub.kind),
+            None => (
+                &self.resource.group,
+                &self.resource.version,
+                &self.resource.kind,
+            ),
+        }
+    }
+
+    pub fn warn(&self, text: impl Into<String>) {
+        self.warnings.lock().push(text.into());
+    }
+
+    /// Who manages the fields of what is written: the parameter, or the client's program.
+    pub fn manager(&self) -> String {
+        if let Some(name) = self
+            .query
+            .get("fieldManager")
+            .filter(|name| !name.is_empty())
+        {
+            return name.to_owned();
+        }
+        let agent = self.headers.get(http::header::USER_AGENT);
+        let agent = agent
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default();
+        let program = agent.split('/').next().unwrap_or_default();
+        let program: String = program
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(128)
+            .collect();
+        if program.is_empty() {
+            "unknown".into()
+        } else {
+            program
+        }
+    }
+}

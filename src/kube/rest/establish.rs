@@ -1,0 +1,145 @@
+//! What the server makes for itself at its start: namespaces, roles and bindings, and whatever else clients rely on.
+//!
+//! Every member does it, since any of them may be the first; what another one has made meanwhile is found and left.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::options::WriteOptions;
+use super::query::Query;
+use super::serve::KubeServer;
+use super::write::{self, Change as Rewrite};
+use super::{Inner, remove};
+use crate::kube::bootstrap::{self, Change, Own};
+use crate::kube::codec;
+use crate::kube::object::{conform, meta};
+use crate::kube::request::Target;
+use crate::kube::schema::{Resources, Schema};
+use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::store;
+use crate::kube::strategy::deletion::DeleteOptions;
+use crate::kube::user::{MASTERS, User};
+
+/// Between attempts while the cluster cannot take writes.
+const RETRY: Duration = Duration::from_millis(200);
+/// Times that an update is tried while other members do the same.
+const TRIED: usize = 5;
+
+/// Namespaces that are always there.
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+impl KubeServer {
+    /// Makes what is missing; completes once everything is there.
+    pub async fn establish(&self) {
+        let namespaces = NAMESPACES.map(|name| {
+            let object =
+                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
+            Own {
+                group: "",
+                version: "v1",
+                plural: "namespaces",
+                object,
+                upkeep: bootstrap::Upkeep::LeaveAlone,
+            }
+        });
+        self.establish_all(&namespaces).await;
+        self.establish_all(bootstrap::roles_and_bindings()).await;
+        tracing::info!("the Kubernetes API has the objects that it begins with");
+    }
+
+    /// All at once: they share log entries, and there are a few hundred.
+    async fn establish_all(&self, all: &[Own]) {
+        futures::future::join_all(all.iter().map(|own| self.insist(own))).await;
+    }
+
+    async fn insist(&self, own: &Own) {
+        while let Err(error) = ensure(self.inner(), own).await {
+            tracing::debug!(%error, name = own.name(), "cannot be made yet");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// Makes one object as it has to be.
+async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
+    let call = call(own)?;
+    let key = store::key(store::place(&call.resource)?, own.namespace(), own.name());
+    // The views are as new as this member was when it began; what has been made since is found on writing.
+    let existing = inner.store.views().world().get(&key).cloned();
+    let existing = existing.and_then(|stored| codec::object(&stored).ok().cloned());
+    let done = match own.change(existing.as_deref()) {
+        Change::Nothing => Ok(()),
+        Change::Create(object) => create(inner, &call, object).await,
+        Change::Update(object) => {
+            let change = Rewrite {
+                options: &WriteOptions::default(),
+                attempts: TRIED,
+                manager_applies: false,
+            };
+            let object = whole(&call, &object);
+            change
+                .run(inner, &call, |_| Ok(object.clone()))
+                .await
+                .map(|_| ())
+        }
+        Change::Recreate(object) => {
+            if let Some(stored) = inner.store.read(key).await? {
+                remove::remove(inner, &call, stored, &DeleteOptions::default()).await?;
+            }
+            create(inner, &call, object).await
+        }
+    };
+    match done {
+        // Another member was quicker.
+        Err(error) if matches!(error.code, 404 | 409) => Ok(()),
+        done => done,
+    }
+}
+
+async fn create(inner: &Inner, call: &Call, object: Value) -> ApiResult<()> {
+    let object = whole(call, &object);
+    let made = write::create_decoded(inner, call, object, &WriteOptions::default()).await;
+    made.map(|_| ())
+}
+
+/// In Go form, with defaults.
+fn whole(call: &Call, object: &Value) -> Value {
+    let schema = Schema::built_in();
+    let Some(id) = call.resource.object else {
+        return object.clone();
+    };
+    let conformed = conform(schema, id, object);
+    let mut object = conformed.map_or_else(|_| object.clone(), |conformed| conformed.value);
+    meta::strip_resource_version(&mut object);
+    crate::kube::defaults::apply(schema, id, &mut object);
+    object
+}
+
+/// A request of the server's own.
+fn call(own: &Own) -> ApiResult<Call> {
+    let resource = Resources::built_in().find(own.group, own.version, own.plural);
+    Ok(Call {
+        method: Method::PUT,
+        headers: HeaderMap::new(),
+        query: Query::parse("fieldManager=kube-apiserver"),
+        user: User {
+            name: "system:apiserver".into(),
+            groups: vec![MASTERS.into()],
+            ..User::default()
+        },
+        target: Target {
+            group: own.group.into(),
+            version: own.version.into(),
+            resource: own.plural.into(),
+            namespace: own.namespace().into(),
+            name: own.name().into(),
+            ..Target::default()
+        },
+        resource: resource.ok_or_else(ApiError::no_such_resource)?.clone(),
+        subresource: None,
+        warnings: parking_lot::Mutex::default(),
+    })
+}

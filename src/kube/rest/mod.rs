@@ -1,0 +1,72 @@
+//! The REST API: from a request to an answer.
+//!
+//! A request goes through the stages in the order of kube-apiserver's filters: who is it, may they, what is it
+//! about; then the verb. Every answer says which audit event it would be; every refusal is a `Status`.
+
+mod answer;
+mod call;
+mod establish;
+mod event_leases;
+mod eviction;
+pub mod form;
+mod frames;
+mod openapi_pages;
+pub mod options;
+mod pages;
+mod patching;
+pub mod query;
+mod read;
+mod remove;
+pub mod reply;
+mod serve;
+mod steps;
+mod subresources;
+pub mod token;
+mod watching;
+mod write;
+
+pub use call::Call;
+pub use reply::KubeBody;
+pub use serve::{ClientCertificate, KubeServer, KubeSettings};
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use self::event_leases::EventLeases;
+use super::admission::Admission;
+use super::gate::Gate;
+use super::live::Live;
+use super::store::ObjectStore;
+
+/// What all requests share.
+struct Inner {
+    store: ObjectStore,
+    live: Arc<Live>,
+    gate: Gate,
+    admission: Admission,
+    event_leases: EventLeases,
+    settings: KubeSettings,
+}
+
+/// What a verb answers with, besides lists and streams.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    pub object: Value,
+}
+
+impl Answer {
+    pub fn of(object: Value) -> Self {
+        Self { code: 200, object }
+    }
+
+    pub fn created(object: Value) -> Self {
+        Self { code: 201, object }
+    }
+
+    /// What is no object of the resource: a `Status`, or a list of what was deleted.
+    pub fn status(object: Value) -> Self {
+        Self { code: 200, object }
+    }
+}

@@ -1,0 +1,406 @@
+//! One request through all stages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use rustls_pki_types::CertificateDer;
+
+use super::call::Call;
+use super::event_leases::EventLeases;
+use super::form::Form;
+use super::frames::ResourceFrames;
+use super::query::{ListOptions, Query};
+use super::read::{self, Collection};
+use super::reply::{self, KubeBody};
+use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
+use crate::kube::admission::Admission;
+use crate::kube::codec;
+use crate::kube::gate::{Gate, GateConfig};
+use crate::kube::live::Live;
+use crate::kube::negotiate::Answer as Answering;
+use crate::kube::request::{RequestError, RequestInfo, Target};
+use crate::kube::schema::{Resources, Verb};
+use crate::kube::select::{Fields, Selector};
+use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::store::{self, ObjectStore};
+use crate::kube::views::Stored;
+
+/// Bytes of a request's body: kube-apiserver's bound.
+const MAX_BODY: usize = 3 << 20;
+/// Requests take no longer, but for those that are meant to: `--request-timeout` of kube-apiserver.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The certificates that a client has shown, its own first. That it has the key is certain; nothing else is.
+#[derive(Debug, Clone, Default)]
+pub struct ClientCertificate(pub Arc<[CertificateDer<'static>]>);
+
+/// What the API says of itself.
+#[derive(Debug, Clone)]
+pub struct KubeSettings {
+    /// `host:port` under which others reach it.
+    pub address: String,
+    /// Who is let in.
+    pub gate: GateConfig,
+    /// Admission plugins that are left out.
+    pub admission_disabled: Vec<String>,
+}
+
+/// Serves the Kubernetes API of one member. Cheap to clone.
+#[derive(Clone)]
+pub struct KubeServer {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for KubeServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KubeServer")
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request is found to be.
+enum Outcome {
+    Done(Response<KubeBody>),
+    Refused(ApiError, Option<Form>),
+}
+
+impl From<ApiError> for Outcome {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error, None)
+    }
+}
+
+impl KubeServer {
+    /// Serves what `store` has.
+    ///
+    /// # Errors
+    /// A text for the log: the gate's files cannot be used.
+    pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
+        let live = Arc::new(Live::new(store.views().clone()));
+        let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
+        let admission = Admission::new(
+            store.clone(),
+            Arc::clone(&live),
+            &settings.admission_disabled,
+        );
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                live,
+                gate,
+                admission,
+                event_leases: EventLeases::default(),
+                settings,
+            }),
+        })
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<KubeBody> {
+        let (parts, body) = request.into_parts();
+        let audit_id = crate::kube::strategy::uid(&mut rand::random);
+        let mut warnings = Vec::new();
+        let mut response = match self.process(parts, body, &mut warnings).await {
+            Outcome::Done(response) => response,
+            Outcome::Refused(error, form) => answer::refusal(form.as_ref(), &error),
+        };
+        reply::finish(&mut response, &audit_id, &warnings);
+        response
+    }
+
+    async fn process(&self, parts: Parts, body: Incoming, warnings: &mut Vec<String>) -> Outcome {
+        let query = parts.uri.query().unwrap_or_default();
+        let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
+            Ok(info) => info,
+            Err(error @ RequestError::Escape) => {
+                return ApiError::bad_request(error.to_string()).into();
+            }
+            Err(error) => return ApiError::unclassified(error.to_string()).into(),
+        };
+        let certificate = parts.extensions.get::<ClientCertificate>();
+        let user = match self.inner.gate.authenticate(&parts.headers, certificate) {
+            Ok(user) => user,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = self.inner.gate.authorize(&user, &info) {
+            return error.into();
+        }
+        let Some(target) = info.target.clone() else {
+            return match pages::page(&self.inner, &parts, &info.path, &Query::parse(query)).await {
+                Some(response) => Outcome::Done(response),
+                None => Outcome::Done(reply::page_not_found()),
+            };
+        };
+        let call = match find(&parts, query, user, target) {
+            Ok(Some(call)) => call,
+            Ok(None) => return Outcome::Done(reply::page_not_found()),
+            Err(error) => return error.into(),
+        };
+        let outcome = self.serve(&call, &info, body).await;
+        warnings.append(&mut call.warnings.lock());
+        outcome
+    }
+
+    /// Runs the verb of a request for a resource.
+    async fn serve(&self, call: &Call, info: &RequestInfo, body: Incoming) -> Outcome {
+        let purpose = match info.verb.as_str() {
+            "list" | "deletecollection" => Answering::List,
+            "watch" => Answering::Watch,
+            _ => Answering::Object,
+        };
+        let form = match Form::choose(&call.headers, &call.query, purpose, &call.resource) {
+            Ok(form) => form,
+            Err(error) => return error.into(),
+        };
+        let served = async {
+            if info.verb == "watch" {
+                return self.watch(call, form).await;
+            }
+            let limit = timeout(&call.query)?;
+            let verb = self.verb(call, &info.verb, form, body);
+            match tokio::time::timeout(limit, verb).await {
+                Ok(answered) => answered,
+                Err(_) => Ok(timed_out()),
+            }
+        };
+        match served.await {
+            Ok(response) => Outcome::Done(response),
+            Err(error) => Outcome::Refused(error, Some(form)),
+        }
+    }
+
+    async fn verb(
+        &self,
+        call: &Call,
+        verb: &str,
+        form: Form,
+        body: Incoming,
+    ) -> ApiResult<Response<KubeBody>> {
+        let inner = &*self.inner;
+        check_verb(call, verb)?;
+        if verb == "list" {
+            return self.list(call, form).await;
+        }
+        let body = if verb == "get" {
+            Bytes::new()
+        } else {
+            read_body(body).await?
+        };
+        let answered: Answer = match verb {
+            _ if call.subresource.is_some() => {
+                subresources::serve(inner, call, verb, &body).await?
+            }
+            "get" => get(inner, call).await?,
+            "create" if call.resource.key.is_none() => {
+                subresources::create_virtual(inner, call, &body).await?
+            }
+            "create" => write::create(inner, call, &body).await?,
+            "update" => write::update(inner, call, &body).await?,
+            "patch" => write::patch(inner, call, &body).await?,
+            "delete" => remove::delete(inner, call, &body).await?,
+            "deletecollection" => remove::delete_collection(inner, call, &body).await?,
+            _ => return Err(ApiError::method_not_allowed()),
+        };
+        answer::one(call, &form, &answered)
+    }
+
+    async fn list(&self, call: &Call, form: Form) -> ApiResult<Response<KubeBody>> {
+        let options = ListOptions::parse(&call.query)?;
+        let selector = selector(call, &options)?;
+        let collection = collection(call, &selector)?;
+        let selects =
+            |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
+        let page = read::list(&self.inner.store, &collection, &options, &selects).await?;
+        answer::page(call, &form, &page)
+    }
+
+    async fn watch(&self, call: &Call, form: Form) -> ApiResult<Response<KubeBody>> {
+        check_verb(call, "watch")?;
+        let options = ListOptions::parse(&call.query)?;
+        let options = ListOptions {
+            watch: true,
+            ..options
+        };
+        let selector = selector(call, &options)?;
+        let collection = collection(call, &selector)?;
+        let lifetime = options.timeout.unwrap_or_else(steps::lifetime);
+        let frames = ResourceFrames::new(call, form, selector.clone())?;
+        let stream = watching::open(
+            &self.inner.store,
+            &collection,
+            call.resource.namespaced,
+            &options,
+            lifetime,
+            Arc::new(frames),
+        );
+        Ok(reply::streamed(form.watch_type(), stream.await?))
+    }
+}
+
+/// The resource that a target names. None if there is no such group version.
+fn find(
+    parts: &Parts,
+    query: &str,
+    user: crate::kube::user::User,
+    target: Target,
+) -> ApiResult<Option<Call>> {
+    let resources = Resources::built_in();
+    if resources
+        .group_version(&target.group, &target.version)
+        .is_none()
+    {
+        return Ok(None);
+    }
+    let resource = resources.find(&target.group, &target.version, &target.resource);
+    let resource = resource.ok_or_else(ApiError::no_such_resource)?.clone();
+    let subresource = match &*target.subresource {
+        "" => None,
+        name => Some(
+            resource
+                .subresource_named(name)
+                .ok_or_else(ApiError::no_such_resource)?
+                .clone(),
+        ),
+    };
+    if resource.namespaced
+        && target.namespace.is_empty()
+        && !target.name.is_empty()
+        && !target.name_is_selected
+    {
+        return Err(ApiError::no_such_resource());
+    }
+    if !resource.namespaced && !target.namespace.is_empty() && &*resource.plural != "namespaces" {
+        return Err(ApiError::no_such_resource());
+    }
+    Ok(Some(Call {
+        method: parts.method.clone(),
+        headers: parts.headers.clone(),
+        query: Query::parse(query),
+        user,
+        target,
+        resource,
+        subresource,
+        warnings: parking_lot::Mutex::default(),
+    }))
+}
+
+fn check_verb(call: &Call, verb: &str) -> ApiResult<()> {
+    let verbs = call
+        .subresource
+        .as_ref()
+        .map_or(call.resource.verbs, |sub| sub.verbs);
+    let known = Verb::ALL.into_iter().find(|known| known.as_str() == verb);
+    // One object of a collection is asked for by its name, all of it without.
+    let placed = match known {
+        Some(Verb::Create) => call.subresource.is_some() == !call.name().is_empty(),
+        _ => true,
+    };
+    let everywhere = call.resource.namespaced && call.target.namespace.is_empty();
+    let placed =
+        placed && !(everywhere && matches!(known, Some(Verb::Create | Verb::DeleteCollection)));
+    let read = call.method != Method::HEAD && call.method != Method::OPTIONS;
+    match known {
+        Some(known) if verbs.has(known) && placed && read => Ok(()),
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+fn selector(call: &Call, options: &ListOptions) -> ApiResult<Selector> {
+    let fields = Fields::of(&call.resource);
+    let mut selector = Selector::parse(&options.label_selector, &options.field_selector, &fields)?;
+    // A watch of one object, by its path.
+    if !call.target.name.is_empty() && !call.target.name_is_selected {
+        let by_name = format!("metadata.name={}", call.target.name);
+        selector = Selector::parse(&options.label_selector, &by_name, &fields)?;
+    }
+    Ok(selector)
+}
+
+fn collection<'a>(call: &'a Call, selector: &'a Selector) -> ApiResult<Collection<'a>> {
+    Ok(Collection {
+        place: store::place(&call.resource)?,
+        namespace: call.namespace(),
+        selector,
+    })
+}
+
+/// One object. Without a version it is the latest one; with one, whatever this member has at least.
+pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
+    let key = store::key(store::place(&call.resource)?, call.namespace(), call.name());
+    let version = call.query.get("resourceVersion").unwrap_or_default();
+    let found = match version {
+        "" => inner.store.read(key).await?.map(Arc::new),
+        "0" => inner.store.views().world().get(&key).cloned(),
+        version => {
+            let revision = super::query::parse_version(version).map_err(|error| {
+                ApiError::bad_request(format!("invalid resource version: {error}"))
+            })?;
+            inner
+                .store
+                .not_older_than(revision)
+                .await?
+                .get(&key)
+                .cloned()
+        }
+    };
+    let stored = found.ok_or_else(|| ApiError::not_found(&call.resource, call.name()))?;
+    let object = answer::item(call, &stored).ok_or_else(|| {
+        ApiError::internal(format!(
+            "the stored {} cannot be decoded",
+            call.resource.kind
+        ))
+    })?;
+    Ok(Answer::of((*object).clone()))
+}
+
+/// Reads the whole body.
+async fn read_body(body: Incoming) -> ApiResult<Bytes> {
+    let read = Limited::new(body, MAX_BODY).collect().await;
+    match read {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::too_large(
+            format!("Request entity too large: limit is {MAX_BODY}"),
+        )),
+        Err(error) => Err(ApiError::bad_request(format!(
+            "the body cannot be read: {error}"
+        ))),
+    }
+}
+
+/// The time that a request has: its own, if that is shorter than the server's.
+fn timeout(query: &Query) -> ApiResult<Duration> {
+    let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
+        return Ok(REQUEST_TIMEOUT);
+    };
+    match crate::kube::object::duration::parse(text) {
+        Ok(nanos) => {
+            let asked = u64::try_from(nanos).unwrap_or_default();
+            if asked == 0 {
+                return Ok(REQUEST_TIMEOUT);
+            }
+            Ok(Duration::from_nanos(asked).min(REQUEST_TIMEOUT))
+        }
+        Err(error) => Err(ApiError::bad_request(format!(
+            "invalid timeout specified in the request URL - {error}"
+        ))),
+    }
+}
+
+/// What the release writes when time is up: a `Status` without its kind, as text.
+fn timed_out() -> Response<KubeBody> {
+    let body = concat!(
+        r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","#,
+        r#""reason":"Timeout","details":{},"code":504}"#
+    );
+    reply::whole(504, reply::TEXT, body)
+}

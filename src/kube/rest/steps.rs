@@ -1,0 +1,397 @@
+//! The steps of a write between its body and the store, as one request goes through them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::Inner;
+use super::call::Call;
+use super::options::{FieldValidation, WriteOptions};
+use crate::base::clock;
+use crate::base::ids::LeaseId;
+use crate::kube::admission::{Attributes, Operation};
+use crate::kube::apply::{FieldManager, OneVersion, Update};
+use crate::kube::object::{self, Expected, Format, meta};
+use crate::kube::schema::Schema;
+use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::strategy::deletion::{self, DeleteOptions, Verdict};
+use crate::kube::strategy::{self, Context};
+use crate::kube::{defaults, negotiate, validate};
+
+/// Whether an update or a deletion leaves an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletion {
+    /// It is gone with the last finalizer, or at once.
+    Due,
+    No,
+}
+
+/// Whether a deletion has marked an object.
+pub(super) fn is_deleting(object: &Value) -> bool {
+    meta::deletion_timestamp(object).is_some()
+}
+
+/// The wall clock, as objects have it.
+pub(super) fn wall() -> SystemTime {
+    UNIX_EPOCH + clock::unix_time()
+}
+
+/// The same, written as objects have it.
+pub(super) fn now() -> String {
+    strategy::rfc3339(wall())
+}
+
+fn random() -> u64 {
+    rand::random()
+}
+
+fn context<'a>(call: &'a Call) -> Context<'a> {
+    Context {
+        schema: Schema::built_in(),
+        user: &call.user,
+        now: wall(),
+    }
+}
+
+/// The media type of a body, without parameters; JSON if it is not said.
+pub(super) fn media_type(call: &Call) -> String {
+    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = said.and_then(negotiate::media_type);
+    media_type.unwrap_or_else(|| super::reply::JSON.into())
+}
+
+fn format(call: &Call) -> ApiResult<Format> {
+    let said = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let format = negotiate::body_format(said)?;
+    let custom = call.resource.object.is_none() && call.subresource_name() != "scale";
+    if custom && format == Format::Protobuf {
+        return Err(ApiError::unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: application/json, \
+             application/yaml",
+        ));
+    }
+    Ok(format)
+}
+
+/// Reads the object of a body, and gives it its defaults.
+///
+/// # Errors
+/// 400 for what is no object of the kind, 415 for a form that is not known.
+pub(super) fn decode(call: &Call, body: &Bytes, strict: FieldValidation) -> ApiResult<Value> {
+    let (group, version, kind) = call.kind();
+    decode_as(call, body, strict, &Expected::new(group, version, kind))
+}
+
+/// Reads the options of a deletion.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_options(call: &Call, body: &Bytes) -> ApiResult<Value> {
+    let mut expected = Expected::new("", "v1", "DeleteOptions");
+    expected.id = Schema::built_in().find("meta/v1.DeleteOptions");
+    decode_as(call, body, FieldValidation::Ignore, &expected)
+}
+
+fn decode_as(
+    call: &Call,
+    body: &Bytes,
+    strict: FieldValidation,
+    expected: &Expected,
+) -> ApiResult<Value> {
+    let decoded = object::decode(body, format(call)?, expected, validation(strict))?;
+    decoded
+        .warnings
+        .into_iter()
+        .for_each(|text| call.warn(text));
+    let mut value = decoded.value;
+    if let Some(id) = expected.id {
+        defaults::apply(Schema::built_in(), id, &mut value);
+    }
+    Ok(value)
+}
+
+/// What a client may not say of a new object is taken away.
+///
+/// # Errors
+/// 400 for another namespace, and the release's odd 500 for a resource version.
+pub(super) fn begin_create(call: &Call, object: &mut Value) -> ApiResult<()> {
+    let version = meta::resource_version(object);
+    if !version.is_empty() && version != "0" {
+        let why = "resourceVersion should not be set on objects to be created";
+        return Err(ApiError::unclassified(why));
+    }
+    meta::strip_resource_version(object);
+    strategy::begin_create(Schema::built_in(), &call.resource, call.namespace(), object)?;
+    if !call.name().is_empty() && meta::name(object).is_empty() {
+        meta::set(object, "name", call.name());
+    }
+    if let Some(warning) = strategy::dedup_owners(object, false) {
+        call.warn(warning);
+    }
+    Ok(())
+}
+
+/// Admits a new object and makes of it what is to be validated.
+///
+/// # Errors
+/// What admission says.
+pub(super) async fn prepare_create(
+    server: &Inner,
+    call: &Call,
+    object: &mut Value,
+) -> ApiResult<()> {
+    let attributes = attributes(call, Operation::Create);
+    server.admission.mutate(&attributes, None, object).await?;
+    let cx = context(call);
+    strategy::fill(&cx, &call.resource, object, &mut random);
+    strategy::prepare_create(&cx, &call.resource, object);
+    Ok(())
+}
+
+/// Judges a new object.
+///
+/// # Errors
+/// 422 with every field that is wrong, or what admission says.
+pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value) -> ApiResult<()> {
+    let schema = Schema::built_in();
+    let errors = validate::create(schema, &call.resource, object);
+    invalid(call, object, &errors)?;
+    let attributes = attributes(call, Operation::Create);
+    server
+        .admission
+        .validate(&attributes, None, Some(object))
+        .await
+}
+
+/// Checks that an object is the one of the path.
+///
+/// # Errors
+/// 400.
+pub(super) fn check_place(call: &Call, object: &Value) -> ApiResult<()> {
+    let name = meta::name(object);
+    if !name.is_empty() && name != call.name() {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            call.name()
+        )));
+    }
+    let namespace = meta::namespace(object);
+    if !namespace.is_empty() && call.resource.namespaced && namespace != call.namespace() {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+/// Compares the version and uid that an update names with the current ones. True if it names a version.
+///
+/// # Errors
+/// 409 for another one, 422 where one must be named, and the release's odd 500 for what is no number.
+pub(super) fn check_version(call: &Call, current: &Value, wanted: &Value) -> ApiResult<bool> {
+    let version = meta::resource_version(wanted);
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(ApiError::unclassified(format!(
+            "strconv.ParseUint: parsing {version:?}: invalid syntax"
+        )));
+    }
+    let uid = meta::uid(wanted);
+    if !uid.is_empty() && uid != meta::uid(current) {
+        let key = crate::kube::store::key(
+            call.resource.key.as_deref().unwrap_or_default(),
+            call.namespace(),
+            call.name(),
+        );
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {uid}, UID in object meta: {}",
+            String::from_utf8_lossy(&key),
+            meta::uid(current)
+        );
+        return Err(ApiError::conflict(&call.resource, call.name(), why));
+    }
+    if version.is_empty() || version == "0" {
+        if call.resource.needs_version {
+            let why = "must be specified for an update";
+            let error =
+                crate::kube::field::FieldError::invalid("metadata.resourceVersion", "0", why);
+            invalid(call, wanted, &[error])?;
+        }
+        return Ok(false);
+    }
+    if version != meta::resource_version(current) {
+        return Err(ApiError::modified(&call.resource, call.name()));
+    }
+    Ok(true)
+}
+
+/// Admits an update and makes of it what is to be validated. Tells whether the object goes with it.
+///
+/// # Errors
+/// What admission says.
+pub(super) async fn prepare_update(
+    server: &Inner,
+    call: &Call,
+    current: &Value,
+    wanted: &mut Value,
+) -> ApiResult<Deletion> {
+    meta::set(wanted, "name", call.name());
+    if let Some(warning) = strategy::dedup_owners(wanted, false) {
+        call.warn(warning);
+    }
+    let attributes = attributes(call, Operation::Update);
+    server
+        .admission
+        .mutate(&attributes, Some(current), wanted)
+        .await?;
+    strategy::prepare_update(
+        &context(call),
+        &call.resource,
+        call.subresource_name(),
+        current,
+        wanted,
+    );
+    let due = deletion::is_done(&call.resource, current, wanted);
+    Ok(if due { Deletion::Due } else { Deletion::No })
+}
+
+/// Judges an update.
+///
+/// # Errors
+/// As [`validate_create`].
+pub(super) async fn validate_update(
+    server: &Inner,
+    call: &Call,
+    current: &Value,
+    wanted: &Value,
+) -> ApiResult<()> {
+    let schema = Schema::built_in();
+    let sub = call.subresource_name();
+    let errors = validate::update(schema, &call.resource, sub, current, wanted);
+    invalid(call, wanted, &errors)?;
+    let attributes = attributes(call, Operation::Update);
+    server
+        .admission
+        .validate(&attributes, Some(current), Some(wanted))
+        .await
+}
+
+fn invalid(
+    call: &Call,
+    object: &Value,
+    errors: &[crate::kube::field::FieldError],
+) -> ApiResult<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let resource = &call.resource;
+    Err(ApiError::invalid(
+        &resource.group,
+        &resource.kind,
+        meta::name(object),
+        errors,
+    ))
+}
+
+/// Keeps account of who manages which fields, for writes that are no apply.
+///
+/// # Errors
+/// None today that a client could cause.
+pub(super) fn manage_fields(
+    call: &Call,
+    current: Option<&Value>,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> ApiResult<()> {
+    let manager = if options.manager.is_empty() {
+        call.manager()
+    } else {
+        options.manager.clone()
+    };
+    let stamp = now();
+    let update = Update {
+        live: current,
+        manager: &manager,
+        now: &stamp,
+        reset: false,
+    };
+    *object = field_manager(call).update(object.take(), &update);
+    Ok(())
+}
+
+/// Who keeps account of the fields of a call's object.
+pub(super) fn field_manager(call: &Call) -> FieldManager {
+    FieldManager::new(
+        &call.resource,
+        call.subresource_name(),
+        Box::new(OneVersion),
+    )
+}
+
+/// Judges a deletion.
+///
+/// # Errors
+/// What admission says.
+pub(super) async fn admit_deletion(server: &Inner, call: &Call, object: &Value) -> ApiResult<()> {
+    let attributes = attributes(call, Operation::Delete);
+    server
+        .admission
+        .validate(&attributes, Some(object), None)
+        .await
+}
+
+/// Marks an object as its deletion asks for, and tells what is to be done with it.
+///
+/// # Errors
+/// What the kind forbids, preconditions that do not hold.
+pub(super) fn mark_deletion(
+    call: &Call,
+    object: &mut Value,
+    options: &DeleteOptions,
+) -> ApiResult<Verdict> {
+    if let Some(error) = deletion::protected(&call.resource, meta::name(object)) {
+        return Err(error);
+    }
+    deletion::before_delete(Schema::built_in(), &call.resource, object, options, wall())
+}
+
+/// The lease that an object is stored with: events go by themselves.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn lease(server: &Inner, call: &Call) -> ApiResult<LeaseId> {
+    if &*call.resource.plural == "events" {
+        return server.event_leases.current(server.store.engine()).await;
+    }
+    Ok(super::write::KEPT)
+}
+
+/// An item of a list of a built-in kind does not say what it is.
+pub(super) fn without_kind(mut object: Value) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        map.shift_remove("kind");
+        map.shift_remove("apiVersion");
+    }
+    object
+}
+
+/// How long a watch lives that does not say it: somewhere between half an hour and an hour, so that those that
+/// began together do not end together.
+pub(super) fn lifetime() -> Duration {
+    Duration::from_secs(1800 + random() % 1800)
+}
+
+/// What admission knows of a request.
+fn attributes<'a>(call: &'a Call, operation: Operation) -> Attributes<'a> {
+    Attributes {
+        operation,
+        resource: &call.resource,
+        subresource: call.subresource_name(),
+        namespace: call.namespace(),
+        name: call.name(),
+        user: &call.user,
+        dry_run: call.query.all("dryRun").any(|value| value == "All"),
+    }
+}

@@ -1,0 +1,311 @@
+//! Subresources, and resources that are answered and not stored.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::options::{FieldValidation, WriteOptions};
+use super::patching::Patching;
+use super::write::{self, Change};
+use super::{Answer, Inner, steps};
+use crate::kube::object::meta;
+use crate::kube::schema::{Resource, Schema};
+use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::{codec, convert, store, tree};
+
+/// Times that a subresource's write is tried on an object that others change.
+const TRIED: usize = 20;
+
+/// Serves a subresource.
+///
+/// # Errors
+/// As the verbs, and 405 for what is not served.
+pub(super) async fn serve(
+    inner: &Inner,
+    call: &Call,
+    verb: &str,
+    body: &Bytes,
+) -> ApiResult<Answer> {
+    match (&*call.resource.plural, call.subresource_name(), verb) {
+        (_, "scale", _) => scale(inner, call, verb, body).await,
+        ("pods", "binding", "create") => bind(inner, call, body, call.name()).await,
+        ("pods", "eviction", "create") => super::eviction::evict(inner, call, body).await,
+        ("serviceaccounts", "token", "create") => inner.gate.issue_token(call, body).await,
+        (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "get") => {
+            super::serve::get(inner, call).await
+        }
+        (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "update") => {
+            write::update(inner, call, body).await
+        }
+        (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "patch") => {
+            write::patch(inner, call, body).await
+        }
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+/// Answers a resource that is not stored.
+///
+/// # Errors
+/// What is wrong with the question, and 405 for what is not served.
+pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+    match (&*call.resource.group, &*call.resource.plural) {
+        ("", "bindings") => {
+            let binding = steps::decode(call, body, FieldValidation::Ignore)?;
+            let name = meta::name(&binding).to_owned();
+            bind(inner, call, body, &name).await
+        }
+        ("authentication.k8s.io" | "authorization.k8s.io", _) => {
+            let review = steps::decode(call, body, FieldValidation::Ignore)?;
+            inner.gate.review(call, review).await.map(Answer::created)
+        }
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}
+
+/// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
+fn scale_of(resource: &Resource, object: &Value) -> Value {
+    let selector = object
+        .pointer("/spec/selector")
+        .map_or_else(String::new, |selector| {
+            if &*resource.plural == "replicationcontrollers" {
+                let labels = selector.as_object().cloned().unwrap_or_default();
+                crate::kube::select::LabelSelector::from_labels(&labels).to_string()
+            } else {
+                crate::kube::select::LabelSelector::from_object(selector)
+                    .map(|selector| selector.to_string())
+                    .unwrap_or_default()
+            }
+        });
+    let metadata = object.get("metadata").cloned().unwrap_or_default();
+    let kept = [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ];
+    let metadata: serde_json::Map<String, Value> = kept
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), metadata.get(*key)?.clone())))
+        .collect();
+    let mut spec = serde_json::Map::new();
+    let wanted = tree::int(object, &["spec", "replicas"]).unwrap_or(0);
+    if wanted != 0 {
+        spec.insert("replicas".into(), wanted.into());
+    }
+    let mut status = serde_json::Map::new();
+    let had = tree::int(object, &["status", "replicas"]).unwrap_or(0);
+    status.insert("replicas".into(), had.into());
+    if !selector.is_empty() {
+        status.insert("selector".into(), selector.into());
+    }
+    json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": spec,
+        "status": status,
+    })
+}
+
+async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResult<Answer> {
+    // The object itself is what is read and written.
+    let whole = Call::of_object(call);
+    if verb == "get" {
+        let answer = super::serve::get(inner, &whole).await?;
+        return Ok(Answer::of(scale_of(&call.resource, &answer.object)));
+    }
+    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+    let now = steps::now();
+    let wanted: Box<dyn Fn(&Value) -> ApiResult<Value> + Sync + Send> = if verb == "patch" {
+        let patching = Patching::read(call, body, &options)?;
+        let options = options.clone();
+        Box::new(move |current| patching.apply(call, Some(current), &options, &now))
+    } else {
+        let scale = steps::decode(call, body, options.validation)?;
+        steps::check_place(call, &scale)?;
+        Box::new(move |_| Ok(scale.clone()))
+    };
+    let change = Change {
+        options: &options,
+        attempts: TRIED,
+        manager_applies: false,
+    };
+    let resource = &call.resource;
+    let answer = change
+        .run(inner, &whole, |current| {
+            let scale = wanted(&scale_of(resource, current))?;
+            let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
+            if replicas < 0 {
+                let why = "must be greater than or equal to 0";
+                let error = crate::kube::field::FieldError::invalid(
+                    "spec.replicas",
+                    replicas.to_string(),
+                    why,
+                );
+                return Err(ApiError::invalid(
+                    "autoscaling",
+                    "Scale",
+                    call.name(),
+                    &[error],
+                ));
+            }
+            let mut object = current.clone();
+            match meta::resource_version(&scale) {
+                "" => meta::strip_resource_version(&mut object),
+                version => meta::set(&mut object, "resourceVersion", version),
+            }
+            let schema = Schema::built_in();
+            let spec = resource
+                .object
+                .and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
+            if let (Some(of), Some(spec)) =
+                (spec, object.get_mut("spec").and_then(Value::as_object_mut))
+            {
+                tree::set_in_order(of, spec, "replicas", replicas.into());
+            }
+            Ok(object)
+        })
+        .await?;
+    Ok(Answer::of(scale_of(&call.resource, &answer.object)))
+}
+
+/// Gives a pod its node.
+async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult<Answer> {
+    let binding = steps::decode(call, body, FieldValidation::Ignore)?;
+    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let node = tree::text(&binding, &["target", "name"]).to_owned();
+    let kind = tree::text(&binding, &["target", "kind"]);
+    if !kind.is_empty() && kind != "Node" {
+        let error = crate::kube::field::FieldError::not_supported(
+            "target.kind",
+            kind,
+            &["Node", "<empty>"],
+        );
+        return Err(ApiError::invalid("", "Binding", name, &[error]));
+    }
+    if node.is_empty() {
+        let error = crate::kube::field::FieldError::required("target.name", "");
+        return Err(ApiError::invalid("", "Binding", name, &[error]));
+    }
+    let resources = crate::kube::schema::Resources::built_in();
+    let pods = resources
+        .find("", "v1", "pods")
+        .ok_or_else(ApiError::no_such_resource)?;
+    let key = store::key(store::place(pods)?, &call.target.namespace, name);
+    let mut known = inner.store.read(key.clone()).await?;
+    for _ in 0..TRIED {
+        let Some(stored) = known else {
+            return Err(ApiError::not_found(pods, name));
+        };
+        let mut pod = codec::decode(&stored).map_err(ApiError::internal)?;
+        check_binding(pods, &binding, &pod, &node)?;
+        assign(&mut pod, &binding, &node);
+        if options.dry_run {
+            return Ok(bound());
+        }
+        let bytes = codec::encode(&convert::to_storage(pods, &pod));
+        match inner
+            .store
+            .replace(key.clone(), stored.revision, bytes, write::KEPT)
+            .await?
+        {
+            store::Written::At(_) => return Ok(bound()),
+            store::Written::Not(other) => known = other,
+        }
+    }
+    Err(ApiError::modified(pods, name))
+}
+
+fn bound() -> Answer {
+    Answer::created(json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "code": 201,
+    }))
+}
+
+fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> ApiResult<()> {
+    let name = meta::name(pod);
+    let refuse = |why: String| {
+        let message = format!("Operation cannot be fulfilled on pods/binding {name:?}: {why}");
+        let error = ApiError::conflict(pods, name, &why);
+        let mut details = error.details.clone().unwrap_or_default();
+        details.kind = "pods/binding".into();
+        Err(ApiError { message, ..error }.with_details(*details))
+    };
+    for (given, is, what) in [
+        (meta::uid(binding), meta::uid(pod), "UID"),
+        (
+            meta::resource_version(binding),
+            meta::resource_version(pod),
+            "ResourceVersion",
+        ),
+    ] {
+        if !given.is_empty() && given != is {
+            return refuse(format!(
+                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {is}"
+            ));
+        }
+    }
+    if steps::is_deleting(pod) {
+        return refuse(format!(
+            "pod {name} is being deleted, cannot be assigned to a host"
+        ));
+    }
+    let has = tree::text(pod, &["spec", "nodeName"]);
+    if !has.is_empty() {
+        return refuse(format!("pod {name} is already assigned to node {has:?}"));
+    }
+    let gated = !tree::items(pod, &["spec", "schedulingGates"]).is_empty();
+    if gated {
+        return refuse(format!("pod {name} has non-empty .spec.schedulingGates"));
+    }
+    let _ = node;
+    Ok(())
+}
+
+/// Node, condition, and the labels and annotations that the binding brings.
+fn assign(pod: &mut Value, binding: &Value, node: &str) {
+    let schema = Schema::built_in();
+    let of = |name: &str| schema.find(name).map(|id| schema.get(id));
+    let stamp = crate::kube::strategy::rfc3339(steps::wall());
+    for field in ["labels", "annotations"] {
+        let mut all = match pod.pointer(&format!("/metadata/{field}")) {
+            Some(Value::Object(all)) => all.clone(),
+            _ => serde_json::Map::new(),
+        };
+        for (key, value) in tree::entries(binding, &["metadata", field]) {
+            tree::set_sorted(&mut all, key, value.clone());
+        }
+        if !all.is_empty() {
+            meta::set(pod, field, all);
+        }
+    }
+    if let (Some(of), Some(spec)) = (
+        of("core/v1.PodSpec"),
+        pod.get_mut("spec").and_then(Value::as_object_mut),
+    ) {
+        tree::set_in_order(of, spec, "nodeName", node.into());
+    }
+    if let (Some(of), Some(status)) = (
+        of("core/v1.PodStatus"),
+        pod.get_mut("status").and_then(Value::as_object_mut),
+    ) {
+        let mut conditions = match status.get("conditions") {
+            Some(Value::Array(conditions)) => conditions.clone(),
+            _ => Vec::new(),
+        };
+        conditions.retain(|condition| tree::text(condition, &["type"]) != "PodScheduled");
+        conditions.push(json!({
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": null,
+            "lastTransitionTime": stamp,
+        }));
+        tree::set_in_order(of, status, "conditions", conditions.into());
+    }
+}
