@@ -13,6 +13,7 @@ pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
+pub use crate::kube::authz::fuzzing::gate;
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
 #[cfg(fuzzing)]
@@ -75,6 +76,7 @@ mod tests {
         replay("command_line", command_line);
         replay("config_file", config_file);
         replay("certificate", certificate);
+        replay("gate", gate);
         replay("selector", selector);
         replay("object_patch", object_patch);
         replay("managed_fields", managed_fields);
