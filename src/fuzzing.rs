@@ -14,6 +14,7 @@ pub use crate::engine::fuzzing::{CommandCheck, backup, members, token};
 pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
+pub use crate::kube::authz::fuzzing::gate;
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
 pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
@@ -78,6 +79,7 @@ mod tests {
         replay("command_line", command_line);
         replay("config_file", config_file);
         replay("certificate", certificate);
+        replay("gate", gate);
         replay("selector", selector);
         replay("object_patch", object_patch);
         replay("managed_fields", managed_fields);

@@ -5,18 +5,58 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::kube::authn::fuzzing::{Nothing, headers};
+use crate::kube::authn::fuzzing::{self as authn, Nothing, headers};
 use crate::kube::request::RequestInfo;
+use crate::kube::request::fuzzing::request_path;
 use crate::kube::user::{MASTERS, User};
 
+use super::rbac::{Rule, missing};
 use super::{Authorizer, Mode, impersonation, reviews};
+
+/// All checks of the way to the handlers: the last bits of the first byte say which one has the rest.
+///
+/// # Panics
+/// As the checks do.
+pub fn gate(data: &[u8]) {
+    let Some((which, rest)) = data.split_first() else {
+        return;
+    };
+    match which % 8 {
+        0 => request_path(rest),
+        1 => authn::token_file(rest),
+        2 => authn::client_certificate(rest),
+        3 => authn::credentials(rest),
+        4 => authn::service_account_token(rest),
+        5 => impersonation_headers(rest),
+        6 => access_review(rest),
+        _ => role(rest),
+    }
+}
+
+/// A role as JSON, whose rules nobody holds but who holds them.
+///
+/// # Panics
+/// When rules do not cover themselves.
+pub fn role(data: &[u8]) {
+    let Ok(role) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    let rules = Rule::read_all(&role);
+    assert!(missing(&rules, &rules).is_empty());
+    assert!(missing(&Rule::full(), &rules).is_empty());
+    let again: Vec<Rule> = rules
+        .iter()
+        .map(|rule| Rule::read(&rule.to_value()))
+        .collect();
+    assert_eq!(again, rules);
+}
 
 /// Headers of impersonation, as lines `name: value`, from somebody who may do everything but by RBAC nothing.
 ///
 /// # Panics
 /// When somebody becomes a master without being one, or headers stay.
 pub fn impersonation_headers(data: &[u8]) {
-    let mut sent = headers(data);
+    let sent = headers(data);
     let request = RequestInfo::of_resource("list", "", "pods", "", "", "");
     let ann = User {
         name: "ann".into(),
@@ -36,7 +76,6 @@ pub fn impersonation_headers(data: &[u8]) {
             assert_eq!(left, None);
         }
     }
-    sent.clear();
 }
 
 /// An access review as JSON.

@@ -2,11 +2,14 @@
 //!
 //! Nothing here writes: an [`Own`] says what is to be there, and [`Own::change`] what has to be done about what is.
 
+mod cluster;
+mod flow;
 mod rbac;
 mod upkeep;
 
 use serde_json::Value;
 
+pub use cluster::{Facts, FrontProxyFacts, cluster_objects, endpoints, identity_lease};
 pub use rbac::roles_and_bindings;
 pub use upkeep::Change;
 
@@ -30,6 +33,17 @@ pub enum Upkeep {
     Role,
     /// Missing subjects and labels are added; with another role it is made anew. As [`Self::Role`].
     Binding,
+    /// It gets back its labels and its `spec`.
+    Spec,
+    /// As [`Self::Spec`], unless an annotation says that somebody else looks after it, or without one, somebody has
+    /// changed it.
+    SpecUnlessTaken,
+    /// A service: it gets back its ports and its type.
+    Ports,
+    /// Whatever is neither metadata nor status is as it has to be.
+    Content,
+    /// A configmap of certificates and lists: what is missing in them is added.
+    Trust,
 }
 
 impl Own {
@@ -50,6 +64,11 @@ impl Own {
             Upkeep::LeaveAlone => Change::Nothing,
             Upkeep::Role => upkeep::role(existing, &self.object),
             Upkeep::Binding => upkeep::binding(existing, &self.object),
+            Upkeep::Spec => upkeep::content(existing, &self.object, &["spec"]),
+            Upkeep::SpecUnlessTaken => upkeep::spec_unless_taken(existing, &self.object),
+            Upkeep::Ports => upkeep::ports(existing, &self.object),
+            Upkeep::Content => upkeep::content(existing, &self.object, &[]),
+            Upkeep::Trust => upkeep::trust(existing, &self.object),
         }
     }
 }

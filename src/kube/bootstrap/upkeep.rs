@@ -82,6 +82,114 @@ pub(super) fn binding(existing: &Value, wanted: &Value) -> Change {
     Change::Recreate(anew)
 }
 
+/// An object some of whose parts are to be as those of `wanted`: those named, or all but metadata and status.
+pub(super) fn content(existing: &Value, wanted: &Value, parts: &[&str]) -> Change {
+    let mut object = existing.clone();
+    merge_metadata(&mut object, wanted);
+    let of_wanted = wanted.as_object().into_iter().flatten();
+    let of_wanted = of_wanted.filter(|(part, _)| match parts {
+        [] => !["kind", "apiVersion", "metadata", "status"].contains(&part.as_str()),
+        parts => parts.contains(&part.as_str()),
+    });
+    for (part, value) in of_wanted {
+        object
+            .as_object_mut()
+            .map(|object| object.insert(part.clone(), value.clone()));
+    }
+    change(existing, object)
+}
+
+/// As [`content`] for the spec, if the object is still looked after by servers.
+pub(super) fn spec_unless_taken(existing: &Value, wanted: &Value) -> Change {
+    let annotations = existing.pointer("/metadata/annotations");
+    let said = annotations.and_then(|all| all.get("apf.kubernetes.io/autoupdate-spec"));
+    let is_ours = match said.and_then(Value::as_str) {
+        Some("true") => true,
+        Some("false") => false,
+        // Its first generation is what a server has made.
+        _ => {
+            existing
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64)
+                == Some(1)
+        }
+    };
+    if is_ours {
+        content(existing, wanted, &["spec"])
+    } else {
+        Change::Nothing
+    }
+}
+
+/// A service that leads to where the server listens.
+pub(super) fn ports(existing: &Value, wanted: &Value) -> Change {
+    let mut service = existing.clone();
+    for part in ["ports", "type"] {
+        let wanted = wanted.pointer(&format!("/spec/{part}")).cloned();
+        let spec = service.get_mut("spec").and_then(Value::as_object_mut);
+        if let (Some(spec), Some(wanted)) = (spec, wanted) {
+            spec.insert(part.to_owned(), wanted);
+        }
+    }
+    change(existing, service)
+}
+
+/// A configmap in which certificates and lists grow: servers of one cluster may have different ones.
+pub(super) fn trust(existing: &Value, wanted: &Value) -> Change {
+    let mut object = existing.clone();
+    let wanted = wanted.get("data").and_then(Value::as_object);
+    let Some(data) =
+        inner(&mut object, &["data"], &Map::new().into()).and_then(Value::as_object_mut)
+    else {
+        return Change::Nothing;
+    };
+    for (key, wanted) in wanted.into_iter().flatten() {
+        let (Some(has), Some(wanted)) = (data.get(key).and_then(Value::as_str), wanted.as_str())
+        else {
+            data.insert(key.clone(), wanted.clone());
+            continue;
+        };
+        let both = match (items(has), items(wanted)) {
+            (Some(has), Some(wanted)) => {
+                let mut all = has;
+                all.extend(wanted);
+                let mut seen = Vec::new();
+                all.retain(|one| {
+                    !seen.contains(one) && {
+                        seen.push(one.clone());
+                        true
+                    }
+                });
+                Value::from(all).to_string()
+            }
+            _ => certificates(has, wanted),
+        };
+        data.insert(key.clone(), both.into());
+    }
+    change(existing, object)
+}
+
+/// A list of strings as JSON.
+fn items(text: &str) -> Option<Vec<String>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The certificates of both, those that were there first.
+fn certificates(has: &str, wanted: &str) -> String {
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut all = has.to_owned();
+    for certificate in wanted.split_inclusive(END).map(str::trim) {
+        if certificate.ends_with(END) && !all.contains(certificate) {
+            if !all.is_empty() && !all.ends_with('\n') {
+                all.push('\n');
+            }
+            all.push_str(certificate);
+            all.push('\n');
+        }
+    }
+    all
+}
+
 fn subjects(binding: &Value) -> impl Iterator<Item = &Value> {
     let subjects = binding.get("subjects").and_then(Value::as_array);
     subjects.into_iter().flatten()
@@ -194,6 +302,57 @@ mod tests {
         expected["aggregationRule"] = gathers["aggregationRule"].clone();
         assert_eq!(role(&stored(), &gathers), Change::Update(expected.clone()));
         assert_eq!(role(&expected, &wanted()), Change::Update(stored()));
+    }
+
+    #[test]
+    fn what_servers_look_after_is_put_right() {
+        let wanted = json!({"metadata": {"name": "x", "annotations": {"apf.kubernetes.io/autoupdate-spec": "true"}}, "spec": {"a": 1}});
+        let changed = |annotations: Value, generation: u64| json!({"metadata": {"name": "x", "generation": generation, "annotations": annotations}, "spec": {"a": 2}, "status": {}});
+        let put_right = |stored: &Value| match spec_unless_taken(stored, &wanted) {
+            Change::Update(new) => {
+                new["spec"] == wanted["spec"] && new["status"] == stored["status"]
+            }
+            _ => false,
+        };
+        assert!(put_right(&changed(
+            json!({"apf.kubernetes.io/autoupdate-spec": "true"}),
+            3
+        )));
+        assert!(put_right(&changed(json!({}), 1)));
+        assert!(!put_right(&changed(json!({}), 2)));
+        assert!(!put_right(&changed(
+            json!({"apf.kubernetes.io/autoupdate-spec": "false"}),
+            1
+        )));
+        assert!(matches!(
+            content(&changed(json!({}), 2), &wanted, &["spec"]),
+            Change::Update(_)
+        ));
+        assert_eq!(content(&wanted, &wanted, &[]), Change::Nothing);
+    }
+
+    #[test]
+    fn a_service_leads_to_the_port() {
+        let service = |port: u16| json!({"spec": {"ports": [{"port": 443, "targetPort": port}], "type": "ClusterIP", "clusterIP": "10.0.0.1"}});
+        assert_eq!(ports(&service(1), &service(2)), Change::Update(service(2)));
+        assert_eq!(ports(&service(2), &service(2)), Change::Nothing);
+    }
+
+    #[test]
+    fn trust_grows() {
+        let pem = |name: &str| {
+            format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n")
+        };
+        let of = |ca: String, names: &str| json!({"data": {"ca": ca, "names": names}});
+        let (one, other) = (
+            of(pem("A"), "[\"a\"]"),
+            of(pem("B") + &pem("A"), "[\"b\",\"a\"]"),
+        );
+        assert_eq!(trust(&one, &one), Change::Nothing);
+        let both = of(pem("A") + &pem("B"), "[\"a\",\"b\"]");
+        assert_eq!(trust(&one, &other), Change::Update(both.clone()));
+        assert_eq!(trust(&both, &other), Change::Nothing);
+        assert_eq!(trust(&json!({}), &one), Change::Update(one.clone()));
     }
 
     #[test]

@@ -87,7 +87,10 @@ struct Reference {
 }
 
 impl ServiceAccounts {
-    pub fn new(settings: Settings, objects: Arc<dyn Objects>) -> Self {
+    /// Of keys that are given twice, as a private and as a public one, one is kept.
+    pub fn new(mut settings: Settings, objects: Arc<dyn Objects>) -> Self {
+        let mut seen = HashSet::new();
+        settings.keys.retain(|key| seen.insert(key.id.clone()));
         Self {
             settings,
             objects,

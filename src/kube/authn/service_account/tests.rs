@@ -470,9 +470,16 @@ fn others_can_find_the_keys() {
     let expected = r#"{"issuer":"https://kubernetes.default.svc","jwks_uri":"https://10.0.0.1:6443/openid/v1/jwks","response_types_supported":["id_token"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["ES256","RS256"]}"#;
     assert_eq!(accounts.configuration().unwrap().to_string(), expected);
     assert_eq!(accounts.key_set()["keys"].as_array().unwrap().len(), 2);
+    let twice = [settings().keys, settings().keys].concat();
+    let settings = Settings {
+        keys: twice,
+        ..settings()
+    };
+    let accounts = ServiceAccounts::new(settings, stored());
+    assert_eq!(accounts.key_set()["keys"].as_array().unwrap().len(), 2);
     let settings = Settings {
         issuers: vec!["kubernetes".into()],
-        ..settings()
+        ..self::settings()
     };
     assert!(
         ServiceAccounts::new(settings, stored())
