@@ -15,9 +15,9 @@ pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
 pub use crate::kube::authz::fuzzing::gate;
+pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
-pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
