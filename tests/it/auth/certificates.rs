@@ -44,7 +44,10 @@ async fn a_certificate_says_who_calls() {
     let text = "etcdserver: invalid auth token";
     refused(refusal, Code::Unauthenticated, text);
 
-    the_gateway_asks_for_a_token(&ann).await;
+    // etcd 3.5 answered this with something that is no JSON.
+    if Program::get().is_own() {
+        the_gateway_asks_for_a_token(&ann).await;
+    }
     root.user_delete("ann").await.unwrap();
     denied(ann.range(point("ann/a")).await);
 }
