@@ -1,7 +1,7 @@
 //! Definitions of custom resources, but for their schemas.
 
 use super::cursor::{At, Errors};
-use super::{names, webhook};
+use super::{internal, names, webhook};
 
 pub(super) fn definition(object: &At<'_>, errors: &mut Errors) {
     let spec = object.field("spec");
@@ -53,8 +53,12 @@ fn versions(versions: &At<'_>, errors: &mut Errors) {
             errors.bad_text(&name, messages.join(","));
         }
     }
+    let shown = || {
+        let of = "apiextensions/v1.CustomResourceDefinitionVersion";
+        internal::shown_list(of, versions.value)
+    };
     if !unique {
-        errors.invalid(versions, "must contain unique version names");
+        errors.bad_value(versions, shown(), "must contain unique version names");
     }
     if storage != 1 {
         errors.invalid(
@@ -74,28 +78,29 @@ fn own_names(called: &At<'_>, errors: &mut Errors) {
         };
         let messages = names::dns_1035_label(&text);
         if !name.is_empty() && !messages.is_empty() {
-            let case = if text == name.text() {
-                messages.join(",")
+            let messages = messages.join(",");
+            let case = if field.to_lowercase().ends_with("kind") {
+                format!("may have mixed case, but should otherwise match: {messages}")
             } else {
-                format!(
-                    "may have mixed case, but should otherwise match: {}",
-                    messages.join(",")
-                )
+                messages
             };
             errors.bad_text(&name, case);
         }
     }
-    for list in ["shortNames", "categories"] {
-        for name in called.field(list).items() {
-            let messages = names::dns_1035_label(name.text());
-            if !messages.is_empty() {
-                errors.bad_text(&name, messages.join(","));
-            }
-        }
-    }
+    labels(&called.field("shortNames"), errors);
     let (kind, list) = (called.field("kind"), called.field("listKind"));
     if !kind.is_empty() && kind.is(list.text()) {
         errors.bad_text(&list, "kind and listKind may not be the same");
+    }
+    labels(&called.field("categories"), errors);
+}
+
+fn labels(list: &At<'_>, errors: &mut Errors) {
+    for name in list.items() {
+        let messages = names::dns_1035_label(name.text());
+        if !messages.is_empty() {
+            errors.bad_text(&name, messages.join(","));
+        }
     }
 }
 

@@ -101,7 +101,7 @@ fn subject(subject: &At<'_>, errors: &mut Errors) {
 }
 
 fn verbs(verbs: &At<'_>, errors: &mut Errors) {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 9] = [
         "create",
         "delete",
         "deletecollection",
@@ -110,7 +110,6 @@ fn verbs(verbs: &At<'_>, errors: &mut Errors) {
         "patch",
         "proxy",
         "update",
-        "use",
         "watch",
     ];
     let texts = verbs.texts();
@@ -181,6 +180,7 @@ pub(super) fn level(object: &At<'_>, errors: &mut Errors) {
                 errors.forbidden(&limited, "must be nil if the type is not Limited");
             }
             shares(&exempt, errors);
+            lendable(&exempt, errors);
         }
         "Limited" => {
             if exempt.is_set() {
@@ -197,24 +197,29 @@ pub(super) fn level(object: &At<'_>, errors: &mut Errors) {
 }
 
 fn shares(of: &At<'_>, errors: &mut Errors) {
-    let (shares, lendable) = (
-        of.field("nominalConcurrencyShares"),
-        of.field("lendablePercent"),
-    );
+    let shares = of.field("nominalConcurrencyShares");
     if shares.int().is_some_and(|count| count < 0) {
         errors.bad_int(&shares, "must be a non-negative integer");
     }
-    if lendable
+}
+
+fn lendable(of: &At<'_>, errors: &mut Errors) {
+    let share = of.field("lendablePercent");
+    if share
         .int()
         .is_some_and(|percent| !(0..=100).contains(&percent))
     {
-        errors.bad_int(&lendable, names::in_range(0, 100));
+        errors.bad_int(&share, names::in_range(0, 100));
     }
 }
 
 fn limits(limited: &At<'_>, errors: &mut Errors) {
     shares(limited, errors);
-    let response = limited.field("limitResponse");
+    limit_response(&limited.field("limitResponse"), errors);
+    lendable(limited, errors);
+}
+
+fn limit_response(response: &At<'_>, errors: &mut Errors) {
     let (kind, queuing) = (response.field("type"), response.field("queuing"));
     match kind.text() {
         "Reject" => {

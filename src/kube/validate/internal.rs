@@ -15,6 +15,17 @@ pub(super) fn shown(of: &str, value: &Value) -> String {
     }
 }
 
+/// A list of them.
+pub(super) fn shown_list(of: &str, list: &Value) -> String {
+    match list.as_array() {
+        Some(items) => {
+            let items: Vec<String> = items.iter().map(|item| shown(of, item)).collect();
+            format!("[{}]", items.join(","))
+        }
+        None => json(list),
+    }
+}
+
 fn object(id: TypeId, value: &Value) -> Value {
     let mut map = Map::new();
     for field in &Schema::built_in().get(id).flat {

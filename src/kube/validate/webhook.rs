@@ -181,15 +181,13 @@ fn address(url: &At<'_>, errors: &mut Errors) {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, tail) = rest.split_at(end);
     let host = if scheme.is_empty() { "" } else { host };
+    let (user, host) = host.rsplit_once('@').unwrap_or(("", host));
     if host.is_empty() {
         errors.bad_value(url, quoted(""), format!("host must be specified{FORM}"));
     }
-    if let Some((user, _)) = host.rsplit_once('@') {
-        errors.bad_value(
-            url,
-            quoted(user),
-            "user information is not permitted in the URL",
-        );
+    if !user.is_empty() {
+        let why = "user information is not permitted in the URL";
+        errors.bad_value(url, quoted(user), why);
     }
     let (before, fragment) = tail.split_once('#').unwrap_or((tail, ""));
     if !fragment.is_empty() {
