@@ -5,40 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::kube::authn::request_header::HeaderNames;
 use crate::kube::object::time::Moment;
-use crate::kube::schema::Resources;
 
-use super::{Own, Upkeep, flow};
+use super::{Own, Upkeep, api_services, flow};
 
 /// Namespaces that are always there.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-
-/// Groups by the priority that the release gives them in `/apis`.
-const PRIORITIES: [(&str, u32); 20] = [
-    ("", 18_000),
-    ("apps", 17_800),
-    ("events.k8s.io", 17_750),
-    ("authentication.k8s.io", 17_700),
-    ("authorization.k8s.io", 17_600),
-    ("autoscaling", 17_500),
-    ("batch", 17_400),
-    ("certificates.k8s.io", 17_300),
-    ("networking.k8s.io", 17_200),
-    ("policy", 17_100),
-    ("rbac.authorization.k8s.io", 17_000),
-    ("storage.k8s.io", 16_800),
-    ("admissionregistration.k8s.io", 16_700),
-    ("apiextensions.k8s.io", 16_700),
-    ("scheduling.k8s.io", 16_600),
-    ("coordination.k8s.io", 16_500),
-    ("node.k8s.io", 16_300),
-    ("discovery.k8s.io", 16_200),
-    ("resource.k8s.io", 16_200),
-    ("flowcontrol.apiserver.k8s.io", 16_100),
-];
 
 /// What the objects say of this cluster.
 #[derive(Debug, Clone)]
@@ -89,7 +63,7 @@ pub fn cluster_objects(facts: &Facts) -> Vec<Own> {
         json!({"since": since}),
         Upkeep::LeaveAlone,
     ));
-    own.extend(api_services(&time));
+    own.extend(api_services::own(&time));
     own
 }
 
@@ -276,83 +250,6 @@ fn config_map(name: &str, data: Value, upkeep: Upkeep) -> Own {
     )
 }
 
-/// By which clients see that a server lives; renewed about every ten seconds. `member` tells servers on one host
-/// apart, `holder` is a UUID of this start.
-pub fn identity_lease(host: &str, member: &str, holder: &str, now: Duration) -> Own {
-    let digest = Sha256::digest(format!("{host}\0{member}"));
-    let name = format!("apiserver-{}", base32(digest.get(..16).unwrap_or_default()));
-    Own {
-        group: "coordination.k8s.io",
-        version: "v1",
-        plural: "leases",
-        object: json!({
-            "kind": "Lease",
-            "apiVersion": "coordination.k8s.io/v1",
-            "metadata": {
-                "name": name,
-                "namespace": "kube-system",
-                "labels": {
-                    "apiserver.kubernetes.io/identity": "kube-apiserver",
-                    "kubernetes.io/hostname": host,
-                },
-            },
-            "spec": {
-                "holderIdentity": format!("{name}_{holder}"),
-                "leaseDurationSeconds": 3600,
-                "renewTime": time(now).rfc3339_micro(),
-            },
-        }),
-        upkeep: Upkeep::Content,
-    }
-}
-
-/// One for each group version that this server has itself.
-fn api_services(time: &str) -> impl Iterator<Item = Own> {
-    let groups = Resources::built_in().groups().iter();
-    // The group of these objects has none of its own.
-    let served = groups.filter(|of| &*of.group != "apiregistration.k8s.io");
-    let time = time.to_owned();
-    served.map(move |of| {
-        let priority = PRIORITIES.iter().find(|(group, _)| *group == &*of.group);
-        let version_priority = match (&*of.group, &*of.version) {
-            ("", _) => 1,
-            (_, "v2") => 30,
-            ("flowcontrol.apiserver.k8s.io" | "resource.k8s.io", _) => 21,
-            _ => 15,
-        };
-        let mut spec = Map::new();
-        if !of.group.is_empty() {
-            spec.insert("group".into(), of.group.to_string().into());
-        }
-        spec.insert("version".into(), of.version.to_string().into());
-        let group_priority = priority.map_or(1_000, |(_, priority)| *priority);
-        spec.insert("groupPriorityMinimum".into(), group_priority.into());
-        spec.insert("versionPriority".into(), version_priority.into());
-        Own {
-            group: "apiregistration.k8s.io",
-            version: "v1",
-            plural: "apiservices",
-            object: json!({
-                "kind": "APIService",
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "metadata": {
-                    "name": format!("{}.{}", of.version, of.group),
-                    "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
-                },
-                "spec": spec,
-                "status": {"conditions": [{
-                    "type": "Available",
-                    "status": "True",
-                    "lastTransitionTime": time,
-                    "reason": "Local",
-                    "message": "Local APIServices are always available",
-                }]},
-            }),
-            upkeep: Upkeep::Spec,
-        }
-    })
-}
-
 fn core(
     plural: &'static str,
     kind: &str,
@@ -374,35 +271,17 @@ fn core(
     }
 }
 
-fn time(now: Duration) -> Moment {
+pub(super) fn time(now: Duration) -> Moment {
     Moment {
         seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
         nanos: now.subsec_nanos(),
     }
 }
 
-/// RFC 4648, in small letters and without padding.
-fn base32(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let bits: Vec<u8> = bytes
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1))
-        .collect();
-    let letters = bits.chunks(5).map(|chunk| {
-        let index = (0..5).fold(0, |index, at| {
-            index << 1 | chunk.get(at).copied().unwrap_or(0)
-        });
-        LETTERS
-            .get(usize::from(index))
-            .copied()
-            .map_or('a', char::from)
-    });
-    letters.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::schema::Resources;
 
     fn facts() -> Facts {
         Facts {
@@ -477,19 +356,5 @@ mod tests {
         let expected = json!([{"ip": "10.0.0.2"}, {"ip": "10.0.0.3"}]);
         assert_eq!(two[0].object["subsets"][0]["addresses"], expected);
         assert_eq!(two[1].object["endpoints"].as_array().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn a_server_has_a_name_of_its_own() {
-        let now = Duration::from_micros(1_800_000_000_123_456);
-        let lease = |member| identity_lease("h", member, "u", now).object;
-        let (one, other) = (lease("m1"), lease("m2"));
-        assert_ne!(one["metadata"]["name"], other["metadata"]["name"]);
-        assert_eq!(
-            one["metadata"]["name"].as_str().unwrap().len(),
-            "apiserver-".len() + 26
-        );
-        assert_eq!(one["spec"]["renewTime"], "2027-01-15T08:00:00.123456Z");
-        assert_eq!(base32(b"foobar"), "mzxw6ytboi");
     }
 }

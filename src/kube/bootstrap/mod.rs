@@ -2,14 +2,17 @@
 //!
 //! Nothing here writes: an [`Own`] says what is to be there, and [`Own::change`] what has to be done about what is.
 
+mod api_services;
 mod cluster;
 mod flow;
+mod lease;
 mod rbac;
 mod upkeep;
 
 use serde_json::Value;
 
-pub use cluster::{Facts, FrontProxyFacts, cluster_objects, endpoints, identity_lease};
+pub use cluster::{Facts, FrontProxyFacts, cluster_objects, endpoints};
+pub use lease::identity_lease;
 pub use rbac::roles_and_bindings;
 pub use upkeep::Change;
 
