@@ -23,7 +23,7 @@ const KINDS: [(&str, &str, &str); 8] = [
 
 /// Reads bytes behind the first as a body of the format and kind that the first says. What is taken is in Go form, and
 /// the same in and out of every format.
-pub(crate) fn kube_body(data: &[u8]) {
+pub fn kube_body(data: &[u8]) {
     let Some((&choice, body)) = data.split_first() else {
         return;
     };
@@ -151,7 +151,7 @@ pub fn kube_stored(data: &[u8]) {
 }
 
 /// Headers: whatever is accepted can be served, and is understood again as it was.
-pub(crate) fn kube_accept(data: &[u8]) {
+pub fn kube_accept(data: &[u8]) {
     let Ok(header) = std::str::from_utf8(data) else {
         return;
     };

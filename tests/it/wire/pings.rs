@@ -79,7 +79,7 @@ impl Pinger {
     }
 
     /// Pings until the server has had enough, which is to be with the ping after so many.
-    async fn is_refused_after(mut self, pings: usize) {
+    async fn expect_refusal_after(mut self, pings: usize) {
         let mut answered = 0;
         while answered < 50 && self.ping().await.is_ok() {
             answered += 1;
@@ -128,14 +128,14 @@ impl Pinger {
 
 /// The first sets the clock, and the two after it are forgiven.
 async fn pings_without_calls_are_too_many(c: Case) {
-    Pinger::to(&c).await.is_refused_after(3).await;
+    Pinger::to(&c).await.expect_refusal_after(3).await;
 }
 
 /// What was sent last forgives the first ping, which sets the clock.
 async fn pings_during_a_call_are_too_many_too(c: Case) {
     let mut client = Pinger::to(&c).await;
     let _watch = client.watch(&c).await;
-    client.is_refused_after(3).await;
+    client.expect_refusal_after(3).await;
 }
 
 async fn answers_make_up_for_pings(c: Case) {
@@ -147,7 +147,7 @@ async fn answers_make_up_for_pings(c: Case) {
         }
         client.call("/etcdserverpb.KV/Put", &message).await;
     }
-    client.is_refused_after(3).await;
+    client.expect_refusal_after(3).await;
 }
 
 async fn pings_no_more_often_than_configured_are_welcome_during_a_call(c: Case) {
@@ -165,5 +165,5 @@ async fn without_a_call_they_are_not(c: Case) {
         client.ping().await.unwrap();
         sleep(Duration::from_millis(60)).await;
     }
-    client.is_refused_after(0).await;
+    client.expect_refusal_after(0).await;
 }

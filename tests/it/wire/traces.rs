@@ -20,9 +20,12 @@ use tonic::{Request, Response, Status};
 
 use crate::harness::*;
 
-/// Keeps what it is sent: each span, and the attributes of its service.
+/// Keeps what it is sent.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<(Span, Vec<String>)>>>);
+struct Collector(Arc<Mutex<Vec<Kept>>>);
+
+/// A span, and the attributes of its service.
+type Kept = (Span, Vec<String>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
