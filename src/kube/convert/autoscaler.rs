@@ -182,7 +182,7 @@ fn conformed(tree: Value, version: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn autoscaler(spec: Value, status: Value) -> Value {
+    fn autoscaler(spec: &Value, status: &Value) -> Value {
         json!({
             "kind": "HorizontalPodAutoscaler",
             "apiVersion": "autoscaling/v2",
@@ -203,13 +203,13 @@ mod tests {
             "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
         });
         let stored = autoscaler(
-            json!({
+            &json!({
                 "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
                 "minReplicas": 1,
                 "maxReplicas": 3,
                 "metrics": [cpu, memory],
             }),
-            json!({"desiredReplicas": 0, "currentMetrics": null}),
+            &json!({"desiredReplicas": 0, "currentMetrics": null}),
         );
         let old = from_v2(&stored);
         assert_eq!(old["apiVersion"], "autoscaling/v1");

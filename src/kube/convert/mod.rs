@@ -8,7 +8,8 @@ mod event;
 
 use serde_json::Value;
 
-use super::schema::Resource;
+use super::apply::{Type, Versions};
+use super::schema::{Resource, Resources, Schema};
 
 /// The object as the version of `resource` has it, made from the stored one.
 pub fn from_storage(resource: &Resource, stored: &Value) -> Value {
@@ -34,5 +35,25 @@ pub fn to_storage(resource: &Resource, object: &Value) -> Value {
         ("events.k8s.io", "v1", "events") => event::to_core(object),
         ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::to_v2(object),
         _ => object.clone(),
+    }
+}
+
+/// The versions of built-in kinds, for the owners of fields: each owns them under the names of its own version.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltInVersions;
+
+impl Versions for BuiltInVersions {
+    fn convert(&self, object: &Value, version: &str) -> Option<(Value, Type<'static>)> {
+        let kind = object.get("kind")?.as_str()?;
+        let find = |of: &str| {
+            let (group, version) = of.rsplit_once('/').unwrap_or(("", of));
+            let of = Resources::built_in().group_version(group, version)?;
+            of.resources
+                .iter()
+                .find(|one| &*one.kind == kind && one.key.is_some())
+        };
+        let (from, to) = (find(object.get("apiVersion")?.as_str()?)?, find(version)?);
+        let object = from_storage(to, &to_storage(from, object));
+        Some((object, Type::of(Schema::built_in(), to.object?)))
     }
 }

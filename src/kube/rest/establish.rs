@@ -11,7 +11,7 @@ use super::call::Call;
 use super::options::WriteOptions;
 use super::query::Query;
 use super::serve::KubeServer;
-use super::write::{self, Change as Rewrite};
+use super::write::{self, Change as Rewrite, Owners};
 use super::{Inner, remove};
 use crate::kube::bootstrap::{self, Change, Own};
 use crate::kube::codec;
@@ -77,7 +77,7 @@ async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
             let change = Rewrite {
                 options: &WriteOptions::default(),
                 attempts: TRIED,
-                manager_applies: false,
+                owners: Owners::Tracked,
             };
             let object = whole(&call, &object);
             change
@@ -101,7 +101,14 @@ async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
 
 async fn create(inner: &Inner, call: &Call, object: Value) -> ApiResult<()> {
     let object = whole(call, &object);
-    let made = write::create_decoded(inner, call, object, &WriteOptions::default()).await;
+    let made = write::create_decoded(
+        inner,
+        call,
+        object,
+        &WriteOptions::default(),
+        Owners::Tracked,
+    )
+    .await;
     made.map(|_| ())
 }
 

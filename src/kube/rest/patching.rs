@@ -24,7 +24,11 @@ const TAKEN: [&str; 3] = [
 /// A patch of any kind.
 #[derive(Debug)]
 pub(super) enum Patching {
-    Plain(Patch),
+    Plain {
+        patch: Patch,
+        /// What strict validation has against the body.
+        strict: Vec<String>,
+    },
     Apply {
         object: Value,
         manager: String,
@@ -40,7 +44,7 @@ impl Patching {
     pub(super) fn read(call: &Call, body: &Bytes, options: &WriteOptions) -> ApiResult<Self> {
         let media_type = steps::media_type(call);
         if media_type == APPLY {
-            return Self::read_apply(body, options);
+            return Self::read_apply(call, body, options);
         }
         let custom = call.resource.object.is_none();
         let kind =
@@ -57,23 +61,28 @@ impl Patching {
         let patch = Patch::read(kind, tree)?;
         let strict = patch.strict_errors(&repeated);
         match options.validation {
-            FieldValidation::Strict if !strict.is_empty() => {
-                let all = strict.join(", ");
-                return Err(kind.decoding_error(&format!("strict decoding error: {all}")));
-            }
-            FieldValidation::Warn => strict.into_iter().for_each(|text| call.warn(text)),
-            _ => {}
+            FieldValidation::Warn => strict.iter().for_each(|text| call.warn(text)),
+            FieldValidation::Strict | FieldValidation::Ignore => {}
         }
-        Ok(Self::Plain(patch))
+        Ok(Self::Plain { patch, strict })
     }
 
-    fn read_apply(body: &Bytes, options: &WriteOptions) -> ApiResult<Self> {
+    fn read_apply(call: &Call, body: &Bytes, options: &WriteOptions) -> ApiResult<Self> {
         if options.manager.is_empty() {
             let error = FieldError::required("fieldManager", "is required for apply patch");
             return Err(super::query::invalid_options("PatchOptions", &[error]));
         }
-        let (object, _) = object::tree(body, Format::Yaml)
+        let (object, repeated) = object::tree(body, Format::Yaml)
             .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+        match options.validation {
+            FieldValidation::Strict if !repeated.is_empty() => {
+                let all = repeated.join(", ");
+                let why = format!("error strict decoding YAML: {all}");
+                return Err(ApiError::bad_request(why));
+            }
+            FieldValidation::Warn => repeated.iter().for_each(|text| call.warn(text)),
+            FieldValidation::Strict | FieldValidation::Ignore => {}
+        }
         Ok(Self::Apply {
             object,
             manager: options.manager.clone(),
@@ -101,18 +110,27 @@ impl Patching {
         let expected = Expected::new(group, version, kind);
         let schema = Schema::built_in();
         match self {
-            Self::Plain(patch) => {
+            Self::Plain { patch, strict } => {
                 let Some(current) = current else {
                     return Err(ApiError::not_found(&call.resource, call.name()));
                 };
                 let typed = expected.id.map(|id| (schema, id));
                 let patched = patch.apply(current.clone(), typed)?;
-                let decoded =
-                    decode_value(&patched, &expected, steps::validation(options.validation))?;
-                decoded
-                    .warnings
-                    .into_iter()
-                    .for_each(|text| call.warn(text));
+                let decoded = decode_value(&patched, &expected, object::FieldValidation::Warn)
+                    .map_err(|error| patch.misfit(&patched, &error.message))?;
+                let found = strict.iter().chain(&decoded.warnings).cloned();
+                match options.validation {
+                    FieldValidation::Strict => {
+                        let all: Vec<String> = found.collect();
+                        if !all.is_empty() {
+                            return Err(patch.strict(&patched, &all));
+                        }
+                    }
+                    FieldValidation::Warn => {
+                        decoded.warnings.iter().for_each(|text| call.warn(text));
+                    }
+                    FieldValidation::Ignore => {}
+                }
                 let mut value = decoded.value;
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);

@@ -12,7 +12,8 @@ use super::options::{FieldValidation, WriteOptions};
 use crate::base::clock;
 use crate::base::ids::LeaseId;
 use crate::kube::admission::{Attributes, Operation};
-use crate::kube::apply::{FieldManager, OneVersion, Update};
+use crate::kube::apply::{FieldManager, Update};
+use crate::kube::convert::BuiltInVersions;
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
 use crate::kube::status::{ApiError, ApiResult};
@@ -316,15 +317,12 @@ fn invalid(
 }
 
 /// Keeps account of who manages which fields, for writes that are no apply.
-///
-/// # Errors
-/// None today that a client could cause.
 pub(super) fn manage_fields(
     call: &Call,
     current: Option<&Value>,
     object: &mut Value,
     options: &WriteOptions,
-) -> ApiResult<()> {
+) {
     let manager = if options.manager.is_empty() {
         call.manager()
     } else {
@@ -338,7 +336,6 @@ pub(super) fn manage_fields(
         reset: false,
     };
     *object = field_manager(call).update(object.take(), &update);
-    Ok(())
 }
 
 /// Who keeps account of the fields of a call's object.
@@ -346,7 +343,7 @@ pub(super) fn field_manager(call: &Call) -> FieldManager {
     FieldManager::new(
         &call.resource,
         call.subresource_name(),
-        Box::new(OneVersion),
+        Box::new(BuiltInVersions),
     )
 }
 

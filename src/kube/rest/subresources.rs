@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
 use super::patching::Patching;
-use super::write::{self, Change};
+use super::write::{self, Change, Owners};
 use super::{Answer, Inner, steps};
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};
@@ -152,7 +152,7 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     let change = Change {
         options: &options,
         attempts: TRIED,
-        manager_applies: false,
+        owners: Owners::Tracked,
     };
     let resource = &call.resource;
     let answer = change

@@ -31,7 +31,16 @@ const UPDATES_TRIED: usize = 50;
 pub(super) async fn create(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let object = steps::decode(call, body, options.validation)?;
-    create_decoded(server, call, object, &options).await
+    create_decoded(server, call, object, &options, Owners::Tracked).await
+}
+
+/// Who has kept account of the managed fields of an object that is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// Nobody yet: what the write changes is its manager's.
+    Tracked,
+    /// The write has, as an apply does.
+    Known,
 }
 
 /// Creates an object that has been decoded and defaulted.
@@ -43,15 +52,19 @@ pub(super) async fn create_decoded(
     call: &Call,
     mut object: Value,
     options: &WriteOptions,
+    owners: Owners,
 ) -> ApiResult<Answer> {
     let place = store::place(&call.resource)?;
     steps::begin_create(call, &mut object)?;
+    // Before admission and whatever the server itself adds: that is nobody's.
+    if owners == Owners::Tracked {
+        steps::manage_fields(call, None, &mut object, options);
+    }
     let generated = meta::name(&object).is_empty() && !meta::generate_name(&object).is_empty();
     let mut name = String::new();
     for _ in 0..strategy::GENERATE_ATTEMPTS {
         let mut object = object.clone();
         steps::prepare_create(server, call, &mut object).await?;
-        steps::manage_fields(call, None, &mut object, options)?;
         steps::validate_create(server, call, &object).await?;
         meta::name(&object).clone_into(&mut name);
         let key = store::key(place, call.namespace(), &name);
@@ -100,14 +113,14 @@ pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
     let change = Change {
         options: &options,
         attempts: UPDATES_TRIED,
-        manager_applies: false,
+        owners: Owners::Tracked,
     };
     let result = change.run(server, call, |_| Ok(wanted.clone())).await;
     match result {
         Err(error) if error.code == 404 && missing => {
             let mut new = wanted;
             meta::strip_resource_version(&mut new);
-            create_decoded(server, call, new, &options).await
+            create_decoded(server, call, new, &options, Owners::Tracked).await
         }
         result => result,
     }
@@ -123,7 +136,11 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     let change = Change {
         options: &options,
         attempts: PATCHES_TRIED,
-        manager_applies: patching.is_apply(),
+        owners: if patching.is_apply() {
+            Owners::Known
+        } else {
+            Owners::Tracked
+        },
     };
     let now = steps::now();
     let result = change
@@ -134,7 +151,7 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     match result {
         Err(error) if error.code == 404 && patching.is_apply() && call.subresource.is_none() => {
             let object = patching.apply(call, None, &options, &now)?;
-            create_decoded(server, call, object, &options).await
+            create_decoded(server, call, object, &options, Owners::Known).await
         }
         result => result,
     }
@@ -145,8 +162,7 @@ pub(super) struct Change<'a> {
     pub(super) options: &'a WriteOptions,
     /// Times that it is tried while others change the object.
     pub(super) attempts: usize,
-    /// Whether the change has kept account of managed fields itself.
-    pub(super) manager_applies: bool,
+    pub(super) owners: Owners,
 }
 
 impl Change<'_> {
@@ -173,10 +189,10 @@ impl Change<'_> {
             let current = convert::from_storage(&call.resource, &in_storage);
             let mut wanted = modify(&current)?;
             let pinned = steps::check_version(call, &current, &wanted)?;
-            let done = steps::prepare_update(server, call, &current, &mut wanted).await?;
-            if !self.manager_applies {
-                steps::manage_fields(call, Some(&current), &mut wanted, self.options)?;
+            if self.owners == Owners::Tracked {
+                steps::manage_fields(call, Some(&current), &mut wanted, self.options);
             }
+            let done = steps::prepare_update(server, call, &current, &mut wanted).await?;
             crate::kube::apply::keep_times(&current, &mut wanted);
             meta::strip_resource_version(&mut wanted);
             steps::validate_update(server, call, &current, &wanted).await?;

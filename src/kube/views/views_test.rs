@@ -93,18 +93,15 @@ async fn worlds_follow_many_writers_without_a_gap() {
     let mut opened = views.watch(WatchStart::Now, prefix.clone()).await.unwrap();
     let writers = (0..8).map(|writer| {
         let engine = engine.clone();
-        tokio::spawn(async move {
+        async move {
             let mut revisions = Vec::new();
             for round in 0..50 {
                 revisions.push(put(&engine, &format!("w{writer}"), &round.to_string()).await);
             }
             revisions
-        })
+        }
     });
-    let mut expected = Vec::new();
-    for writer in writers.collect::<Vec<_>>() {
-        expected.extend(writer.await.unwrap());
-    }
+    let mut expected = futures::future::join_all(writers).await.concat();
     expected.sort_unstable();
     let mut told = Vec::new();
     while told.len() < expected.len() {
