@@ -114,6 +114,7 @@ impl KubeParts {
                     anonymous: config.anonymous,
                     authorization: config.authorization.clone(),
                 },
+                admission_enabled: config.admission_enabled.clone(),
                 admission_disabled: config.admission_disabled.clone(),
             },
         })

@@ -46,6 +46,8 @@ pub struct KubeSettings {
     pub address: String,
     /// Who is let in.
     pub gate: GateConfig,
+    /// Admission plugins besides the default ones.
+    pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
     pub admission_disabled: Vec<String>,
 }
@@ -80,15 +82,16 @@ impl KubeServer {
     /// Serves what `store` has.
     ///
     /// # Errors
-    /// A text for the log: the gate's files cannot be used.
+    /// A text for the log: the gate's files cannot be used, or there is no such admission plugin.
     pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
         let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
+            &settings.admission_enabled,
             &settings.admission_disabled,
-        );
+        )?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
