@@ -342,13 +342,15 @@ mod tests {
     use super::*;
 
     fn range(limits: Value) -> Few {
-        let range =
-            json!({"metadata": {"name": "l", "namespace": "ns"}, "spec": {"limits": limits}});
+        let mut range = json!({"metadata": {"name": "l", "namespace": "ns"}, "spec": {}});
+        range["spec"]["limits"] = limits;
         Few(vec![("", "limitranges", range)])
     }
 
     fn pod(resources: Value) -> Value {
-        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "resources": resources}]}})
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}});
+        pod["spec"]["containers"][0]["resources"] = resources;
+        pod
     }
 
     #[test]
