@@ -26,6 +26,7 @@ use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestError, RequestInfo, Target};
 use crate::kube::schema::{Resources, Verb};
 use crate::kube::select::{Fields, Selector};
+use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
 use crate::kube::views::Stored;
@@ -46,6 +47,8 @@ pub struct KubeSettings {
     pub address: String,
     /// Who is let in.
     pub gate: GateConfig,
+    /// What services are given addresses and ports from.
+    pub services: Ranges,
     /// Admission plugins besides the default ones.
     pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
