@@ -62,7 +62,10 @@ const RESERVED: &[Reserved] = &[
     reserved("tonic::", &["etcd/", "bench/"]),
     reserved("axum::", &["etcd/", "server/"]),
     // Peers speak HTTP until they know each other, and frames of their own from then on.
-    reserved("hyper::", &["raft/transport/", "server/", "bench/"]),
+    reserved(
+        "hyper::",
+        &["raft/transport/", "server/", "bench/", "kube/rest/"],
+    ),
     reserved("h2::", &["bench/"]),
     reserved("prost_reflect::", &["etcd/gateway/"]),
     reserved("granit_parser::", &["kube/object/yaml/"]),

@@ -33,6 +33,7 @@ pub mod request;
 pub mod rest;
 pub mod schema;
 pub mod select;
+pub mod services;
 pub mod status;
 pub mod store;
 pub mod strategy;

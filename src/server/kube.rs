@@ -19,6 +19,7 @@ use crate::config::KubeConfig;
 use crate::engine::Engine;
 use crate::kube::gate::GateConfig;
 use crate::kube::pki::{self, Pki};
+use crate::kube::services::Ranges;
 use crate::kube::store::{ObjectStore, ROOT};
 use crate::kube::views::Views;
 use crate::kube::{KubeServer, KubeSettings};
@@ -51,7 +52,8 @@ impl KubeParts {
             source,
         })?;
         let refused = |reason: String| StartError::Kubernetes { reason };
-        let service = first_of(&config.service_cidr).ok_or_else(|| {
+        let first_range = config.service_cidr.split(',').next().unwrap_or_default();
+        let service = first_of(first_range).ok_or_else(|| {
             refused(format!(
                 "--service-cluster-ip-range: {} is no range of addresses",
                 config.service_cidr
@@ -97,6 +99,9 @@ impl KubeParts {
             acceptor: Arc::new(acceptor),
             settings: KubeSettings {
                 address: format!("{}:{}", config.advertise, config.port),
+                service_range: config.service_cidr.clone(),
+                service_address: service,
+                port: config.port,
                 gate: GateConfig {
                     client_ca: Some(config.client_ca.clone().unwrap_or(made.ca.certificate)),
                     token_file: config.token_file.clone(),
@@ -114,6 +119,8 @@ impl KubeParts {
                     anonymous: config.anonymous,
                     authorization: config.authorization.clone(),
                 },
+                services: Ranges::parse(&config.service_cidr).map_err(refused)?,
+                admission_enabled: config.admission_enabled.clone(),
                 admission_disabled: config.admission_disabled.clone(),
             },
         })

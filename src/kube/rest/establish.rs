@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::call::Call;
 use super::options::WriteOptions;
@@ -13,7 +13,8 @@ use super::query::Query;
 use super::serve::KubeServer;
 use super::write::{self, Change as Rewrite, Owners};
 use super::{Inner, remove};
-use crate::kube::bootstrap::{self, Change, Own};
+use crate::base::clock;
+use crate::kube::bootstrap::{self, Change, Facts, Own};
 use crate::kube::codec;
 use crate::kube::object::{conform, meta};
 use crate::kube::request::{RequestInfo, Target};
@@ -28,26 +29,34 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Times that an update is tried while other members do the same.
 const TRIED: usize = 5;
 
-/// Namespaces that are always there.
-const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-
 impl KubeServer {
     /// Makes what is missing; completes once everything is there.
     pub async fn establish(&self) {
-        let namespaces = NAMESPACES.map(|name| {
-            let object =
-                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
-            Own {
-                group: "",
-                version: "v1",
-                plural: "namespaces",
-                object,
-                upkeep: bootstrap::Upkeep::LeaveAlone,
-            }
-        });
+        let facts = self.facts();
+        let (namespaces, others): (Vec<Own>, Vec<Own>) = bootstrap::cluster_objects(&facts)
+            .into_iter()
+            .partition(|own| own.plural == "namespaces");
         self.establish_all(&namespaces).await;
+        self.establish_all(&others).await;
         self.establish_all(bootstrap::roles_and_bindings()).await;
         tracing::info!("the Kubernetes API has the objects that it begins with");
+    }
+
+    /// What the objects say of this server.
+    fn facts(&self) -> Facts {
+        let settings = &self.inner().settings;
+        Facts {
+            service_range: settings.service_range.clone(),
+            service_address: settings.service_address,
+            port: settings.port,
+            client_ca: settings
+                .gate
+                .client_ca
+                .as_ref()
+                .and_then(|path| std::fs::read_to_string(path).ok()),
+            front_proxy: None,
+            now: clock::unix_time(),
+        }
     }
 
     /// All at once: they share log entries, and there are a few hundred.

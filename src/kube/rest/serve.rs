@@ -1,5 +1,6 @@
 //! One request through all stages.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestError, RequestInfo, Target};
 use crate::kube::schema::{Resources, Verb};
 use crate::kube::select::{Fields, Selector};
+use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
 use crate::kube::views::Stored;
@@ -44,8 +46,17 @@ pub struct ClientCertificate(pub Arc<[CertificateDer<'static>]>);
 pub struct KubeSettings {
     /// `host:port` under which others reach it.
     pub address: String,
+    /// Addresses of services, as `--service-cluster-ip-range` has them, and the first of them.
+    pub service_range: String,
+    pub service_address: IpAddr,
+    /// `--secure-port`.
+    pub port: u16,
     /// Who is let in.
     pub gate: GateConfig,
+    /// What services are given addresses and ports from.
+    pub services: Ranges,
+    /// Admission plugins besides the default ones.
+    pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
     pub admission_disabled: Vec<String>,
 }
@@ -80,15 +91,16 @@ impl KubeServer {
     /// Serves what `store` has.
     ///
     /// # Errors
-    /// A text for the log: the gate's files cannot be used.
+    /// A text for the log: the gate's files cannot be used, or there is no such admission plugin.
     pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
         let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
+            &settings.admission_enabled,
             &settings.admission_disabled,
-        );
+        )?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,

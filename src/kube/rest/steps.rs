@@ -16,6 +16,7 @@ use crate::kube::apply::{FieldManager, Update};
 use crate::kube::convert::BuiltInVersions;
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
+use crate::kube::services::{self, Taken};
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::strategy::deletion::{self, DeleteOptions, Verdict};
 use crate::kube::strategy::{self, Context};
@@ -163,7 +164,31 @@ pub(super) async fn prepare_create(
     let cx = context(call);
     strategy::fill(&cx, &call.resource, object, &mut random);
     strategy::prepare_create(&cx, &call.resource, object);
-    Ok(())
+    give_addresses(server, call, None, object).await
+}
+
+/// Gives a service the cluster addresses and node ports that it needs.
+async fn give_addresses(
+    server: &Inner,
+    call: &Call,
+    old: Option<&Value>,
+    object: &mut Value,
+) -> ApiResult<()> {
+    let resource = &call.resource;
+    let is_service = resource.group.is_empty() && &*resource.plural == "services";
+    if !is_service || !call.subresource_name().is_empty() {
+        return Ok(());
+    }
+    if !validate::service_addresses(old, object).is_empty() {
+        // Validation says so.
+        return Ok(());
+    }
+    // Others may have been given theirs a moment ago, on another member.
+    server.store.latest().await?;
+    let mut taken = Taken::of(&*server.live);
+    let dry_run = attributes(call, Operation::Create).dry_run;
+    let ranges = &server.settings.services;
+    services::allocate(ranges, &mut taken, old, object, dry_run, &mut random)
 }
 
 /// Judges a new object.
@@ -272,6 +297,7 @@ pub(super) async fn prepare_update(
         current,
         wanted,
     );
+    give_addresses(server, call, Some(current), wanted).await?;
     let due = deletion::is_done(&call.resource, current, wanted);
     Ok(if due { Deletion::Due } else { Deletion::No })
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::query::{ListOptions, Version};
 use super::read::Collection;
+use crate::base::clock;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::ObjectStore;
 use crate::kube::views::{Event, EventKind, Stored, Views, WatchError, WatchOpened, WatchStart};
@@ -34,6 +35,10 @@ pub(super) trait Frames: Send + Sync + 'static {
     fn bookmark(&self, revision: i64, initial_end: bool) -> Bytes;
     /// An error, after which the stream ends.
     fn error(&self, error: &ApiError) -> Bytes;
+}
+
+fn now() -> Instant {
+    Instant::from_std(clock::now())
 }
 
 /// What a watch asks for besides its selection.
@@ -63,7 +68,7 @@ pub(super) async fn open(
         mark_end: options.bookmarks
             && start == WatchStart::State
             && options.send_initial_events != Some(false),
-        deadline: Instant::now() + lifetime,
+        deadline: now() + lifetime,
     };
     let opened = store
         .views()
@@ -157,7 +162,7 @@ impl Telling {
             events,
             revision,
             end_due: manner.mark_end,
-            next_bookmark: next_bookmark(Instant::now(), manner.deadline),
+            next_bookmark: next_bookmark(now(), manner.deadline),
             manner,
             views,
             frames,
@@ -182,16 +187,16 @@ impl Telling {
                 event = events.recv() => Some(event?),
                 () = sleep_until(self.next_bookmark.min(self.manner.deadline)) => None,
             };
-            let now = Instant::now();
+            let at = now();
             match woken {
                 Some(first) => {
                     if let Some(chunk) = self.tell(&first) {
                         return Some(chunk);
                     }
                 }
-                None if now >= self.manner.deadline => return None,
+                None if at >= self.manner.deadline => return None,
                 None => {
-                    self.next_bookmark = next_bookmark(now, self.manner.deadline);
+                    self.next_bookmark = next_bookmark(at, self.manner.deadline);
                     if self.manner.bookmarks {
                         return Some(self.catch_up_and_bookmark());
                     }

@@ -90,6 +90,14 @@ pub fn refuse(resource: &Resource, name: &str, errors: &[FieldError]) -> ApiErro
     ApiError::invalid(group, &resource.kind, name, errors)
 }
 
+/// What is wrong with the cluster addresses and families of a service, before it is given any.
+pub fn service_addresses(old: Option<&Value>, new: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    let old = old.map(At::root);
+    service::addresses(&At::root(new), old.as_ref(), &mut errors);
+    errors.0
+}
+
 /// For an update without a resource version where one is needed.
 pub fn must_name_version() -> FieldError {
     FieldError::invalid(
