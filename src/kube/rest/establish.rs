@@ -101,7 +101,7 @@ async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
 
 async fn create(inner: &Inner, call: &Call, object: Value) -> ApiResult<()> {
     let object = whole(call, &object);
-    let made = write::create_decoded(inner, call, object, &WriteOptions::default()).await;
+    let made = write::create_decoded(inner, call, object, &WriteOptions::default(), false).await;
     made.map(|_| ())
 }
 

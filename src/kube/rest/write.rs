@@ -31,10 +31,10 @@ const UPDATES_TRIED: usize = 50;
 pub(super) async fn create(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let object = steps::decode(call, body, options.validation)?;
-    create_decoded(server, call, object, &options).await
+    create_decoded(server, call, object, &options, false).await
 }
 
-/// Creates an object that has been decoded and defaulted.
+/// Creates an object that has been decoded and defaulted. `manager_applies` is as in [`Change`].
 ///
 /// # Errors
 /// As [`create`].
@@ -43,6 +43,7 @@ pub(super) async fn create_decoded(
     call: &Call,
     mut object: Value,
     options: &WriteOptions,
+    manager_applies: bool,
 ) -> ApiResult<Answer> {
     let place = store::place(&call.resource)?;
     steps::begin_create(call, &mut object)?;
@@ -51,7 +52,9 @@ pub(super) async fn create_decoded(
     for _ in 0..strategy::GENERATE_ATTEMPTS {
         let mut object = object.clone();
         steps::prepare_create(server, call, &mut object).await?;
-        steps::manage_fields(call, None, &mut object, options)?;
+        if !manager_applies {
+            steps::manage_fields(call, None, &mut object, options)?;
+        }
         steps::validate_create(server, call, &object).await?;
         meta::name(&object).clone_into(&mut name);
         let key = store::key(place, call.namespace(), &name);
@@ -94,8 +97,12 @@ fn exists(call: &Call, name: &str, other: &Stored) -> ApiError {
 /// What is wrong with it, 404 if there is none, 409 if it has changed.
 pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
-    let wanted = steps::decode(call, body, options.validation)?;
+    let mut wanted = steps::decode(call, body, options.validation)?;
     steps::check_place(call, &wanted)?;
+    if call.resource.namespaced {
+        // Whoever leaves it out means that of the path.
+        meta::set(&mut wanted, "namespace", call.namespace());
+    }
     let missing = call.resource.put_creates && call.subresource.is_none();
     let change = Change {
         options: &options,
@@ -107,7 +114,7 @@ pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
         Err(error) if error.code == 404 && missing => {
             let mut new = wanted;
             meta::strip_resource_version(&mut new);
-            create_decoded(server, call, new, &options).await
+            create_decoded(server, call, new, &options, false).await
         }
         result => result,
     }
@@ -128,13 +135,16 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     let now = steps::now();
     let result = change
         .run(server, call, |current| {
-            patching.apply(call, Some(current), &options, &now)
+            let wanted = patching.apply(call, Some(current), &options, &now)?;
+            steps::check_place(call, &wanted)?;
+            Ok(wanted)
         })
         .await;
     match result {
         Err(error) if error.code == 404 && patching.is_apply() && call.subresource.is_none() => {
             let object = patching.apply(call, None, &options, &now)?;
-            create_decoded(server, call, object, &options).await
+            steps::check_place(call, &object)?;
+            create_decoded(server, call, object, &options, true).await
         }
         result => result,
     }

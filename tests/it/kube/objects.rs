@@ -312,13 +312,13 @@ async fn media_types_are_negotiated(_: Case) {
         406
     );
 
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  k: '1'\n";
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\ndata:\n  k: '1'\n";
     let as_yaml = api.with("content-type", "application/yaml");
     let made = as_yaml.call(Method::POST, "configmaps", yaml.into()).await;
     assert_eq!(made.value(201)["data"]["k"], "1");
     let read = api
         .with("accept", "application/yaml")
-        .get("configmaps/y")
+        .get("configmaps/yaml")
         .await;
     assert_eq!(read.header("content-type"), "application/yaml");
     assert!(
@@ -328,11 +328,11 @@ async fn media_types_are_negotiated(_: Case) {
     );
 
     let kind = "application/vnd.kubernetes.protobuf";
-    let read = api.with("accept", kind).get("configmaps/y").await;
+    let read = api.with("accept", kind).get("configmaps/yaml").await;
     assert_eq!(read.header("content-type"), kind);
     assert!(read.body.starts_with(b"k8s\0"));
     // What was read in protobuf can be written in it.
-    api.delete("configmaps/y").await.ok();
+    api.delete("configmaps/yaml").await.ok();
     let writer = api
         .with("content-type", kind)
         .with("accept", "application/json");

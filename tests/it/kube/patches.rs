@@ -22,12 +22,14 @@ async fn a_json_patch_edits_by_path(_: Case) {
     api.post("configmaps", &config_map("a", "1")).await.ok();
     let patch = json!([
         {"op": "test", "path": "/data/k", "value": "1"},
-        {"op": "add", "path": "/data/x~1y", "value": "2"},
+        {"op": "add", "path": "/metadata/annotations", "value": {"x/y": "1"}},
+        {"op": "replace", "path": "/metadata/annotations/x~1y", "value": "2"},
         {"op": "remove", "path": "/data/k"},
     ]);
     let patched = api.patch("json", "configmaps/a", &patch).await.value(200);
-    assert_eq!(patched["data"], json!({"x/y": "2"}));
-    let failing = json!([{"op": "test", "path": "/data/x~1y", "value": "1"}]);
+    assert_eq!(patched["metadata"]["annotations"], json!({"x/y": "2"}));
+    assert!(patched.get("data").is_none());
+    let failing = json!([{"op": "test", "path": "/metadata/annotations/x~1y", "value": "1"}]);
     api.patch("json", "configmaps/a", &failing).await.refused(
         422,
         "Invalid",
@@ -35,7 +37,7 @@ async fn a_json_patch_edits_by_path(_: Case) {
         json!({}),
     );
     let stale = json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": "1"},
-        {"op": "add", "path": "/data/k", "value": "1"}]);
+        {"op": "add", "path": "/data", "value": {"k": "1"}}]);
     let refused = api.patch("json", "configmaps/a", &stale).await.value(409);
     assert_eq!(refused["reason"], "Conflict");
 }

@@ -74,5 +74,22 @@ async fn members_serve_each_others_writes_and_keep_them() {
         assert_eq!(names(&api.get("configmaps").await.ok()), ["m0", "m2"]);
         let kept = api.get("configmaps").await.ok();
         assert_eq!(kept["items"], before["items"]);
+        // What happened before this start is told no more: the client is to list again.
+        let mut past = api.watch("configmaps", &from).await;
+        let error = past.next().await.unwrap();
+        assert_eq!(
+            (&error["type"], &error["object"]["code"]),
+            (&json!("ERROR"), &json!(410))
+        );
+        assert_eq!(error["object"]["reason"], "Expired");
+        let begin = format!("too old resource version: {} (", version(&begin));
+        assert!(
+            error["object"]["message"]
+                .as_str()
+                .unwrap()
+                .starts_with(&begin),
+            "{error}"
+        );
+        assert_eq!(past.next().await, None);
     }
 }
