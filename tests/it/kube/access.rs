@@ -54,7 +54,7 @@ async fn an_unknown_token_is_nobody(_: Case) {
 }
 
 /// Lets `subject` do `verbs` on `resource` within the namespace.
-async fn allow(api: &Api, name: &str, subject: Value, resource: &str, verbs: &[&str]) {
+async fn allow(api: &Api, name: &str, subject: &Value, resource: &str, verbs: &[&str]) {
     let role = json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": name},
         "rules": [{"apiGroups": [""], "resources": [resource], "verbs": verbs}]});
     api.post(&format!("{RBAC}/roles"), &role).await.value(201);
@@ -93,7 +93,7 @@ async fn a_role_lets_its_users_do_what_it_says(_: Case) {
     allow(
         &api,
         "reader",
-        user("alice"),
+        &user("alice"),
         "configmaps",
         &["get", "list"],
     )
@@ -161,7 +161,7 @@ async fn a_token_of_a_service_account_is_the_account(_: Case) {
     assert_eq!(info["groups"], groups);
     assert_eq!(robot.get("configmaps").await.status, 403);
     let subject = json!({"kind": "ServiceAccount", "name": "robot", "namespace": space});
-    allow(&api, "robots", subject, "configmaps", &["list"]).await;
+    allow(&api, "robots", &subject, "configmaps", &["list"]).await;
     once_allowed(&robot, "configmaps").await;
     // A token does not outlive its account.
     api.delete("serviceaccounts/robot").await.value(200);
@@ -191,7 +191,7 @@ async fn a_token_of_a_service_account_is_the_account(_: Case) {
 
 async fn reviews_say_who_may_what(_: Case) {
     let api = space("review").await;
-    allow(&api, "reader", user("carol"), "configmaps", &["list"]).await;
+    allow(&api, "reader", &user("carol"), "configmaps", &["list"]).await;
     let carol = api.acting_as("carol");
     once_allowed(&carol, "configmaps").await;
     for (verb, allowed) in [("list", true), ("delete", false)] {

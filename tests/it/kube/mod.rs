@@ -9,6 +9,7 @@ mod lifecycle;
 mod lists;
 mod objects;
 mod patches;
+mod reply;
 mod session;
 mod three;
 mod watches;
