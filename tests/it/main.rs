@@ -22,6 +22,7 @@ mod auth;
 mod clients;
 mod differential;
 mod harness;
+mod kube;
 mod kubernetes;
 mod kv;
 mod lease;

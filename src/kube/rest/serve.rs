@@ -328,6 +328,7 @@ fn check_verb(call: &Call, verb: &str) -> ApiResult<()> {
     // One object of a collection is asked for by its name, all of it without.
     let placed = match known {
         Some(Verb::Create) => call.subresource.is_some() != call.name().is_empty(),
+        Some(Verb::Update | Verb::Patch) => !call.name().is_empty(),
         _ => true,
     };
     let everywhere = call.resource.namespaced && call.target.namespace.is_empty();

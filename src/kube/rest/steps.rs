@@ -159,7 +159,8 @@ pub(super) async fn prepare_create(
     call: &Call,
     object: &mut Value,
 ) -> ApiResult<()> {
-    let attributes = attributes(call, Operation::Create);
+    let name = meta::name(object).to_owned();
+    let attributes = creation(call, &name);
     server.admission.mutate(&attributes, None, object).await?;
     let cx = context(call);
     strategy::fill(&cx, &call.resource, object, &mut random);
@@ -202,7 +203,7 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
         .check_rights(&call.user, &call.info, &call.resource, object, None)?;
     let errors = validate::create(schema, &call.resource, object);
     invalid(call, object, &errors)?;
-    let attributes = attributes(call, Operation::Create);
+    let attributes = creation(call, meta::name(object));
     server
         .admission
         .validate(&attributes, None, Some(object))
@@ -424,6 +425,14 @@ pub(super) fn without_kind(mut object: Value) -> Value {
 /// began together do not end together.
 pub(super) fn lifetime() -> Duration {
     Duration::from_secs(1800 + random() % 1800)
+}
+
+/// What admission knows of a creation, whose path has no name.
+fn creation<'a>(call: &'a Call, name: &'a str) -> Attributes<'a> {
+    Attributes {
+        name,
+        ..attributes(call, Operation::Create)
+    }
 }
 
 /// What admission knows of a request.

@@ -107,8 +107,12 @@ fn exists(call: &Call, name: &str, other: &Stored) -> ApiError {
 /// What is wrong with it, 404 if there is none, 409 if it has changed.
 pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
-    let wanted = steps::decode(call, body, options.validation)?;
+    let mut wanted = steps::decode(call, body, options.validation)?;
     steps::check_place(call, &wanted)?;
+    if call.resource.namespaced {
+        // Whoever leaves it out means that of the path.
+        meta::set(&mut wanted, "namespace", call.namespace());
+    }
     let missing = call.resource.put_creates && call.subresource.is_none();
     let change = Change {
         options: &options,
@@ -145,12 +149,15 @@ pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResul
     let now = steps::now();
     let result = change
         .run(server, call, |current| {
-            patching.apply(call, Some(current), &options, &now)
+            let wanted = patching.apply(call, Some(current), &options, &now)?;
+            steps::check_place(call, &wanted)?;
+            Ok(wanted)
         })
         .await;
     match result {
         Err(error) if error.code == 404 && patching.is_apply() && call.subresource.is_none() => {
             let object = patching.apply(call, None, &options, &now)?;
+            steps::check_place(call, &object)?;
             create_decoded(server, call, object, &options, Owners::Known).await
         }
         result => result,

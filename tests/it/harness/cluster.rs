@@ -21,8 +21,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts three members and waits until all serve.
-    pub async fn start(settings: Settings) -> Self {
+    /// Three members that are not started yet.
+    pub fn prepare(settings: Settings) -> Self {
         let mut members: Vec<_> = ["a", "b", "c"].map(Server::prepare).into();
         for member in &mut members {
             member.secure(&settings);
@@ -30,12 +30,20 @@ impl Cluster {
         let initial = initial_cluster(&members);
         for member in &mut members {
             member.configure(&settings, &initial);
-            member.spawn();
-        }
-        for member in &mut members {
-            member.ready().await;
         }
         Self { members, settings }
+    }
+
+    /// Starts three members and waits until all serve.
+    pub async fn start(settings: Settings) -> Self {
+        let mut cluster = Self::prepare(settings);
+        for member in &mut cluster.members {
+            member.spawn();
+        }
+        for member in &mut cluster.members {
+            member.ready().await;
+        }
+        cluster
     }
 
     /// Starts one member, to which others are to be added.
