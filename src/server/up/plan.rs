@@ -238,6 +238,8 @@ impl MemberPlan {
             OsString::from("--bind-address=127.0.0.1"),
             shared,
             format!("--kubeconfig-server=https://127.0.0.1:{first}").into(),
+            // No controller makes the account that every pod would need.
+            OsString::from("--disable-admission-plugins=ServiceAccount"),
         ]);
         Ok(())
     }

@@ -40,6 +40,8 @@ pub fn flags(settings: Settings, port: u16) -> Settings {
     settings
         .flag("secure-port", port)
         .flag("bind-address", "127.0.0.1")
+        // There is no controller that would make the accounts of new namespaces.
+        .flag("disable-admission-plugins", "ServiceAccount")
 }
 
 static SHARED: OnceLock<Api> = OnceLock::new();
