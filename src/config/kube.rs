@@ -285,7 +285,7 @@ mod tests {
             ),
             ("--authorization-mode=ABAC", "must be of Node, RBAC"),
         ] {
-            let name = flag.split('=').next().unwrap();
+            let name = flag.trim_start_matches('-').split('=').next().unwrap();
             let error = refused(&["--secure-port=6443", flag]);
             assert!(error.contains(said) && error.contains(name), "{error}");
         }

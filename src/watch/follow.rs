@@ -164,11 +164,18 @@ mod tests {
     use super::super::hub::Parts;
     use super::super::testing::{MemoryHistory, change};
     use super::*;
+    use crate::watch::HubConfig;
     use crate::watch::testing::config;
 
     fn hub(start: i64) -> (Parts, Arc<MemoryHistory>) {
         let history = Arc::new(MemoryHistory::default());
-        let parts = Hub::assemble(config(), Arc::clone(&history) as Arc<_>, Revision(start));
+        // A ring that soon forgets.
+        let small = HubConfig {
+            segment_changes: 8,
+            ring_segments: 4,
+            ..config()
+        };
+        let parts = Hub::assemble(small, Arc::clone(&history) as Arc<_>, Revision(start));
         (parts, history)
     }
 
