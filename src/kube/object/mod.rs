@@ -1,6 +1,6 @@
 //! Objects: from the bytes of a request into Go form, and back into bytes.
 //!
-//! [`decode`] reads bodies; [`conform`] does the round trip through Go's structs for trees that come from elsewhere, such as
+//! [`decode()`] reads bodies; [`conform()`] does the round trip through Go's structs for trees that come from elsewhere, such as
 //! patched ones; [`protobuf`] transcodes; [`meta`] and [`splice`] read and change metadata.
 
 mod conform;

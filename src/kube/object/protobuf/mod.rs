@@ -23,7 +23,7 @@ pub fn encode(schema: &Schema, id: TypeId, object: &Value) -> Vec<u8> {
     encode_as(schema, id, text("apiVersion"), text("kind"), object)
 }
 
-/// [`encode`] with a kind and version that the object does not state itself.
+/// [`encode()`] with a kind and version that the object does not state itself.
 pub fn encode_as(
     schema: &Schema,
     id: TypeId,
