@@ -1,4 +1,5 @@
-//! How often a client may ping: grpc-go's rule, by which a third ping out of turn ends the connection.
+//! How often a client may ping: grpc-go's rule, by which a third ping out of turn ends the connection. It holds in
+//! plain text alone, so these cases are never run over TLS.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -21,12 +22,13 @@ async fn pings() {
         pings_during_a_call_are_too_many_too,
         answers_make_up_for_pings,
     ];
-    Suite::new("pings", cases).run(shared().await).await;
+    let server = Server::start(Settings::plain()).await;
+    Suite::new("pings", cases).run(&server).await;
 }
 
 #[tokio::test]
 async fn spaced_pings() {
-    let settings = Settings::default().flag("grpc-keepalive-min-time", "50ms");
+    let settings = Settings::plain().flag("grpc-keepalive-min-time", "50ms");
     let server = Server::start(settings).await;
     let cases = cases![
         pings_no_more_often_than_configured_are_welcome_during_a_call,
