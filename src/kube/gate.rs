@@ -113,10 +113,11 @@ impl Gate {
         request: &RequestInfo,
     ) -> ApiResult<User> {
         let now = clock::unix_time();
-        let shown = certificate.map_or_else(Shown::default, |chain| {
-            self.authenticator.shown(&chain.0, now)
+        let nothing = Shown::default();
+        let shown = certificate.map_or(&nothing, |certificate| {
+            certificate.shown(|chain| self.authenticator.shown(chain, now))
         });
-        let known = self.authenticator.authenticate(&shown, headers, now);
+        let known = self.authenticator.authenticate(shown, headers, now);
         let user = match known {
             Ok(known) => known.user,
             Err(why) => {

@@ -127,7 +127,7 @@ async fn secure(
     Some(Caller {
         wire: accepted.wire,
         certified: accepted.common_name.map(CertifiedName),
-        certificate: ClientCertificate(accepted.chain),
+        certificate: ClientCertificate::new(accepted.chain),
     })
 }
 

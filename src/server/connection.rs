@@ -225,7 +225,7 @@ pub(super) async fn serve(
         if let Some(name) = &certified {
             request.extensions_mut().insert(name.clone());
         }
-        if !certificate.0.is_empty() {
+        if !certificate.is_empty() {
             request.extensions_mut().insert(certificate.clone());
         }
         asked.store(true, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use super::reply::{self, KubeBody};
 use super::{Answer, steps};
 use crate::kube::negotiate::MetaVersion;
 use crate::kube::object::{self, Format, meta, protobuf};
-use crate::kube::schema::Schema;
+use crate::kube::schema::{Resource, Schema};
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::table::{self, Include, Printer};
 use crate::kube::views::Stored;
@@ -51,7 +51,11 @@ pub(super) fn one(call: &Call, form: &Form, answer: &Answer) -> ApiResult<Respon
 /// As [`one`].
 pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<KubeBody>> {
     let metadata = list_metadata(page);
-    let items = || page.items.iter().filter_map(|stored| item(call, stored));
+    let items = || {
+        page.items
+            .iter()
+            .filter_map(|stored| item(&call.resource, stored))
+    };
     let body = match (form.shape, form.media) {
         (Shape::Whole, Format::Json) if !form.pretty => whole_list(call, &metadata, page),
         (shape, _) => {
@@ -89,11 +93,11 @@ pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<
     ))
 }
 
-/// An object of the views as the request's version has it.
-pub(super) fn item(call: &Call, stored: &Stored) -> Option<Arc<Value>> {
+/// An object of the views as the version of `resource` has it.
+pub(super) fn item(resource: &Resource, stored: &Stored) -> Option<Arc<Value>> {
     match codec::object(stored) {
-        Ok(object) if convert::is_stored_as_served(&call.resource) => Some(Arc::clone(object)),
-        Ok(object) => Some(Arc::new(convert::from_storage(&call.resource, object))),
+        Ok(object) if convert::is_stored_as_served(resource) => Some(Arc::clone(object)),
+        Ok(object) => Some(Arc::new(convert::from_storage(resource, object))),
         Err(why) => {
             tracing::warn!(key = ?stored.key, why, "a stored object cannot be decoded and is left out");
             None
@@ -141,7 +145,7 @@ fn whole_list(call: &Call, metadata: &Value, page: &Page) -> Vec<u8> {
     let custom = call.resource.object.is_none();
     let mut first = true;
     for stored in &page.items {
-        let Some(object) = item(call, stored) else {
+        let Some(object) = item(&call.resource, stored) else {
             continue;
         };
         if !std::mem::take(&mut first) {

@@ -1,6 +1,7 @@
 //! The frames of a watch: events of one resource in one form, for one selection.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -9,13 +10,13 @@ use super::call::Call;
 use super::form::{Form, Shape};
 use super::watching::Frames;
 use super::{answer, steps};
+use crate::kube::codec;
 use crate::kube::object::{self, Format, meta, protobuf};
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::select::Selector;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::table::{self, Printer};
 use crate::kube::views::{Event, EventKind, Stored};
-use crate::kube::{codec, convert};
 
 /// The annotation of the bookmark that ends the state.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -57,14 +58,8 @@ impl ResourceFrames {
     }
 
     /// An object as the request's version has it.
-    fn served(&self, stored: &Stored) -> Option<Value> {
-        match codec::object(stored) {
-            Ok(object) => Some(convert::from_storage(&self.resource, object)),
-            Err(why) => {
-                tracing::warn!(key = ?stored.key, why, "a stored object cannot be decoded and is left out");
-                None
-            }
-        }
+    fn served(&self, stored: &Stored) -> Option<Arc<Value>> {
+        answer::item(&self.resource, stored)
     }
 
     fn frame(&self, kind: &str, object: &Value) -> Option<Bytes> {
@@ -109,18 +104,18 @@ impl Frames for ResourceFrames {
     }
 
     fn initial(&self, stored: &Stored) -> Option<Bytes> {
-        self.frame(EventKind::Added.as_str(), &self.served(stored)?)
+        self.frame(EventKind::Added.as_str(), &*self.served(stored)?)
     }
 
     fn event(&self, event: &Event, kind: EventKind) -> Option<Bytes> {
         let encode = || {
             if kind == EventKind::Deleted {
-                let mut object = self.served(event.before.as_deref()?)?;
+                let mut object = Value::clone(&*self.served(event.before.as_deref()?)?);
                 // It left at this revision; what it was is what it was before.
                 meta::set_resource_version(&mut object, codec::version(event.revision));
                 self.frame(kind.as_str(), &object)
             } else {
-                self.frame(kind.as_str(), &self.served(event.now.as_deref()?)?)
+                self.frame(kind.as_str(), &*self.served(event.now.as_deref()?)?)
             }
         };
         let mut failed = false;

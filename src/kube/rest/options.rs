@@ -2,17 +2,9 @@
 
 use super::query::{Query, invalid_options};
 use crate::kube::field::{FieldError, quoted};
+pub use crate::kube::object::FieldValidation;
 use crate::kube::status::ApiResult;
 use crate::kube::strategy::deletion::DeleteOptions;
-
-/// What becomes of fields that the type does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FieldValidation {
-    Ignore,
-    #[default]
-    Warn,
-    Strict,
-}
 
 /// Options of create, update and patch.
 #[derive(Debug, Clone, Default)]

@@ -116,7 +116,7 @@ impl Patching {
                 };
                 let typed = expected.id.map(|id| (schema, id));
                 let patched = patch.apply(current.clone(), typed)?;
-                let decoded = decode_value(&patched, &expected, object::FieldValidation::Warn)
+                let decoded = decode_value(&patched, &expected, FieldValidation::Warn)
                     .map_err(|error| patch.misfit(&patched, &error.message))?;
                 let found = strict.iter().chain(&decoded.warnings).cloned();
                 match options.validation {
@@ -149,7 +149,7 @@ impl Patching {
                     force: *force,
                     now,
                 })?;
-                let decoded = decode_value(&applied, &expected, object::FieldValidation::Ignore)?;
+                let decoded = decode_value(&applied, &expected, FieldValidation::Ignore)?;
                 let mut value = decoded.value;
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::kube::field::{FieldError, FieldErrorKind, quoted};
+use crate::kube::request::is_true;
 use crate::kube::status::{ApiError, ApiResult};
 
 /// The parameters of a request, decoded, in their order.
@@ -37,8 +38,7 @@ impl Query {
 
     /// A boolean is true for every value but `0` and `false`; absent, it is none.
     pub fn flag(&self, name: &str) -> Option<bool> {
-        let value = self.get(name)?;
-        Some(value != "0" && !value.eq_ignore_ascii_case("false"))
+        self.get(name).map(is_true)
     }
 
     /// An integer, as Go reads one.

@@ -1,7 +1,7 @@
 //! One request through all stages.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use super::read::{self, Collection};
 use super::reply::{self, KubeBody};
 use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
 use crate::kube::admission::Admission;
+use crate::kube::authn::Shown;
 use crate::kube::codec;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
@@ -39,7 +40,33 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The certificates that a client has shown, its own first. That it has the key is certain; nothing else is.
 #[derive(Debug, Clone, Default)]
-pub struct ClientCertificate(pub Arc<[CertificateDer<'static>]>);
+pub struct ClientCertificate {
+    chain: Arc<[CertificateDer<'static>]>,
+    /// What is made of it: chains are verified once for a connection, not for each of its requests.
+    shown: Arc<OnceLock<Shown>>,
+}
+
+impl ClientCertificate {
+    pub fn new(chain: Arc<[CertificateDer<'static>]>) -> Self {
+        Self {
+            chain,
+            shown: Arc::default(),
+        }
+    }
+
+    /// Whether the client has shown none.
+    pub fn is_empty(&self) -> bool {
+        self.chain.is_empty()
+    }
+
+    /// What is made of it, by whoever judges it first.
+    pub(in crate::kube) fn shown(
+        &self,
+        judge: impl FnOnce(&[CertificateDer<'static>]) -> Shown,
+    ) -> &Shown {
+        self.shown.get_or_init(|| judge(&self.chain))
+    }
+}
 
 /// What the API says of itself.
 #[derive(Debug, Clone)]
@@ -380,7 +407,7 @@ pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
         }
     };
     let stored = found.ok_or_else(|| ApiError::not_found(&call.resource, call.name()))?;
-    let object = answer::item(call, &stored).ok_or_else(|| {
+    let object = answer::item(&call.resource, &stored).ok_or_else(|| {
         ApiError::internal(format!(
             "the stored {} cannot be decoded",
             call.resource.kind

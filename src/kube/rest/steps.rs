@@ -83,15 +83,6 @@ fn format(call: &Call) -> ApiResult<Format> {
     Ok(format)
 }
 
-/// How strictly bodies are read.
-pub(super) fn validation(of: FieldValidation) -> object::FieldValidation {
-    match of {
-        FieldValidation::Ignore => object::FieldValidation::Ignore,
-        FieldValidation::Warn => object::FieldValidation::Warn,
-        FieldValidation::Strict => object::FieldValidation::Strict,
-    }
-}
-
 /// Reads the object of a body, and gives it its defaults.
 ///
 /// # Errors
@@ -117,7 +108,7 @@ fn decode_as(
     strict: FieldValidation,
     expected: &Expected,
 ) -> ApiResult<Value> {
-    let decoded = object::decode(body, format(call)?, expected, validation(strict))?;
+    let decoded = object::decode(body, format(call)?, expected, strict)?;
     decoded
         .warnings
         .into_iter()

@@ -17,20 +17,15 @@ pub(super) fn pod_template(of: Subject<'_>) -> Vec<Value> {
 }
 
 pub(super) fn replication_controller(of: Subject<'_>) -> Vec<Value> {
-    let (names, images) = containers(of, "spec.template.spec.containers");
-    cells![
-        of.name(),
-        of.number("spec.replicas"),
-        of.number("status.replicas"),
-        of.number("status.readyReplicas"),
-        of.age(),
-        names,
-        images,
-        labels(of.dig("spec.selector")),
-    ]
+    replicas(of, labels(of.dig("spec.selector")))
 }
 
 pub(super) fn replica_set(of: Subject<'_>) -> Vec<Value> {
+    replicas(of, of_labels(of.dig("spec.selector")))
+}
+
+/// What keeps a number of pods; the kinds differ in how they select them.
+fn replicas(of: Subject<'_>, selector: String) -> Vec<Value> {
     let (names, images) = containers(of, "spec.template.spec.containers");
     cells![
         of.name(),
@@ -40,7 +35,7 @@ pub(super) fn replica_set(of: Subject<'_>) -> Vec<Value> {
         of.age(),
         names,
         images,
-        of_labels(of.dig("spec.selector")),
+        selector,
     ]
 }
 
