@@ -17,6 +17,7 @@ pub mod authz;
 pub mod bootstrap;
 pub mod codec;
 pub mod convert;
+pub mod custom;
 pub mod defaults;
 pub mod discovery;
 pub mod field;

@@ -1,0 +1,3 @@
+//! Custom resources: what CustomResourceDefinitions make of the API.
+
+pub mod structural;
