@@ -13,4 +13,4 @@ fi
 [ $# -eq 0 ] || exit 0
 cargo test --locked --doc
 # Each bench once, on little data: that they run, not how fast.
-cargo test --locked --bench layout --bench mvcc --bench raft --bench watch
+cargo test --locked --bench kube --bench layout --bench mvcc --bench raft --bench watch

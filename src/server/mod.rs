@@ -7,6 +7,8 @@
 
 mod accept;
 mod auth;
+#[doc(hidden)]
+pub mod bench_support;
 pub mod command;
 mod config_file;
 mod connection;

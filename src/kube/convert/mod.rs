@@ -6,35 +6,39 @@
 mod autoscaler;
 mod event;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::apply::{Type, Versions};
 use super::schema::{Resource, Resources, Schema};
 
 /// The object as the version of `resource` has it, made from the stored one.
-pub fn from_storage(resource: &Resource, stored: &Value) -> Value {
+pub fn from_storage(resource: &Resource, stored: Value) -> Value {
     match (&*resource.group, &*resource.version, &*resource.plural) {
-        ("events.k8s.io", "v1", "events") => event::from_core(stored),
-        ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::from_v2(stored),
-        _ => stored.clone(),
+        ("events.k8s.io", "v1", "events") => event::from_core(&stored),
+        ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::from_v2(&stored),
+        _ => stored,
     }
 }
 
 /// Whether [`from_storage`] leaves objects of a resource as they are.
 pub fn is_stored_as_served(resource: &Resource) -> bool {
     let key = (&*resource.group, &*resource.version, &*resource.plural);
-    !matches!(
-        key,
-        ("events.k8s.io", "v1", "events") | ("autoscaling", "v1", "horizontalpodautoscalers")
-    )
+    // What a custom resource is served as depends on a definition that can change.
+    resource.object.is_some()
+        && !matches!(
+            key,
+            ("events.k8s.io", "v1", "events") | ("autoscaling", "v1", "horizontalpodautoscalers")
+        )
 }
 
 /// The object that is stored for one of the version of `resource`.
-pub fn to_storage(resource: &Resource, object: &Value) -> Value {
+pub fn to_storage<'a>(resource: &Resource, object: &'a Value) -> Cow<'a, Value> {
     match (&*resource.group, &*resource.version, &*resource.plural) {
-        ("events.k8s.io", "v1", "events") => event::to_core(object),
-        ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::to_v2(object),
-        _ => object.clone(),
+        ("events.k8s.io", "v1", "events") => Cow::Owned(event::to_core(object)),
+        ("autoscaling", "v1", "horizontalpodautoscalers") => Cow::Owned(autoscaler::to_v2(object)),
+        _ => Cow::Borrowed(object),
     }
 }
 
@@ -53,7 +57,7 @@ impl Versions for BuiltInVersions {
                 .find(|one| &*one.kind == kind && one.key.is_some())
         };
         let (from, to) = (find(object.get("apiVersion")?.as_str()?)?, find(version)?);
-        let object = from_storage(to, &to_storage(from, object));
+        let object = from_storage(to, to_storage(from, object).into_owned());
         Some((object, Type::of(Schema::built_in(), to.object?)))
     }
 }

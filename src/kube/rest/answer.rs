@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::form::{Form, Shape};
+use super::json_list::JsonList;
 use super::read::Page;
 use super::reply::{self, KubeBody};
 use super::{Answer, steps};
@@ -45,46 +46,66 @@ pub(super) fn one(call: &Call, form: &Form, answer: &Answer) -> ApiResult<Respon
     ))
 }
 
+/// The answer to a request for one stored object.
+///
+/// # Errors
+/// As [`one`]; 500 for what cannot be decoded.
+pub(super) fn stored(call: &Call, form: &Form, stored: &Stored) -> ApiResult<Response<KubeBody>> {
+    let plain = form.shape == Shape::Whole && form.media == Format::Json && !form.pretty;
+    if plain
+        && convert::is_stored_as_served(&call.resource)
+        && let Some(ready) = codec::ready(stored)
+    {
+        let mut body = Vec::with_capacity(ready.len() + 1);
+        ready.write(&mut body);
+        body.push(b'\n');
+        let gzip = reply::takes_gzip(&call.headers);
+        return Ok(reply::compressed(200, form.content_type(), body, gzip));
+    }
+    let object = decoded(call, stored)?;
+    one(call, form, &Answer::of(Value::clone(&object)))
+}
+
 /// A page of a list.
 ///
 /// # Errors
 /// As [`one`].
-pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<KubeBody>> {
-    let metadata = list_metadata(page);
+pub(super) fn page(call: &Call, form: &Form, page: Page) -> ApiResult<Response<KubeBody>> {
+    let metadata = list_metadata(&page);
     let items = || {
         page.items
             .iter()
             .filter_map(|stored| item(&call.resource, stored))
     };
-    let body = match (form.shape, form.media) {
-        (Shape::Whole, Format::Json) if !form.pretty => whole_list(call, &metadata, page),
-        (shape, _) => {
-            let list = match shape {
-                Shape::Table(version) => {
-                    let printer = Printer::of(&call.resource, None);
-                    let options = table_options(call, version, true)?;
-                    let items: Vec<_> = items().collect();
-                    let items = items.iter().map(|object| &**object);
-                    table::render_list(printer, &call.resource, &metadata, items, &options)
-                }
-                Shape::Metadata(version) => json!({
-                    "kind": "PartialObjectMetadataList",
-                    "apiVersion": version.api_version(),
-                    "metadata": metadata,
-                    "items": items().map(|object| meta::partial(&object, version)).collect::<Value>(),
-                }),
-                Shape::Whole => json!({
-                    "kind": format!("{}List", call.resource.kind),
-                    "apiVersion": call.resource.api_version(),
-                    "metadata": metadata,
-                    "items": items()
-                        .map(|object| listed(call, (*object).clone()))
-                        .collect::<Value>(),
-                }),
-            };
-            encode(call, form, &list)?
+    let list = match form.shape {
+        Shape::Whole if form.media == Format::Json && !form.pretty => {
+            let list = JsonList::new(Arc::clone(&call.resource), &metadata, page.items);
+            let (size, gzip) = (list.size(), reply::takes_gzip(&call.headers));
+            return Ok(reply::chunked(form.content_type(), list, size, gzip));
         }
+        Shape::Table(version) => {
+            let printer = Printer::of(&call.resource, None);
+            let options = table_options(call, version, true)?;
+            let items: Vec<_> = items().collect();
+            let items = items.iter().map(|object| &**object);
+            table::render_list(printer, &call.resource, &metadata, items, &options)
+        }
+        Shape::Metadata(version) => json!({
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": version.api_version(),
+            "metadata": metadata,
+            "items": items().map(|object| meta::partial(&object, version)).collect::<Value>(),
+        }),
+        Shape::Whole => json!({
+            "kind": format!("{}List", call.resource.kind),
+            "apiVersion": call.resource.api_version(),
+            "metadata": metadata,
+            "items": items()
+                .map(|object| listed(call, (*object).clone()))
+                .collect::<Value>(),
+        }),
     };
+    let body = encode(call, form, &list)?;
     Ok(reply::compressed(
         200,
         form.content_type(),
@@ -93,11 +114,25 @@ pub(super) fn page(call: &Call, form: &Form, page: &Page) -> ApiResult<Response<
     ))
 }
 
+/// The object of a request as its version has it.
+///
+/// # Errors
+/// 500 for what cannot be decoded.
+pub(super) fn decoded(call: &Call, stored: &Stored) -> ApiResult<Arc<Value>> {
+    item(&call.resource, stored).ok_or_else(|| {
+        let kind = &call.resource.kind;
+        ApiError::internal(format!("the stored {kind} cannot be decoded"))
+    })
+}
+
 /// An object of the views as the version of `resource` has it.
 pub(super) fn item(resource: &Resource, stored: &Stored) -> Option<Arc<Value>> {
     match codec::object(stored) {
         Ok(object) if convert::is_stored_as_served(resource) => Some(Arc::clone(object)),
-        Ok(object) => Some(Arc::new(convert::from_storage(resource, object))),
+        Ok(object) => Some(Arc::new(convert::from_storage(
+            resource,
+            Value::clone(object),
+        ))),
         Err(why) => {
             tracing::warn!(key = ?stored.key, why, "a stored object cannot be decoded and is left out");
             None
@@ -126,58 +161,6 @@ fn list_metadata(page: &Page) -> Value {
     metadata.into()
 }
 
-/// The JSON of a list, written item by item: the tree of the whole is never made.
-fn whole_list(call: &Call, metadata: &Value, page: &Page) -> Vec<u8> {
-    let size: usize = page
-        .items
-        .iter()
-        .map(|stored| stored.value.len() + 64)
-        .sum();
-    let mut out = Vec::with_capacity(size + 256);
-    let head = json!({
-        "kind": format!("{}List", call.resource.kind),
-        "apiVersion": call.resource.api_version(),
-        "metadata": metadata,
-    });
-    out.extend_from_slice(head.to_string().trim_end_matches('}').as_bytes());
-    // The head ends with the metadata's brace, which was trimmed too.
-    out.extend_from_slice(b"},\"items\":[");
-    let custom = call.resource.object.is_none();
-    let mut first = true;
-    for stored in &page.items {
-        let Some(object) = item(&call.resource, stored) else {
-            continue;
-        };
-        if !std::mem::take(&mut first) {
-            out.push(b',');
-        }
-        write_item(&mut out, &object, custom);
-    }
-    out.extend_from_slice(b"]}\n");
-    out
-}
-
-/// An object without what it is, unless it is a custom one.
-fn write_item(out: &mut Vec<u8>, object: &Value, custom: bool) {
-    let Some(fields) = object.as_object() else {
-        return;
-    };
-    let shown = fields
-        .iter()
-        .filter(|(key, _)| custom || !matches!(key.as_str(), "kind" | "apiVersion"));
-    out.push(b'{');
-    for (nth, (key, value)) in shown.enumerate() {
-        if nth > 0 {
-            out.push(b',');
-        }
-        // Writing to a vector does not fail, and keys and values have a JSON form.
-        let _ = serde_json::to_writer(&mut *out, key);
-        out.push(b':');
-        let _ = serde_json::to_writer(&mut *out, value);
-    }
-    out.push(b'}');
-}
-
 pub(super) fn table_options(
     call: &Call,
     version: MetaVersion,
@@ -201,7 +184,7 @@ pub(super) fn table_options(
 pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8>> {
     match form.media {
         Format::Json if form.pretty => {
-            let mut body = serde_json::to_vec_pretty(tree).map_err(ApiError::internal)?;
+            let mut body = object::encode_json(tree, true);
             body.push(b'\n');
             Ok(body)
         }

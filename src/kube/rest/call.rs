@@ -1,5 +1,7 @@
 //! One request on its way: who asks what, of which resource, and what is told besides the answer.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 
@@ -18,7 +20,7 @@ pub struct Call {
     pub target: Target,
     /// What authorization was asked.
     pub info: RequestInfo,
-    pub resource: Resource,
+    pub resource: Arc<Resource>,
     pub subresource: Option<Subresource>,
     /// Told in `Warning` headers.
     pub warnings: Mutex<Vec<String>>,
@@ -34,7 +36,7 @@ impl Call {
             user: part.user.clone(),
             target: part.target.clone(),
             info: part.info.clone(),
-            resource: part.resource.clone(),
+            resource: Arc::clone(&part.resource),
             subresource: None,
             warnings: Mutex::default(),
         }

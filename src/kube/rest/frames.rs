@@ -10,20 +10,22 @@ use super::call::Call;
 use super::form::{Form, Shape};
 use super::watching::Frames;
 use super::{answer, steps};
-use crate::kube::codec;
 use crate::kube::object::{self, Format, meta, protobuf};
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::select::Selector;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::table::{self, Printer};
 use crate::kube::views::{Event, EventKind, Stored};
+use crate::kube::{codec, convert};
 
 /// The annotation of the bookmark that ends the state.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// See the module comment.
 pub(super) struct ResourceFrames {
-    resource: Resource,
+    resource: Arc<Resource>,
+    /// Whether objects of the resource may be sent as they are stored.
+    as_stored: bool,
     form: Form,
     selector: Selector,
     table: Option<(Printer, table::Options)>,
@@ -49,7 +51,8 @@ impl ResourceFrames {
             _ => None,
         };
         Ok(Self {
-            resource: call.resource.clone(),
+            as_stored: convert::is_stored_as_served(&call.resource),
+            resource: Arc::clone(&call.resource),
             form,
             selector,
             table,
@@ -60,6 +63,24 @@ impl ResourceFrames {
     /// An object as the request's version has it.
     fn served(&self, stored: &Stored) -> Option<Arc<Value>> {
         answer::item(&self.resource, stored)
+    }
+
+    /// The frame of an object that is sent as it is stored, with the revision at which it went if it has; none for
+    /// what has to be decoded.
+    fn spliced(&self, kind: EventKind, stored: &Stored, gone: Option<i64>) -> Option<Bytes> {
+        let plain = self.form.shape == Shape::Whole && self.form.media == Format::Json;
+        if !plain || !self.as_stored {
+            return None;
+        }
+        let ready = codec::ready(stored)?;
+        let mut out = Vec::with_capacity(ready.len() + 64);
+        begin_json(kind.as_str(), &mut out);
+        match gone {
+            Some(revision) => ready.write_at(revision, &mut out),
+            None => ready.write(&mut out),
+        }
+        out.extend_from_slice(b"}\n");
+        Some(out.into())
     }
 
     fn frame(&self, kind: &str, object: &Value) -> Option<Bytes> {
@@ -81,10 +102,8 @@ impl ResourceFrames {
         match self.form.media {
             Format::Json | Format::Yaml => {
                 let mut out = Vec::with_capacity(1024);
-                out.extend_from_slice(b"{\"type\":\"");
-                out.extend_from_slice(kind.as_bytes());
-                out.extend_from_slice(b"\",\"object\":");
-                serde_json::to_writer(&mut out, object).ok()?;
+                begin_json(kind, &mut out);
+                object::write_json(object, false, &mut out);
                 out.extend_from_slice(b"}\n");
                 Some(out.into())
             }
@@ -97,6 +116,12 @@ impl ResourceFrames {
     }
 }
 
+fn begin_json(kind: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+}
+
 impl Frames for ResourceFrames {
     fn selects(&self, stored: &Stored) -> bool {
         self.selector.is_everything()
@@ -104,18 +129,32 @@ impl Frames for ResourceFrames {
     }
 
     fn initial(&self, stored: &Stored) -> Option<Bytes> {
+        let spliced = self.spliced(EventKind::Added, stored, None);
+        if spliced.is_some() {
+            return spliced;
+        }
         self.frame(EventKind::Added.as_str(), &*self.served(stored)?)
     }
 
     fn event(&self, event: &Event, kind: EventKind) -> Option<Bytes> {
         let encode = || {
-            if kind == EventKind::Deleted {
-                let mut object = Value::clone(&*self.served(event.before.as_deref()?)?);
+            let gone = (kind == EventKind::Deleted).then_some(event.revision);
+            let told = if gone.is_some() {
+                &event.before
+            } else {
+                &event.now
+            };
+            let told = told.as_deref()?;
+            if let Some(frame) = self.spliced(kind, told, gone) {
+                return Some(frame);
+            }
+            if gone.is_some() {
+                let mut object = Value::clone(&*self.served(told)?);
                 // It left at this revision; what it was is what it was before.
                 meta::set_resource_version(&mut object, codec::version(event.revision));
                 self.frame(kind.as_str(), &object)
             } else {
-                self.frame(kind.as_str(), &*self.served(event.now.as_deref()?)?)
+                self.frame(kind.as_str(), &*self.served(told)?)
             }
         };
         let mut failed = false;

@@ -10,6 +10,7 @@ mod event_leases;
 mod eviction;
 pub mod form;
 mod frames;
+mod json_list;
 mod openapi_pages;
 pub mod options;
 mod pages;

@@ -108,7 +108,7 @@ pub(super) async fn remove(
             return Err(ApiError::not_found(&call.resource, call.name()));
         };
         let in_storage = codec::decode(&stored).map_err(ApiError::internal)?;
-        let mut object = convert::from_storage(&call.resource, &in_storage);
+        let mut object = convert::from_storage(&call.resource, in_storage);
         steps::admit_deletion(server, call, &object).await?;
         let verdict = steps::mark_deletion(call, &mut object, options)?;
         if verdict == Verdict::Pending {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::stream::iter;
 use futures::{Stream, StreamExt as _};
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING,
@@ -15,6 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::Value;
 
+use crate::kube::object::encode_json;
 use crate::kube::status::ApiError;
 
 /// What every answer carries.
@@ -52,12 +54,9 @@ pub fn json(code: u16, value: &Value) -> Response<KubeBody> {
     whole(code, JSON, to_json(value))
 }
 
-/// The JSON text of a tree, with the line's end that Go's encoder writes.
+/// The JSON text of a tree as Go's encoder writes it, with the line's end.
 pub fn to_json(value: &Value) -> Vec<u8> {
-    // A tree of strings and numbers has a JSON form.
-    let mut body = serde_json::to_vec(value).unwrap_or_default();
-    body.push(b'\n');
-    body
+    encode_json(value, false)
 }
 
 /// A refusal as a `Status` in JSON. What authorization refuses is not to be guessed at by browsers.
@@ -125,6 +124,43 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
+/// An answer that is made while it is sent, of `size` bytes or so, compressed if the client takes that and it is worth
+/// it. Neither the whole body nor its compressed form is ever in memory.
+pub fn chunked(
+    content_type: &str,
+    chunks: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    size: usize,
+    takes_gzip: bool,
+) -> Response<KubeBody> {
+    if !takes_gzip || size <= COMPRESS_ABOVE {
+        return streamed(content_type, iter(chunks.map(Bytes::from)));
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(COMPRESSION));
+    let mut chunks = chunks.fuse();
+    let mut ended = false;
+    let packed = std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        // Writing to memory does not fail.
+        let Some(chunk) = chunks.next() else {
+            ended = true;
+            let _ = encoder.try_finish();
+            return Some(std::mem::take(encoder.get_mut()));
+        };
+        let _ = std::io::Write::write_all(&mut encoder, &chunk);
+        Some(std::mem::take(encoder.get_mut()))
+    });
+    let mut response = streamed(content_type, iter(packed.map(Bytes::from)));
+    mark_gzip(response.headers_mut());
+    response
+}
+
+fn mark_gzip(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
 /// As [`whole`], compressed if the client takes that and it is worth it.
 pub fn compressed(
     code: u16,
@@ -143,9 +179,7 @@ pub fn compressed(
     match packed {
         Ok(packed) => {
             let mut response = whole(code, content_type, packed);
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+            mark_gzip(response.headers_mut());
             response
         }
         Err(_) => whole(code, content_type, body),

@@ -1,5 +1,6 @@
 //! One request through all stages.
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
 
 use super::call::Call;
@@ -102,6 +103,17 @@ impl std::fmt::Debug for KubeServer {
     }
 }
 
+/// The body of a request: of a connection, or of a caller in process.
+pub trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send
+{
+}
+
+impl<B> RequestBody for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send
+{
+}
+
 /// What a request is found to be.
 enum Outcome {
     Done(Response<KubeBody>),
@@ -145,7 +157,7 @@ impl KubeServer {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<KubeBody> {
+    pub async fn answer<B: RequestBody>(&self, request: Request<B>) -> Response<KubeBody> {
         let (parts, body) = request.into_parts();
         let audit_id = crate::kube::strategy::uid(&mut rand::random);
         let mut warnings = Vec::new();
@@ -157,10 +169,10 @@ impl KubeServer {
         response
     }
 
-    async fn process(
+    async fn process<B: RequestBody>(
         &self,
         mut parts: Parts,
-        body: Incoming,
+        body: B,
         warnings: &mut Vec<String>,
     ) -> Outcome {
         let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -202,7 +214,7 @@ impl KubeServer {
     }
 
     /// Runs the verb of a request for a resource.
-    async fn serve(&self, call: &Call, info: &RequestInfo, body: Incoming) -> Outcome {
+    async fn serve<B: RequestBody>(&self, call: &Call, info: &RequestInfo, body: B) -> Outcome {
         let purpose = match info.verb.as_str() {
             "list" | "deletecollection" => Answering::List,
             "watch" => Answering::Watch,
@@ -229,12 +241,12 @@ impl KubeServer {
         }
     }
 
-    async fn verb(
+    async fn verb<B: RequestBody>(
         &self,
         call: &Call,
         verb: &str,
         form: Form,
-        body: Incoming,
+        body: B,
     ) -> ApiResult<Response<KubeBody>> {
         let inner = &*self.inner;
         check_verb(call, verb)?;
@@ -250,7 +262,7 @@ impl KubeServer {
             _ if call.subresource.is_some() => {
                 subresources::serve(inner, call, verb, &body).await?
             }
-            "get" => get(inner, call).await?,
+            "get" => return answer::stored(call, &form, &find_stored(inner, call).await?),
             "create" if call.resource.key.is_none() => {
                 subresources::create_virtual(inner, call, &body).await?
             }
@@ -271,7 +283,7 @@ impl KubeServer {
         let selects =
             |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
         let page = read::list(&self.inner.store, &collection, &options, &selects).await?;
-        answer::page(call, &form, &page)
+        answer::page(call, &form, page)
     }
 
     async fn watch(&self, call: &Call, form: Form) -> ApiResult<Response<KubeBody>> {
@@ -387,8 +399,9 @@ fn collection<'a>(call: &'a Call, selector: &'a Selector) -> ApiResult<Collectio
     })
 }
 
-/// One object. Without a version it is the latest one; with one, whatever this member has at least.
-pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
+/// One object as it is stored. Without a version it is the latest one; with one, whatever this member has at
+/// least.
+async fn find_stored(inner: &Inner, call: &Call) -> ApiResult<Arc<Stored>> {
     let key = store::key(store::place(&call.resource)?, call.namespace(), call.name());
     let version = call.query.get("resourceVersion").unwrap_or_default();
     let found = match version {
@@ -406,18 +419,17 @@ pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
                 .cloned()
         }
     };
-    let stored = found.ok_or_else(|| ApiError::not_found(&call.resource, call.name()))?;
-    let object = answer::item(&call.resource, &stored).ok_or_else(|| {
-        ApiError::internal(format!(
-            "the stored {} cannot be decoded",
-            call.resource.kind
-        ))
-    })?;
-    Ok(Answer::of((*object).clone()))
+    found.ok_or_else(|| ApiError::not_found(&call.resource, call.name()))
+}
+
+/// One object, decoded; see [`find_stored`].
+pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
+    let stored = find_stored(inner, call).await?;
+    Ok(Answer::of(Value::clone(&answer::decoded(call, &stored)?)))
 }
 
 /// Reads the whole body.
-async fn read_body(body: Incoming) -> ApiResult<Bytes> {
+async fn read_body<B: RequestBody>(body: B) -> ApiResult<Bytes> {
     let read = Limited::new(body, MAX_BODY).collect().await;
     match read {
         Ok(body) => Ok(body.to_bytes()),

@@ -193,7 +193,7 @@ impl Change<'_> {
                 return Err(ApiError::not_found(&call.resource, name));
             };
             let in_storage = codec::decode(&stored).map_err(ApiError::internal)?;
-            let current = convert::from_storage(&call.resource, &in_storage);
+            let current = convert::from_storage(&call.resource, in_storage);
             let mut wanted = modify(&current)?;
             let pinned = steps::check_version(call, &current, &wanted)?;
             if self.owners == Owners::Tracked {

@@ -13,7 +13,7 @@
 //! is missing), `needs-version` (an update must name a resource version), `generation` (counted from creation),
 //! `hash=` the group version that discovery's storage hash names, where it is another one.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::parse::{TableError, lines};
 use super::types::{Schema, TypeId};
@@ -36,7 +36,7 @@ pub struct GroupVersion {
     /// `""` is core.
     pub group: Box<str>,
     pub version: Box<str>,
-    pub resources: Vec<Resource>,
+    pub resources: Vec<Arc<Resource>>,
 }
 
 impl GroupVersion {
@@ -188,7 +188,7 @@ impl Resources {
         groups.find(|one| &*one.group == group && &*one.version == version)
     }
 
-    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Resource> {
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         let of = &self.group_version(group, version)?.resources;
         of.iter().find(|resource| &*resource.plural == plural)
     }
@@ -239,14 +239,15 @@ impl Resources {
                     return Err(format!("no type for {kind}"));
                 }
                 rest.iter().try_for_each(|word| resource.word(word))?;
-                of.resources.push(resource);
+                of.resources.push(Arc::new(resource));
                 Ok(())
             }
             ["sub", name, kind, verbs, ref rest @ ..] => {
                 let of = self
                     .groups
                     .last_mut()
-                    .and_then(|of| of.resources.last_mut());
+                    .and_then(|of| of.resources.last_mut())
+                    .and_then(Arc::get_mut);
                 of.ok_or("a subresource before its resource")?
                     .subresource(name, kind, verbs, rest)
             }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use imbl::OrdMap;
 use serde_json::Value;
 
+use crate::kube::object::splice::Places;
+
 /// The objects of all resources at one revision, in key order. A copy shares everything with its original.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -28,6 +30,8 @@ pub struct Stored {
     /// Of the last change: the object's resource version.
     pub revision: i64,
     object: OnceLock<Result<Arc<Value>, Arc<str>>>,
+    /// Where the bytes are cut to serve them as they are; none if they cannot be.
+    places: OnceLock<Option<Places>>,
 }
 
 impl Stored {
@@ -37,7 +41,13 @@ impl Stored {
             value,
             revision,
             object: OnceLock::new(),
+            places: OnceLock::new(),
         }
+    }
+
+    /// Where the bytes are cut, looked for once for everybody.
+    pub fn places(&self, find: impl FnOnce(&Self) -> Option<Places>) -> Option<&Places> {
+        self.places.get_or_init(|| find(self)).as_ref()
     }
 
     /// The decoded object, decoded once for everybody.

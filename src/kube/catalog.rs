@@ -1,0 +1,117 @@
+//! What is served at the moment: the built-in resources, and those that CustomResourceDefinitions add.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::codec;
+use super::custom;
+use super::schema::{GroupVersion, Resource, Resources};
+use super::store;
+use super::views::{Views, World};
+
+/// Where definitions are stored.
+pub const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
+
+/// The resources that are served while no definition changes.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// The revision of the last change to a definition; of none before the first look.
+    at: Option<i64>,
+    custom: Vec<GroupVersion>,
+}
+
+impl Catalog {
+    /// Built-in groups first: no definition can take their place.
+    pub fn group_version(&self, group: &str, version: &str) -> Option<&GroupVersion> {
+        Resources::built_in()
+            .group_version(group, version)
+            .or_else(|| {
+                let mut custom = self.custom.iter();
+                custom.find(|of| &*of.group == group && &*of.version == version)
+            })
+    }
+
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let of = &self.group_version(group, version)?.resources;
+        of.iter().find(|resource| &*resource.plural == plural)
+    }
+
+    /// The group versions that definitions add.
+    pub fn custom(&self) -> &[GroupVersion] {
+        &self.custom
+    }
+}
+
+/// Keeps the catalog up to date.
+#[derive(Debug)]
+pub struct Catalogs {
+    views: Views,
+    current: ArcSwap<Catalog>,
+    /// What each definition adds, by its key and revision: schemas are large, and one changes at a time.
+    read: Mutex<HashMap<Bytes, (i64, Arc<[Arc<Resource>]>)>>,
+}
+
+impl Catalogs {
+    pub fn new(views: Views) -> Self {
+        Self {
+            views,
+            current: ArcSwap::default(),
+            read: Mutex::default(),
+        }
+    }
+
+    /// The catalog of the newest state that this member has heard of.
+    pub fn current(&self) -> Arc<Catalog> {
+        let world = self.views.world();
+        let changed = world.changed(DEFINITIONS);
+        let current = self.current.load_full();
+        if current.at == Some(changed) {
+            return current;
+        }
+        let made = Arc::new(self.make(&world, changed));
+        self.current.store(Arc::clone(&made));
+        made
+    }
+
+    fn make(&self, world: &World, changed: i64) -> Catalog {
+        let mut read = self.read.lock();
+        let mut still = HashMap::new();
+        let mut custom: Vec<GroupVersion> = Vec::new();
+        for stored in world.range(store::prefix(DEFINITIONS, "").as_bytes(), b"") {
+            let known = read
+                .remove(&stored.key)
+                .filter(|(revision, _)| *revision == stored.revision);
+            let resources = match (known, codec::object(stored)) {
+                (Some((_, resources)), _) => resources,
+                (None, Ok(definition)) => custom::served(definition).into(),
+                (None, Err(_)) => continue,
+            };
+            for resource in &*resources {
+                add(&mut custom, resource);
+            }
+            still.insert(stored.key.clone(), (stored.revision, resources));
+        }
+        *read = still;
+        Catalog {
+            at: Some(changed),
+            custom,
+        }
+    }
+}
+
+fn add(groups: &mut Vec<GroupVersion>, resource: &Arc<Resource>) {
+    let mut known = groups.iter_mut();
+    let known = known.find(|of| of.group == resource.group && of.version == resource.version);
+    match known {
+        Some(of) => of.resources.push(Arc::clone(resource)),
+        None => groups.push(GroupVersion {
+            group: resource.group.clone(),
+            version: resource.version.clone(),
+            resources: vec![Arc::clone(resource)],
+        }),
+    }
+}
