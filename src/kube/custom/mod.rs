@@ -1,3 +1,20 @@
 //! Custom resources: what CustomResourceDefinitions make of the API.
 
+pub mod columns;
+pub mod conditions;
+pub mod kinds;
 pub mod structural;
+
+use serde_json::{Map, Value};
+
+pub use kinds::{Conversion, Definition, Kind, ScalePaths, Version, group_versions, served};
+
+/// The status of a definition, made if it is not there. None if something else stands in its place.
+fn status_of(crd: &mut Value) -> Option<&mut Map<String, Value>> {
+    let crd = crd.as_object_mut()?;
+    let status = crd.entry("status").or_insert_with(|| Map::new().into());
+    if status.is_null() {
+        *status = Map::new().into();
+    }
+    status.as_object_mut()
+}

@@ -58,8 +58,14 @@ fn verbs(resource: &Resource) -> Vec<Value> {
             .map(|verb| verb.as_str().into())
             .collect()
     } else {
+        let custom = resource.custom.as_ref();
+        let terminating = custom.is_some_and(|kind| kind.definition.terminating);
         let mut verbs = Vec::from(CUSTOM);
         verbs.retain(|verb| resource.verbs.has(*verb));
+        // What is on its way out is only to be looked at and deleted; writes are refused one by one.
+        verbs.retain(|verb| {
+            !terminating || !matches!(verb, Verb::Patch | Verb::Create | Verb::Update)
+        });
         verbs.into_iter().map(|verb| verb.as_str().into()).collect()
     }
 }

@@ -17,6 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::parse::{TableError, lines};
 use super::types::{Schema, TypeId};
+use crate::kube::custom;
 
 static BUILT_IN: LazyLock<Resources> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "part of the program; a test reads it")]
@@ -74,6 +75,8 @@ pub struct Resource {
     pub subresources: Vec<Subresource>,
     /// None for a custom resource.
     pub object: Option<TypeId>,
+    /// What a definition says of it, if it is a custom resource.
+    pub custom: Option<Arc<custom::Kind>>,
 }
 
 /// A part of an object with verbs of its own.
@@ -136,6 +139,10 @@ pub struct Verbs(u8);
 impl Verbs {
     /// What every stored resource can do, but for the few that say otherwise.
     pub const ALL: Self = Self(u8::MAX);
+
+    pub fn of(verbs: &[Verb]) -> Self {
+        Self(verbs.iter().fold(0, |set, verb| set | 1 << *verb as u8))
+    }
 
     pub fn has(self, verb: Verb) -> bool {
         self.0 & (1 << verb as u8) != 0
@@ -234,6 +241,7 @@ impl Resources {
                     hashed_as: None,
                     subresources: Vec::new(),
                     object: schema.kind(&of.group, &of.version, kind),
+                    custom: None,
                 };
                 if resource.object.is_none() {
                     return Err(format!("no type for {kind}"));
