@@ -4,5 +4,6 @@
 //! becomes of what it does not name (pruning). Rules: <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema>.
 
 mod node;
+mod parse;
 
 pub use node::{Additional, Checks, Junctions, ListType, MapType, Rule, SchemaType, Structural};
