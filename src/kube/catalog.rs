@@ -6,9 +6,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::codec;
-use super::custom;
+use super::custom::{self, structural::Structural};
+use super::discovery::Served;
 use super::schema::{GroupVersion, Resource, Resources};
 use super::store;
 use super::views::{Views, World};
@@ -22,6 +24,8 @@ pub struct Catalog {
     /// The revision of the last change to a definition; of none before the first look.
     at: Option<i64>,
     custom: Vec<GroupVersion>,
+    /// Those of them that are in discovery.
+    told: Vec<GroupVersion>,
 }
 
 impl Catalog {
@@ -40,9 +44,19 @@ impl Catalog {
         of.iter().find(|resource| &*resource.plural == plural)
     }
 
-    /// The group versions that definitions add.
-    pub fn custom(&self) -> &[GroupVersion] {
-        &self.custom
+    /// Every custom resource in every version.
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.custom.iter().flat_map(|of| &of.resources)
+    }
+
+    /// The custom group versions that clients are told of.
+    pub fn told(&self) -> &[GroupVersion] {
+        &self.told
+    }
+
+    /// Everything that clients are told of.
+    pub fn discoverable(&self) -> Served<'_> {
+        Served::new(Resources::built_in(), &self.told)
     }
 }
 
@@ -80,38 +94,36 @@ impl Catalogs {
     fn make(&self, world: &World, changed: i64) -> Catalog {
         let mut read = self.read.lock();
         let mut still = HashMap::new();
-        let mut custom: Vec<GroupVersion> = Vec::new();
+        let mut custom: Vec<Arc<Resource>> = Vec::new();
         for stored in world.range(store::prefix(DEFINITIONS, "").as_bytes(), b"") {
             let known = read
                 .remove(&stored.key)
                 .filter(|(revision, _)| *revision == stored.revision);
             let resources = match (known, codec::object(stored)) {
                 (Some((_, resources)), _) => resources,
-                (None, Ok(definition)) => custom::served(definition).into(),
+                (None, Ok(definition)) => custom::served(definition, &read_schema).into(),
                 (None, Err(_)) => continue,
             };
-            for resource in &*resources {
-                add(&mut custom, resource);
-            }
+            custom.extend(resources.iter().map(Arc::clone));
             still.insert(stored.key.clone(), (stored.revision, resources));
         }
         *read = still;
+        let is_told = |resource: &&Arc<Resource>| {
+            let kind = resource.custom.as_ref();
+            kind.is_some_and(|kind| kind.definition.established)
+        };
+        let told = custom.iter().filter(is_told).map(Arc::clone);
         Catalog {
             at: Some(changed),
-            custom,
+            told: custom::group_versions(told),
+            custom: custom::group_versions(custom),
         }
     }
 }
 
-fn add(groups: &mut Vec<GroupVersion>, resource: &Arc<Resource>) {
-    let mut known = groups.iter_mut();
-    let known = known.find(|of| of.group == resource.group && of.version == resource.version);
-    match known {
-        Some(of) => of.resources.push(Arc::clone(resource)),
-        None => groups.push(GroupVersion {
-            group: resource.group.clone(),
-            version: resource.version.clone(),
-            resources: vec![Arc::clone(resource)],
-        }),
-    }
+/// Schemas were checked when they were written; what cannot be read is from somebody who went around that.
+fn read_schema(schema: &Value) -> Option<Structural> {
+    Structural::parse(schema)
+        .inspect_err(|why| tracing::warn!(why, "a definition's schema cannot be read"))
+        .ok()
 }

@@ -37,6 +37,7 @@ pub(super) fn own(time: &str) -> impl Iterator<Item = Own> {
     let served = groups.filter(|of| &*of.group != "apiregistration.k8s.io");
     let time = time.to_owned();
     served.map(move |of| {
+        let (group, version) = (&*of.group, &*of.version);
         let priority = PRIORITIES.iter().find(|(group, _)| *group == &*of.group);
         let version_priority = match (&*of.group, &*of.version) {
             ("", _) => 1,
@@ -44,35 +45,52 @@ pub(super) fn own(time: &str) -> impl Iterator<Item = Own> {
             ("flowcontrol.apiserver.k8s.io" | "resource.k8s.io", _) => 21,
             _ => 15,
         };
-        let mut spec = Map::new();
-        if !of.group.is_empty() {
-            spec.insert("group".into(), of.group.to_string().into());
-        }
-        spec.insert("version".into(), of.version.to_string().into());
         let group_priority = priority.map_or(1_000, |(_, priority)| *priority);
-        spec.insert("groupPriorityMinimum".into(), group_priority.into());
-        spec.insert("versionPriority".into(), version_priority.into());
-        Own {
-            group: "apiregistration.k8s.io",
-            version: "v1",
-            plural: "apiservices",
-            object: json!({
-                "kind": "APIService",
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "metadata": {
-                    "name": format!("{}.{}", of.version, of.group),
-                    "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
-                },
-                "spec": spec,
-                "status": {"conditions": [{
-                    "type": "Available",
-                    "status": "True",
-                    "lastTransitionTime": time,
-                    "reason": "Local",
-                    "message": "Local APIServices are always available",
-                }]},
-            }),
-            upkeep: Upkeep::Spec,
-        }
+        let priorities = (group_priority, version_priority);
+        local(group, version, priorities, "onstart", &time)
     })
+}
+
+/// Of a group version that definitions add, with the priorities that the release gives them all.
+pub fn custom_api_service(group: &str, version: &str, time: &str) -> Own {
+    local(group, version, (1_000, 100), "true", time)
+}
+
+/// `managed` says whether it goes when its version does: `true`, or `onstart` for those that are there for good.
+fn local(
+    group: &str,
+    version: &str,
+    (group_priority, version_priority): (u32, u32),
+    managed: &str,
+    time: &str,
+) -> Own {
+    let mut spec = Map::new();
+    if !group.is_empty() {
+        spec.insert("group".into(), group.into());
+    }
+    spec.insert("version".into(), version.into());
+    spec.insert("groupPriorityMinimum".into(), group_priority.into());
+    spec.insert("versionPriority".into(), version_priority.into());
+    Own {
+        group: "apiregistration.k8s.io",
+        version: "v1",
+        plural: "apiservices",
+        object: json!({
+            "kind": "APIService",
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "metadata": {
+                "name": format!("{version}.{group}"),
+                "labels": {"kube-aggregator.kubernetes.io/automanaged": managed},
+            },
+            "spec": spec,
+            "status": {"conditions": [{
+                "type": "Available",
+                "status": "True",
+                "lastTransitionTime": time,
+                "reason": "Local",
+                "message": "Local APIServices are always available",
+            }]},
+        }),
+        upkeep: Upkeep::Spec,
+    }
 }

@@ -92,7 +92,7 @@ pub type ReadSchema<'a> = &'a dyn Fn(&Value) -> Option<Structural>;
 /// The resources that a definition makes, one for each served version; none while its names are not accepted.
 ///
 /// One that is not established is served but not yet told of: see [`Definition::established`].
-pub fn served(crd: &Value, read: ReadSchema<'_>) -> Vec<Resource> {
+pub fn served(crd: &Value, read: ReadSchema<'_>) -> Vec<Arc<Resource>> {
     let accepted = conditions::is_true(crd, conditions::NAMES_ACCEPTED);
     let established = conditions::is_true(crd, conditions::ESTABLISHED);
     if !accepted && !established {
@@ -101,12 +101,12 @@ pub fn served(crd: &Value, read: ReadSchema<'_>) -> Vec<Resource> {
     let definition = Arc::new(definition(crd, established, read));
     let versions = definition.versions.iter().filter(|one| one.served);
     versions
-        .map(|version| resource(crd, &definition, version))
+        .map(|version| Arc::new(resource(crd, &definition, version)))
         .collect()
 }
 
 /// Group versions of what [`served`] makes of several definitions: resources by name.
-pub fn group_versions(resources: impl IntoIterator<Item = Resource>) -> Vec<GroupVersion> {
+pub fn group_versions(resources: impl IntoIterator<Item = Arc<Resource>>) -> Vec<GroupVersion> {
     let mut groups: Vec<GroupVersion> = Vec::new();
     for resource in resources {
         let known = groups

@@ -75,7 +75,7 @@ fn group(metadata: Value, versions: &[&GroupVersion]) -> Value {
         let mut version = Map::new();
         version.insert("version".into(), of.version.to_string().into());
         if !of.resources.is_empty() {
-            let resources = of.resources.iter().map(resource);
+            let resources = of.resources.iter().map(|one| resource(one));
             version.insert("resources".into(), resources.collect());
         }
         version.insert("freshness".into(), "Current".into());

@@ -2,6 +2,7 @@
 //!
 //! Every member does it, since any of them may be the first; what another one has made meanwhile is found and left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -18,7 +19,7 @@ use crate::kube::bootstrap::{self, Change, Facts, Own};
 use crate::kube::codec;
 use crate::kube::object::{conform, meta};
 use crate::kube::request::{RequestInfo, Target};
-use crate::kube::schema::{Resources, Schema};
+use crate::kube::schema::{Resource, Resources, Schema};
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store;
 use crate::kube::strategy::deletion::DeleteOptions;
@@ -73,7 +74,7 @@ impl KubeServer {
 }
 
 /// Makes one object as it has to be.
-async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
+pub(super) async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
     let call = call(own)?;
     let key = store::key(store::place(&call.resource)?, own.namespace(), own.name());
     // The views are as new as this member was when it began; what has been made since is found on writing.
@@ -134,10 +135,15 @@ fn whole(call: &Call, object: &Value) -> Value {
     object
 }
 
-/// A request of the server's own.
 fn call(own: &Own) -> ApiResult<Call> {
     let resource = Resources::built_in().find(own.group, own.version, own.plural);
-    Ok(Call {
+    let resource = resource.ok_or_else(ApiError::no_such_resource)?;
+    Ok(call_of(Arc::clone(resource), own.namespace(), own.name()))
+}
+
+/// A request of the server's own for an object, or for a part of it.
+pub(super) fn call_of(resource: Arc<Resource>, namespace: &str, name: &str) -> Call {
+    Call {
         method: Method::PUT,
         headers: HeaderMap::new(),
         query: Query::parse("fieldManager=kube-apiserver"),
@@ -147,16 +153,16 @@ fn call(own: &Own) -> ApiResult<Call> {
             ..User::default()
         },
         target: Target {
-            group: own.group.into(),
-            version: own.version.into(),
-            resource: own.plural.into(),
-            namespace: own.namespace().into(),
-            name: own.name().into(),
+            group: resource.group.to_string(),
+            version: resource.version.to_string(),
+            resource: resource.plural.to_string(),
+            namespace: namespace.into(),
+            name: name.into(),
             ..Target::default()
         },
         info: RequestInfo::default(),
-        resource: resource.ok_or_else(ApiError::no_such_resource)?.clone(),
+        resource,
         subresource: None,
         warnings: parking_lot::Mutex::default(),
-    })
+    }
 }

@@ -36,6 +36,7 @@ use serde_json::Value;
 
 use self::event_leases::EventLeases;
 use super::admission::Admission;
+use super::catalog::Catalogs;
 use super::gate::Gate;
 use super::live::Live;
 use super::store::ObjectStore;
@@ -44,6 +45,7 @@ use super::store::ObjectStore;
 struct Inner {
     store: ObjectStore,
     live: Arc<Live>,
+    catalogs: Catalogs,
     gate: Gate,
     admission: Admission,
     event_leases: EventLeases,

@@ -8,9 +8,8 @@ use super::Inner;
 use super::query::Query;
 use super::reply::{self, KubeBody};
 use crate::kube::authn::service_account::discovery::MAX_AGE;
-use crate::kube::discovery::{self, Served, aggregated, legacy};
+use crate::kube::discovery::{self, aggregated, legacy};
 use crate::kube::health::{self, Check};
-use crate::kube::schema::Resources;
 use crate::kube::version;
 
 /// Pages besides API groups, as `/` lists them.
@@ -31,7 +30,8 @@ pub(super) async fn page(
     path: &str,
     query: &Query,
 ) -> Option<Response<KubeBody>> {
-    let served = Served::new(Resources::built_in(), []);
+    let catalog = inner.catalogs.current();
+    let served = catalog.discoverable();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let response = match segments.as_slice() {
         [""] => pretty(&discovery::root_paths(&served, PAGES)),

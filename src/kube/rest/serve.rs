@@ -11,6 +11,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use rustls_pki_types::CertificateDer;
+use serde_json::Value;
 
 use super::call::Call;
 use super::event_leases::EventLeases;
@@ -22,12 +23,13 @@ use super::reply::{self, KubeBody};
 use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
 use crate::kube::admission::Admission;
 use crate::kube::authn::Shown;
+use crate::kube::catalog::{Catalog, Catalogs};
 use crate::kube::codec;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
 use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestError, RequestInfo, Target};
-use crate::kube::schema::{Resources, Verb};
+use crate::kube::schema::Verb;
 use crate::kube::select::{Fields, Selector};
 use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
@@ -142,6 +144,7 @@ impl KubeServer {
         )?;
         Ok(Self {
             inner: Arc::new(Inner {
+                catalogs: Catalogs::new(store.views().clone()),
                 store,
                 live,
                 gate,
@@ -203,7 +206,14 @@ impl KubeServer {
                 None => Outcome::Done(reply::page_not_found()),
             };
         };
-        let call = match find(&parts, query, user, target, info.clone()) {
+        let call = match find(
+            &self.inner.catalogs.current(),
+            &parts,
+            query,
+            user,
+            target,
+            info.clone(),
+        ) {
             Ok(Some(call)) => call,
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
@@ -262,7 +272,10 @@ impl KubeServer {
             _ if call.subresource.is_some() => {
                 subresources::serve(inner, call, verb, &body).await?
             }
-            "get" => return answer::stored(call, &form, &find_stored(inner, call).await?),
+            "get" => {
+                let stored = find_stored(inner, call).await?;
+                return answer::stored(call, &form, &stored);
+            }
             "create" if call.resource.key.is_none() => {
                 subresources::create_virtual(inner, call, &body).await?
             }
@@ -311,20 +324,20 @@ impl KubeServer {
 
 /// The resource that a target names. None if there is no such group version.
 fn find(
+    catalog: &Catalog,
     parts: &Parts,
     query: &str,
     user: crate::kube::user::User,
     target: Target,
     info: RequestInfo,
 ) -> ApiResult<Option<Call>> {
-    let resources = Resources::built_in();
-    if resources
+    if catalog
         .group_version(&target.group, &target.version)
         .is_none()
     {
         return Ok(None);
     }
-    let resource = resources.find(&target.group, &target.version, &target.resource);
+    let resource = catalog.find(&target.group, &target.version, &target.resource);
     let resource = resource.ok_or_else(ApiError::no_such_resource)?.clone();
     let subresource = match &*target.subresource {
         "" => None,
@@ -425,7 +438,8 @@ async fn find_stored(inner: &Inner, call: &Call) -> ApiResult<Arc<Stored>> {
 /// One object, decoded; see [`find_stored`].
 pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
     let stored = find_stored(inner, call).await?;
-    Ok(Answer::of(Value::clone(&answer::decoded(call, &stored)?)))
+    let object = answer::decoded(call, &stored)?;
+    Ok(Answer::of(Value::clone(&object)))
 }
 
 /// Reads the whole body.

@@ -202,7 +202,8 @@ impl ServiceAccounts {
 }
 
 fn core(plural: &str) -> Option<&'static Resource> {
-    Resources::built_in().find("", "v1", plural)
+    let resource = Resources::built_in().find("", "v1", plural)?;
+    Some(resource)
 }
 
 impl Bound {
