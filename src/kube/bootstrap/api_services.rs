@@ -1,6 +1,6 @@
 //! Objects that say which group versions are served here and not by an aggregated server.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::kube::schema::Resources;
 
@@ -44,35 +44,57 @@ pub(super) fn own(time: &str) -> impl Iterator<Item = Own> {
             ("flowcontrol.apiserver.k8s.io" | "resource.k8s.io", _) => 21,
             _ => 15,
         };
-        let mut spec = Map::new();
-        if !of.group.is_empty() {
-            spec.insert("group".into(), of.group.to_string().into());
-        }
-        spec.insert("version".into(), of.version.to_string().into());
         let group_priority = priority.map_or(1_000, |(_, priority)| *priority);
-        spec.insert("groupPriorityMinimum".into(), group_priority.into());
-        spec.insert("versionPriority".into(), version_priority.into());
         Own {
             group: "apiregistration.k8s.io",
             version: "v1",
             plural: "apiservices",
-            object: json!({
-                "kind": "APIService",
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "metadata": {
-                    "name": format!("{}.{}", of.version, of.group),
-                    "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
-                },
-                "spec": spec,
-                "status": {"conditions": [{
-                    "type": "Available",
-                    "status": "True",
-                    "lastTransitionTime": time,
-                    "reason": "Local",
-                    "message": "Local APIServices are always available",
-                }]},
-            }),
+            object: object(
+                (&of.group, &of.version),
+                (group_priority, version_priority),
+                "onstart",
+                &time,
+            ),
             upkeep: Upkeep::Spec,
         }
+    })
+}
+
+/// What marks the objects that [`of_custom`] makes: those that nothing is served for any more are removed.
+pub const AUTOMANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
+
+/// The object of a group version that definitions make, established or not. There is one while any of them serves the version.
+pub fn of_custom(group: &str, version: &str, time: &str) -> Value {
+    object((group, version), (1_000, 100), "true", time)
+}
+
+fn object(
+    (group, version): (&str, &str),
+    (group_priority, version_priority): (u32, u32),
+    managed: &str,
+    time: &str,
+) -> Value {
+    let mut spec = Map::new();
+    if !group.is_empty() {
+        spec.insert("group".into(), group.into());
+    }
+    spec.insert("version".into(), version.into());
+    spec.insert("groupPriorityMinimum".into(), group_priority.into());
+    spec.insert("versionPriority".into(), version_priority.into());
+    json!({
+        "kind": "APIService",
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "metadata": {
+            "name": format!("{version}.{group}"),
+            "labels": {AUTOMANAGED: managed},
+        },
+        "spec": spec,
+        "status": {"conditions": [{
+            "type": "Available",
+            "status": "True",
+            "lastTransitionTime": time,
+            "reason": "Local",
+            "message": "Local APIServices are always available",
+        }]},
     })
 }

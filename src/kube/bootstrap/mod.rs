@@ -11,6 +11,7 @@ mod upkeep;
 
 use serde_json::Value;
 
+pub use api_services::{AUTOMANAGED, of_custom as custom_api_service};
 pub use cluster::{Facts, FrontProxyFacts, cluster_objects, endpoints};
 pub use lease::identity_lease;
 pub use rbac::roles_and_bindings;

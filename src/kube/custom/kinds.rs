@@ -160,8 +160,6 @@ fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definitio
 
 fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
     let schema = tree::get(of, &["schema", "openAPIV3Schema"]).and_then(read);
-    let columns = tree::items(of, &["additionalPrinterColumns"]);
-    let columns: Vec<_> = columns.iter().map(Column::read).collect();
     let selectable = tree::items(of, &["selectableFields"]).iter();
     let selectable = selectable.map(|field| {
         let path = tree::text(field, &["jsonPath"]);
@@ -174,11 +172,7 @@ fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
         storage: tree::flag(of, &["storage"]),
         deprecation_warning: deprecation_warning(crd, of),
         schema: schema.map(Arc::new),
-        columns: if columns.is_empty() {
-            vec![Column::age()]
-        } else {
-            columns
-        },
+        columns: Column::all(of),
         selectable: selectable.collect(),
         status: tree::get(of, &["subresources", "status"]).is_some(),
         scale: scale.map(|scale| ScalePaths {

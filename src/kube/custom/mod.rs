@@ -1,8 +1,18 @@
 //! Custom resources: what CustomResourceDefinitions make of the API.
 
+pub mod approval;
+pub mod authorities;
 pub mod columns;
 pub mod conditions;
+pub mod finalizer;
+mod go;
+pub mod jsonpath;
+pub mod judge;
 pub mod kinds;
+pub mod names;
+pub mod openapi;
+pub mod scale;
+pub mod strategy;
 pub mod structural;
 
 use serde_json::{Map, Value};
