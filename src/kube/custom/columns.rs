@@ -96,8 +96,7 @@ impl Column {
             ("string", value) => printed(value).into(),
             ("integer", Value::Number(own)) => match own.as_i64() {
                 Some(whole) => whole.into(),
-                // Go cuts off what is behind the point.
-                None => number(&value).map_or(Value::Null, |float| (float as i64).into()),
+                None => number(&value).map_or(Value::Null, |float| go::integer(float).into()),
             },
             ("number", Value::Number(_)) => number(&value).map_or(Value::Null, Value::from),
             ("boolean", Value::Bool(yes)) => (*yes).into(),

@@ -63,3 +63,32 @@ pub fn finish(crd: &mut Value, now: &str) {
         all.retain(|one| one != FINALIZER);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_waits_for_its_objects() {
+        let now = "2026-01-02T03:04:05Z";
+        let mut crd = json!({
+            "metadata": {"name": "a", "deletionTimestamp": now},
+            "status": {"conditions": [{"type": "Established", "status": "True"}]},
+        });
+        assert!(!is_due(&crd));
+        begin(&mut crd, now);
+        assert!(is_due(&crd));
+        assert_eq!(
+            crd["status"]["conditions"][1]["reason"],
+            "InstanceDeletionPending"
+        );
+        deleting(&mut crd, now);
+        finish(&mut crd, now);
+        assert!(!is_due(&crd));
+        assert_eq!(
+            crd["status"]["conditions"][1].to_string(),
+            r#"{"type":"Terminating","status":"False","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"InstanceDeletionCompleted","message":"removed all instances"}"#
+        );
+        assert_eq!(crd["metadata"]["finalizers"], json!([]));
+    }
+}

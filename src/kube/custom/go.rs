@@ -41,10 +41,21 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// A float as `%v` prints it: exponents below -4 and from 21 on, of at least two digits.
+/// A float as an integer, without what is behind the point; one that is too large is the least, as on the processors that
+/// the release is built for.
+pub(super) fn integer(value: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) {
+        value as i64
+    } else {
+        i64::MIN
+    }
+}
+
+/// A float as `%v` prints it: exponents below -4 and from 6 on, of at least two digits.
 pub(super) fn float(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 || (1e-4..1e21).contains(&size) {
+    if size == 0.0 || (1e-4..1e6).contains(&size) {
         return format!("{value}");
     }
     let text = format!("{value:e}");
@@ -56,4 +67,27 @@ pub(super) fn float(value: f64) -> String {
         None => ('+', exponent),
     };
     format!("{digits}e{sign}{exponent:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_printed_as_go_prints_them() {
+        for (value, text) in [
+            (2.75, "2.75"),
+            (-2.9, "-2.9"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (100_000.5, "100000.5"),
+            (1_500_000.0, "1.5e+06"),
+            (10_000_000.5, "1.00000005e+07"),
+            (1e30, "1e+30"),
+            (1e-100, "1e-100"),
+        ] {
+            assert_eq!(float(value), text);
+        }
+        assert_eq!((integer(-2.9), integer(1e30)), (-2, i64::MIN));
+    }
 }

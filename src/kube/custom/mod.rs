@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod scale;
 pub mod strategy;
 pub mod structural;
+pub mod warnings;
 
 use serde_json::{Map, Value};
 

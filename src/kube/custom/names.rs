@@ -279,3 +279,190 @@ fn establish(now: &str, next: &mut Value) {
         condition.put(next, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: &str = "2026-01-02T03:04:05Z";
+    const LATER: &str = "2026-01-02T03:04:06Z";
+
+    fn crd(names: &Value) -> Value {
+        let plural = names["plural"].as_str().unwrap();
+        json!({
+            "metadata": {"name": format!("{plural}.example.com"), "uid": plural},
+            "spec": {"group": "example.com", "names": names, "scope": "Cluster", "versions": [
+                {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}},
+            ]},
+            "status": {
+                "conditions": null,
+                "acceptedNames": {"plural": "", "kind": ""},
+                "storedVersions": ["v1"],
+            },
+        })
+    }
+
+    fn widgets() -> Value {
+        json!({"plural": "widgets", "singular": "widget", "shortNames": ["w"], "kind": "Widget", "listKind": "WidgetList"})
+    }
+
+    fn structural(_: &Value, _: &str) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    fn settled(mut crd: Value, all: &[Value]) -> Value {
+        for _ in 0..4 {
+            match settle(&crd, all, &structural, NOW) {
+                Some(next) => crd = next,
+                None => return crd,
+            }
+        }
+        panic!("{crd}");
+    }
+
+    /// Type, status, reason and message of each condition.
+    fn said(crd: &Value) -> Vec<String> {
+        let all = crd["status"]["conditions"].as_array().unwrap().iter();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        all.map(|one| {
+            ["type", "status", "reason", "message"]
+                .map(|key| text(one, key))
+                .join("|")
+        })
+        .collect()
+    }
+
+    #[test]
+    fn names_are_accepted_before_the_definition_is_established() {
+        let first = settle(&crd(&widgets()), &[], &structural, NOW).unwrap();
+        assert_eq!(
+            first["status"].to_string(),
+            r#"{"conditions":[{"type":"NamesAccepted","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"NoConflicts","message":"no conflicts found"},{"type":"Established","status":"False","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"Installing","message":"the initial names have been accepted"}],"acceptedNames":{"plural":"widgets","singular":"widget","shortNames":["w"],"kind":"Widget","listKind":"WidgetList"},"storedVersions":["v1"]}"#
+        );
+        let second = settle(&first, &[], &structural, LATER).unwrap();
+        assert_eq!(
+            second["status"]["conditions"].to_string(),
+            r#"[{"type":"NamesAccepted","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"NoConflicts","message":"no conflicts found"},{"type":"Established","status":"True","lastTransitionTime":"2026-01-02T03:04:06Z","reason":"InitialNamesAccepted","message":"the initial names have been accepted"}]"#
+        );
+        assert_eq!(settle(&second, &[], &structural, LATER), None);
+    }
+
+    #[test]
+    fn names_that_others_have_are_refused_and_free_ones_taken() {
+        let known = settled(crd(&widgets()), &[]);
+        let others = [known.clone()];
+        for (names, reason, message, left_out) in [
+            (
+                json!({"plural": "gadgets", "singular": "widget", "kind": "Gadget", "listKind": "GadgetList"}),
+                "SingularConflict",
+                "\"widget\" is already in use",
+                "singular",
+            ),
+            (
+                json!({"plural": "gadgets", "singular": "gadget", "shortNames": ["g", "w", "widget"], "kind": "Gadget", "listKind": "GadgetList"}),
+                "ShortNamesConflict",
+                "[\"w\" is already in use, \"widget\" is already in use]",
+                "shortNames",
+            ),
+            (
+                json!({"plural": "gadgets", "singular": "gadget", "shortNames": ["w"], "kind": "Widget", "listKind": "GadgetList"}),
+                "KindConflict",
+                "\"Widget\" is already in use",
+                "shortNames",
+            ),
+            (
+                json!({"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "WidgetList"}),
+                "ListKindConflict",
+                "\"WidgetList\" is already in use",
+                "listKind",
+            ),
+        ] {
+            let refused = settled(crd(&names), &others);
+            assert_eq!(
+                said(&refused),
+                [
+                    format!("NamesAccepted|False|{reason}|{message}"),
+                    "Established|False|NotAccepted|not all names are accepted".to_owned(),
+                ]
+            );
+            let accepted = &refused["status"]["acceptedNames"];
+            assert_eq!(accepted["plural"], "gadgets");
+            assert_eq!(accepted.get(left_out), None, "{left_out}");
+        }
+        // Another group's names are its own.
+        let mut elsewhere = crd(&widgets());
+        elsewhere["spec"]["group"] = "example.org".into();
+        elsewhere["metadata"]["name"] = "widgets.example.org".into();
+        let elsewhere = settled(elsewhere, &others);
+        assert!(said(&elsewhere)[0].starts_with("NamesAccepted|True"));
+    }
+
+    #[test]
+    fn a_definition_whose_names_become_free_is_established() {
+        let names = json!({"plural": "gadgets", "singular": "widget", "kind": "Gadget", "listKind": "GadgetList"});
+        let refused = settled(crd(&names), &[settled(crd(&widgets()), &[])]);
+        let free = settled(refused, &[]);
+        assert_eq!(free["status"]["acceptedNames"], free["spec"]["names"]);
+        assert!(said(&free)[1].starts_with("Established|True|InitialNamesAccepted"));
+    }
+
+    #[test]
+    fn an_established_definition_stays_so_whatever_it_asks_for() {
+        let others = [settled(
+            crd(
+                &json!({"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList"}),
+            ),
+            &[],
+        )];
+        let mut known = settled(crd(&widgets()), &others);
+        known["spec"]["names"]["shortNames"] = json!(["gadget"]);
+        let known = settled(known, &others);
+        assert_eq!(
+            said(&known),
+            [
+                "NamesAccepted|False|ShortNamesConflict|\"gadget\" is already in use",
+                "Established|True|InitialNamesAccepted|the initial names have been accepted",
+            ]
+        );
+        assert_eq!(known["status"]["acceptedNames"]["shortNames"], json!(["w"]));
+    }
+
+    #[test]
+    fn approval_and_schemas_are_told_of() {
+        let mut protected = crd(&widgets());
+        protected["spec"]["group"] = "foo.k8s.io".into();
+        protected["metadata"]["annotations"] =
+            json!({"api-approved.kubernetes.io": "unapproved, test"});
+        let wrong = |_: &Value, path: &str| {
+            vec![
+                FieldError::required(format!("{path}.type"), "must not be empty"),
+                FieldError::forbidden(format!("{path}.x"), "no"),
+            ]
+        };
+        let told = settle(&protected, &[], &wrong, NOW).unwrap();
+        assert_eq!(
+            said(&told)[2..],
+            [
+                "KubernetesAPIApprovalPolicyConformant|False|UnapprovedAnnotation|not approved: \"unapproved, test\"",
+                "NonStructuralSchema|True|Violations|[spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty, spec.versions[0].schema.openAPIV3Schema.x: Forbidden: no]",
+            ]
+        );
+        let mended = settled(told, &[]);
+        assert_eq!(said(&mended).len(), 3);
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_read_keeps_a_definition_from_being_established() {
+        let mut hooked = crd(&widgets());
+        hooked["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {
+            "clientConfig": {"url": "https://a", "caBundle": "Z2FyYmFnZQ=="},
+            "conversionReviewVersions": ["v1"],
+        }});
+        let hooked = settled(hooked, &[]);
+        assert_eq!(
+            said(&hooked)[1],
+            "Established|False|InvalidCABundle|The conversion webhook CABundle is invalid"
+        );
+    }
+}

@@ -95,9 +95,13 @@ impl Operation {
         if self.method == "patch" {
             self.codes = &["200"];
         }
-        if self.action == "deletecollection" {
-            self.body = None;
-            self.parameters = parameters::LIST;
+        match self.action {
+            "get" => self.parameters = parameters::READ,
+            "deletecollection" => {
+                self.body = None;
+                self.parameters = parameters::LIST;
+            }
+            _ => {}
         }
         self
     }

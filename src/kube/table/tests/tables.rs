@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
 use super::{now, resource};
