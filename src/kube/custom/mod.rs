@@ -29,3 +29,6 @@ fn status_of(crd: &mut Value) -> Option<&mut Map<String, Value>> {
     }
     status.as_object_mut()
 }
+
+#[cfg(test)]
+mod tests;
