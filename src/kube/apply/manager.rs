@@ -1,6 +1,7 @@
 //! The chain that every write goes through: owners are read, changed and written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -8,7 +9,8 @@ use super::managed::{self, Identity, Managed};
 use super::reset::Filter;
 use super::update::{Refusal, Updater};
 use super::{Set, Type, Versions, answer, is_reset, last_applied, validate};
-use crate::kube::schema::{Resource, Schema};
+use crate::kube::custom;
+use crate::kube::schema::{Resource, Schema, TypeId};
 use crate::kube::status::{ApiError, ApiResult};
 
 /// Update managers that are kept apart.
@@ -20,13 +22,19 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// Keeps the owners of the fields of a resource's objects. Made once for a resource and subresource.
 pub struct FieldManager {
-    of: Type<'static>,
+    of: Of,
     version: String,
     /// `group/version, Kind=KIND` and `/version, Kind=KIND`.
     kind: String,
     subresource: String,
     filter: Filter,
     versions: Box<dyn Versions>,
+}
+
+/// Where the type of the objects comes from.
+enum Of {
+    Table(Type<'static>),
+    Definition(Arc<custom::Kind>),
 }
 
 /// A write that is not an apply patch.
@@ -60,6 +68,9 @@ impl FieldManager {
     /// `subresource` is `""` for the resource itself. Objects are of the subresource's kind: a `Scale` for `scale`.
     pub fn new(resource: &Resource, subresource: &str, versions: Box<dyn Versions>) -> Self {
         let schema = Schema::built_in();
+        let table = |id: Option<TypeId>| {
+            Of::Table(id.map_or_else(Type::deduced, |id| Type::of(schema, id)))
+        };
         let (version, kind, of) = match resource.subresource_named(subresource) {
             Some(sub) if sub.kind != resource.kind => {
                 let version = match &*sub.group {
@@ -69,13 +80,18 @@ impl FieldManager {
                 (
                     version,
                     &sub.kind,
-                    schema.kind(&sub.group, &sub.version, &sub.kind),
+                    table(schema.kind(&sub.group, &sub.version, &sub.kind)),
                 )
             }
-            _ => (resource.api_version(), &resource.kind, resource.object),
+            _ => {
+                let own = || table(resource.object);
+                let custom = resource.custom.as_ref();
+                let of = custom.map_or_else(own, |kind| Of::Definition(Arc::clone(kind)));
+                (resource.api_version(), &resource.kind, of)
+            }
         };
         Self {
-            of: of.map_or_else(Type::deduced, |id| Type::of(schema, id)),
+            of,
             kind: answer::kind(&version, kind),
             version,
             subresource: subresource.to_owned(),
@@ -84,9 +100,16 @@ impl FieldManager {
         }
     }
 
+    fn of(&self) -> Type<'_> {
+        match &self.of {
+            Of::Table(of) => *of,
+            Of::Definition(kind) => Type::custom(&kind.definition, &kind.version),
+        }
+    }
+
     fn updater(&self) -> Updater<'_> {
         Updater {
-            of: self.of,
+            of: self.of(),
             version: &self.version,
             filter: &self.filter,
             versions: &*self.versions,
@@ -117,7 +140,7 @@ impl FieldManager {
         if managed.is_empty() && exists {
             return new;
         }
-        let empty = self.of.empty();
+        let empty = self.of().empty();
         let live = update.live.unwrap_or(&empty);
         let manager = self.identity(update.manager, false);
         if let Ok(managed) = self.tracked(live, &new, managed, &manager, update.now) {
@@ -214,7 +237,7 @@ impl FieldManager {
     /// 400 for another kind or version, 409 for fields that others own, 500 for what does not fit the type.
     pub fn apply(&self, apply: &Apply) -> ApiResult<Value> {
         answer::check_kind(apply.patch, &self.kind)?;
-        let empty = self.of.empty();
+        let empty = self.of().empty();
         let live = apply.live.unwrap_or(&empty);
         let managed = managed::read(managed::of(live)).map_err(|why| {
             ApiError::unclassified(format!("failed to decode managed fields: {why}"))
@@ -240,7 +263,7 @@ impl FieldManager {
         };
         // kubectl may take over what kubectl apply has set before it applied on the server.
         if apply.manager == last_applied::MANAGER
-            && let Some(allowed) = last_applied::owned(live, self.of, &self.version)
+            && let Some(allowed) = last_applied::owned(live, self.of(), &self.version)
         {
             let mut others = refused;
             others.retain(|(_, path)| !allowed.has(path));
@@ -262,7 +285,7 @@ impl FieldManager {
     ) -> ApiResult<Result<(Value, Managed), Vec<answer::Conflict>>> {
         if managed.is_empty() {
             let before = self.identity(BEFORE_FIRST_APPLY, false);
-            let empty = self.of.empty();
+            let empty = self.of().empty();
             let tracked = self.tracked(&empty, live, managed, &before, apply.now);
             managed = match tracked {
                 Ok(managed) => self.capped(managed),
@@ -276,7 +299,7 @@ impl FieldManager {
         if managed::of(apply.patch).is_some_and(|fields| !fields.is_null()) {
             return Err(ApiError::bad_request("metadata.managedFields must be nil"));
         }
-        validate::validate(self.of, apply.patch).map_err(|why| {
+        validate::validate(self.of(), apply.patch).map_err(|why| {
             let what = answer::about(apply.patch);
             ApiError::unclassified(format!(
                 "failed to create typed patch object ({what}): {why}"

@@ -40,7 +40,7 @@ pub use types::Type;
 pub trait Versions: Send + Sync {
     /// The object as `version` (`group/version`) has it, and its type there; its own version is a version as well. None if
     /// it is not served (any more).
-    fn convert(&self, object: &Value, version: &str) -> Option<(Value, Type<'static>)>;
+    fn convert(&self, object: &Value, version: &str) -> Option<(Value, Type<'_>)>;
 }
 
 /// For kinds with one version.
@@ -48,7 +48,7 @@ pub trait Versions: Send + Sync {
 pub struct OneVersion;
 
 impl Versions for OneVersion {
-    fn convert(&self, _: &Value, _: &str) -> Option<(Value, Type<'static>)> {
+    fn convert(&self, _: &Value, _: &str) -> Option<(Value, Type<'_>)> {
         None
     }
 }

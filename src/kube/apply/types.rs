@@ -5,7 +5,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::kube::custom;
+use crate::kube::custom::structural::{Additional, SchemaType, Structural};
 use crate::kube::schema::{Field, Leaf, ListKind, ObjectType, Omit, Schema, Shape, TypeId};
+
+/// Of `kind` and `apiVersion`.
+static TEXT: Shape = Shape::Leaf(Leaf::String);
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +29,91 @@ enum Node<'s> {
         /// The field that has this shape: lists and maps are merged as it says.
         field: Option<&'s Field>,
     },
+    Custom(Custom<'s>),
     /// Anything: maps are merged, lists are not.
     Deduced,
     /// Anything, as a whole.
     Atomic,
+}
+
+/// A node of a custom resource's schema.
+#[derive(Debug, Clone, Copy)]
+struct Custom<'s> {
+    of: &'s Structural,
+    /// Whether it or a node above keeps fields that it does not name.
+    preserve: bool,
+    /// Whether it is an object of its own, with kind and metadata.
+    whole: bool,
+}
+
+impl<'s> Custom<'s> {
+    fn below(self, of: &'s Structural) -> Type<'s> {
+        Type(Node::Custom(Self {
+            of,
+            preserve: self.preserve || of.preserve_unknown,
+            whole: of.embedded,
+        }))
+    }
+
+    fn declares(self, name: &str) -> bool {
+        let own = self.whole && matches!(name, "kind" | "apiVersion" | "metadata");
+        own || self.of.properties.contains_key(name)
+    }
+
+    fn field(self, name: &str) -> Option<Type<'s>> {
+        let schema = Schema::built_in();
+        match name {
+            "kind" | "apiVersion" if self.whole => Some(Type::shaped(schema, &TEXT, None)),
+            "metadata" if self.whole => {
+                let metadata = schema.find("meta/v1.ObjectMeta");
+                Some(metadata.map_or_else(Type::deduced, |id| Type::of(schema, id)))
+            }
+            name => self.of.properties.get(name).map(|of| self.below(of)),
+        }
+    }
+
+    /// The type of fields that are not named; none if they may not be there.
+    fn element(self) -> Option<Type<'s>> {
+        let named = self.whole || !self.of.properties.is_empty();
+        match &self.of.additional {
+            Additional::Of(of) => Some(self.below(of)),
+            Additional::Allowed(yes) => yes.then(Type::deduced),
+            Additional::Unsaid => (self.preserve || !named).then(Type::deduced),
+        }
+    }
+
+    fn list(self) -> ListType<'s> {
+        use custom::structural::ListType as Of;
+        let (atomic, keys) = match self.of.list_type {
+            Some(Of::Set) => (false, &[] as &[_]),
+            Some(Of::Map) => (false, self.of.list_map_keys.as_slice()),
+            Some(Of::Atomic) | None => (true, &[] as &[_]),
+        };
+        let items = self.of.items.as_deref();
+        ListType {
+            atomic,
+            keys,
+            element: items.map_or(Type(Node::Atomic), |of| self.below(of)),
+        }
+    }
+
+    fn scalar(self) -> Option<Scalar> {
+        match self.of.of {
+            None => Some(Scalar::Untyped),
+            Some(SchemaType::Boolean) => Some(Scalar::Boolean),
+            Some(SchemaType::Integer | SchemaType::Number) => Some(Scalar::Numeric),
+            Some(SchemaType::String) => match self.of.checks.format.as_str() {
+                "" | "byte" => Some(Scalar::String),
+                _ => Some(Scalar::Untyped),
+            },
+            Some(SchemaType::Object | SchemaType::Array) => None,
+        }
+    }
+
+    /// Whether it is of one of these types or of any.
+    fn may_be(self, of: SchemaType) -> bool {
+        self.of.of.is_none_or(|own| own == of)
+    }
 }
 
 /// What a value is taken for.
@@ -57,12 +143,32 @@ pub(super) struct ListType<'s> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MapType<'s> {
     pub(super) atomic: bool,
-    fields: Option<(&'s Schema, &'s ObjectType)>,
+    fields: Fields<'s>,
     /// Of what is not declared; none if nothing else may be there.
     element: Option<Type<'s>>,
 }
 
+/// What a map declares.
+#[derive(Debug, Clone, Copy)]
+enum Fields<'s> {
+    None,
+    Table(&'s Schema, &'s ObjectType),
+    Custom(Custom<'s>),
+}
+
 impl<'s> Type<'s> {
+    /// The type of the objects of a custom resource.
+    pub fn custom(definition: &'s custom::Definition, version: &'s custom::Version) -> Self {
+        let Some(of) = version.schema.as_deref() else {
+            return Self::deduced();
+        };
+        Self(Node::Custom(Custom {
+            of,
+            preserve: definition.preserve_unknown || of.preserve_unknown,
+            whole: true,
+        }))
+    }
+
     /// The type of an object of a table.
     pub fn of(schema: &'s Schema, id: TypeId) -> Self {
         let atomic = schema.get(id).atomic;
@@ -106,7 +212,7 @@ impl<'s> Type<'s> {
                 let element = of.flat.is_empty().then(Type::deduced);
                 Some(MapType {
                     atomic,
-                    fields: Some((schema, of)),
+                    fields: Fields::Table(schema, of),
                     element,
                 })
             }
@@ -116,18 +222,23 @@ impl<'s> Type<'s> {
                 field,
             } => Some(MapType {
                 atomic: field.is_some_and(|field| field.atomic),
-                fields: None,
+                fields: Fields::None,
                 element: Some(Self::shaped(schema, element, None)),
             }),
             Node::Shape { .. } => None,
+            Node::Custom(custom) => custom.may_be(SchemaType::Object).then(|| MapType {
+                atomic: custom.of.map_type == Some(custom::structural::MapType::Atomic),
+                fields: Fields::Custom(custom),
+                element: custom.element(),
+            }),
             Node::Deduced => Some(MapType {
                 atomic: false,
-                fields: None,
+                fields: Fields::None,
                 element: Some(Type::deduced()),
             }),
             Node::Atomic => Some(MapType {
                 atomic: true,
-                fields: None,
+                fields: Fields::None,
                 element: Some(self),
             }),
         }
@@ -153,6 +264,7 @@ impl<'s> Type<'s> {
                 })
             }
             Node::Shape { .. } => None,
+            Node::Custom(custom) => custom.may_be(SchemaType::Array).then(|| custom.list()),
             Node::Deduced | Node::Atomic => Some(ListType {
                 atomic: true,
                 keys: &[],
@@ -172,6 +284,7 @@ impl<'s> Type<'s> {
                 Leaf::String | Leaf::Bytes | Leaf::Duration => Scalar::String,
                 _ => Scalar::Untyped,
             }),
+            Node::Custom(custom) => custom.scalar(),
             Node::Deduced | Node::Atomic => Some(Scalar::Untyped),
             _ => None,
         }
@@ -196,7 +309,8 @@ impl<'s> Type<'s> {
     pub(super) fn same_atom(self, one: &Value, other: &Value) -> bool {
         match self.0 {
             Node::Object { .. } | Node::Shape { .. } => true,
-            Node::Deduced | Node::Atomic => {
+            Node::Custom(custom) if custom.of.of.is_some() => true,
+            Node::Custom(_) | Node::Deduced | Node::Atomic => {
                 let form = |value: &Value| match value {
                     Value::Object(_) => 0,
                     Value::Array(_) => 1,
@@ -268,37 +382,44 @@ fn empty_leaf(leaf: Leaf) -> Value {
 
 impl<'s> MapType<'s> {
     pub(super) fn declares(&self, name: &str) -> bool {
-        self.field(name).is_some()
-    }
-
-    fn field(&self, name: &str) -> Option<&'s Field> {
-        self.fields?.1.field(name)
+        match self.fields {
+            Fields::None => false,
+            Fields::Table(_, of) => of.field(name).is_some(),
+            Fields::Custom(of) => of.declares(name),
+        }
     }
 
     /// The type of an item; none if it may not be there.
     pub(super) fn item(&self, name: &str) -> Option<Type<'s>> {
-        match (self.fields, self.field(name)) {
-            (Some((schema, _)), Some(field)) => {
-                Some(Type::shaped(schema, &field.shape, Some(field)))
-            }
-            _ => self.element,
-        }
+        let declared = match self.fields {
+            Fields::None => None,
+            Fields::Table(schema, of) => of
+                .field(name)
+                .map(|field| Type::shaped(schema, &field.shape, Some(field))),
+            Fields::Custom(of) => of.field(name),
+        };
+        declared.or(self.element)
     }
 
     /// The value that an item is taken to have where it is missing: for the keys of lists.
     pub(super) fn default_of(&self, name: &str) -> Option<Value> {
-        let field = self.field(name)?;
-        if let Some(default) = &field.default {
-            return Some(default.clone());
+        match self.fields {
+            Fields::None => None,
+            Fields::Table(_, of) => default_of(of.field(name)?),
+            Fields::Custom(of) => of.of.properties.get(name)?.default.clone(),
         }
-        // OpenAPI states the zero value for what is always written.
-        match &field.shape {
-            Shape::Leaf(leaf)
-                if field.omit == Omit::Never && !field.nullable && !is_struct(*leaf) =>
-            {
-                Some(empty_leaf(*leaf)).filter(|value| !value.is_null())
-            }
-            _ => None,
+    }
+}
+
+fn default_of(field: &Field) -> Option<Value> {
+    if let Some(default) = &field.default {
+        return Some(default.clone());
+    }
+    // OpenAPI states the zero value for what is always written.
+    match &field.shape {
+        Shape::Leaf(leaf) if field.omit == Omit::Never && !field.nullable && !is_struct(*leaf) => {
+            Some(empty_leaf(*leaf)).filter(|value| !value.is_null())
         }
+        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Objects that say which group versions are served here and not by an aggregated server.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::kube::schema::Resources;
 
@@ -51,6 +51,9 @@ pub(super) fn own(time: &str) -> impl Iterator<Item = Own> {
     })
 }
 
+/// What marks the objects that [`custom_api_service`] makes: those that nothing is served for any more are removed.
+pub const AUTOMANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
+
 /// Of a group version that definitions add, with the priorities that the release gives them all.
 pub fn custom_api_service(group: &str, version: &str, time: &str) -> Own {
     local(group, version, (1_000, 100), "true", time)
@@ -80,7 +83,7 @@ fn local(
             "apiVersion": "apiregistration.k8s.io/v1",
             "metadata": {
                 "name": format!("{version}.{group}"),
-                "labels": {"kube-aggregator.kubernetes.io/automanaged": managed},
+                "labels": {AUTOMANAGED: managed},
             },
             "spec": spec,
             "status": {"conditions": [{

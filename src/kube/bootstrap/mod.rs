@@ -11,7 +11,7 @@ mod upkeep;
 
 use serde_json::Value;
 
-pub use api_services::custom_api_service;
+pub use api_services::{AUTOMANAGED, custom_api_service};
 pub use cluster::{Facts, FrontProxyFacts, cluster_objects, endpoints};
 pub use lease::identity_lease;
 pub use rbac::roles_and_bindings;

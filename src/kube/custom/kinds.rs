@@ -160,8 +160,6 @@ fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definitio
 
 fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
     let schema = tree::get(of, &["schema", "openAPIV3Schema"]).and_then(read);
-    let columns = tree::items(of, &["additionalPrinterColumns"]);
-    let columns: Vec<_> = columns.iter().map(Column::read).collect();
     let selectable = tree::items(of, &["selectableFields"]).iter();
     let selectable = selectable.map(|field| {
         let path = tree::text(field, &["jsonPath"]);
@@ -174,11 +172,7 @@ fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
         storage: tree::flag(of, &["storage"]),
         deprecation_warning: deprecation_warning(crd, of),
         schema: schema.map(Arc::new),
-        columns: if columns.is_empty() {
-            vec![Column::age()]
-        } else {
-            columns
-        },
+        columns: Column::all(of),
         selectable: selectable.collect(),
         status: tree::get(of, &["subresources", "status"]).is_some(),
         scale: scale.map(|scale| ScalePaths {
@@ -266,4 +260,93 @@ fn subresources(group: &str, kind: &str, version: &Version) -> Vec<Subresource> 
     let scale = version.scale.as_ref();
     let scale = scale.map(|_| sub("scale", "autoscaling", "v1", "Scale"));
     status.into_iter().chain(scale).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn crd(versions: &Value) -> Value {
+        let condition = |of: &str| json!({"type": of, "status": "True"});
+        json!({
+            "metadata": {"name": "widgets.example.com", "uid": "u"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"kind": "Widget"},
+                "versions": versions,
+            },
+            "status": {
+                "acceptedNames": {
+                    "plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList",
+                    "shortNames": ["w"], "categories": ["all"],
+                },
+                "conditions": [condition("NamesAccepted"), condition("Established")],
+            },
+        })
+    }
+
+    fn versions() -> Value {
+        json!([
+            {"name": "v1alpha1", "served": true, "storage": false, "deprecated": true},
+            {"name": "v1beta1", "served": true, "storage": false, "deprecated": true, "deprecationWarning": "no more"},
+            {"name": "v1beta2", "served": true, "storage": false},
+            {"name": "v1", "served": true, "storage": true, "subresources": {
+                "status": {},
+                "scale": {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"},
+            }},
+            {"name": "v2", "served": false, "storage": false},
+        ])
+    }
+
+    fn read(_: &Value) -> Option<Structural> {
+        None
+    }
+
+    #[test]
+    fn each_served_version_is_a_resource() {
+        let all = served(&crd(&versions()), &read);
+        let names: Vec<_> = all.iter().map(|one| &*one.version).collect();
+        assert_eq!(names, ["v1alpha1", "v1beta1", "v1beta2", "v1"]);
+        let v1 = all.last().unwrap();
+        assert_eq!(v1.key.as_deref(), Some("example.com/widgets"));
+        assert_eq!((&*v1.plural, v1.namespaced), ("widgets", true));
+        let subs: Vec<_> = v1.subresources.iter().map(|sub| &*sub.name).collect();
+        assert_eq!(subs, ["status", "scale"]);
+        assert_eq!(v1.hashed_as, None);
+        assert_eq!(all[0].hashed_as, Some(("example.com".into(), "v1".into())));
+        assert!(all[0].subresources.is_empty());
+        let groups = group_versions(all);
+        assert_eq!(groups.len(), 4);
+    }
+
+    #[test]
+    fn deprecated_versions_name_the_best_that_is_not() {
+        let all = served(&crd(&versions()), &read);
+        let warnings = all.iter().map(|one| {
+            let kind = one.custom.as_ref().unwrap();
+            kind.version.deprecation_warning.as_deref()
+        });
+        assert_eq!(
+            warnings.collect::<Vec<_>>(),
+            [
+                Some("example.com/v1alpha1 Widget is deprecated; use example.com/v1 Widget"),
+                Some("no more"),
+                None,
+                None,
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_served_before_names_are_accepted() {
+        let mut crd = crd(&versions());
+        crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "False"}]);
+        assert!(served(&crd, &read).is_empty());
+        crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "True"}]);
+        let all = served(&crd, &read);
+        assert!(!all[0].custom.as_ref().unwrap().definition.established);
+    }
 }

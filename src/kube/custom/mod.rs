@@ -1,9 +1,20 @@
 //! Custom resources: what CustomResourceDefinitions make of the API.
 
+pub mod approval;
+pub mod authorities;
 pub mod columns;
 pub mod conditions;
+pub mod finalizer;
+mod go;
+pub mod jsonpath;
+pub mod judge;
 pub mod kinds;
+pub mod names;
+pub mod openapi;
+pub mod scale;
+pub mod strategy;
 pub mod structural;
+pub mod warnings;
 
 use serde_json::{Map, Value};
 
@@ -18,3 +29,6 @@ fn status_of(crd: &mut Value) -> Option<&mut Map<String, Value>> {
     }
     status.as_object_mut()
 }
+
+#[cfg(test)]
+mod tests;

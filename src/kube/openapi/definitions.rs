@@ -54,6 +54,16 @@ impl<'a> Definitions<'a> {
         }
     }
 
+    /// Whether there is a definition of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.done.contains_key(name)
+    }
+
+    /// Adds one that does not come from the tables.
+    pub(super) fn add(&mut self, name: String, definition: Value) {
+        self.done.insert(name, definition);
+    }
+
     /// The definition of watch events, which is there wherever something can be watched.
     pub(super) fn watch_event(&mut self) {
         let object = self.shape(&Shape::Leaf(Leaf::Raw));

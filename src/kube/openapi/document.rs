@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::custom::openapi::Release;
 use super::super::schema::{GroupVersion, RELEASE, Resources, Schema};
 use super::definitions::{Definitions, reference};
 use super::operation::content;
@@ -79,6 +80,7 @@ impl Subject<'_> {
                 definitions: &mut definitions,
                 paths: &mut paths,
                 of,
+                release: Release::V3,
             }
             .write(),
             Subject::Group(group) => {

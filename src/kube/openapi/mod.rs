@@ -7,6 +7,7 @@
 //! A document is made when it is first asked for and kept while there is room. Its hash is part of its URL in the
 //! index: with it clients may keep the document for good.
 
+mod customs;
 mod definitions;
 mod descriptions;
 mod document;
@@ -33,6 +34,7 @@ use super::discovery::aggregated::sha512_hex;
 use super::schema::{Resources, Schema};
 use document::Subject;
 
+pub use customs::Customs;
 pub use http_date::http_date;
 
 /// The most bytes of documents that are kept ready.
@@ -108,27 +110,38 @@ impl OpenApi {
         }
     }
 
-    /// The body of `/openapi/v3`: every document with its URL.
+    /// The body of `/openapi/v3`: every document with its URL, those of custom resources too.
     ///
     /// The first call makes every document, for its hash: some hundred milliseconds, not for a thread that serves
     /// others.
-    pub fn index(&self) -> Document {
-        let paths = self.hashes().iter().map(|(path, hash)| {
+    pub fn index(&self, customs: &Customs) -> Document {
+        let customs = customs.documents(self.schema, self.resources).iter();
+        let customs = customs.map(|(path, document)| (path, &document.hash));
+        let own = self.hashes().iter().map(|(path, hash)| (path, hash));
+        let paths = own.chain(customs).map(|(path, hash)| {
             let url = json!({"serverRelativeURL": url(path, hash)});
             (path.clone(), url)
         });
-        let paths: Map<String, Value> = paths.collect();
+        let mut paths: Map<String, Value> = paths.collect();
+        paths.sort_keys();
         Document::new(&json!({"paths": paths}))
     }
 
     /// `/openapi/v3/PATH`, with the query's `hash` if there is one. Takes milliseconds unless it is kept.
-    pub fn version(&self, path: &str, hash: Option<&str>) -> Answer {
+    pub fn version(&self, path: &str, hash: Option<&str>, customs: &Customs) -> Answer {
         let mut subjects = Subject::all(self.resources).into_iter();
-        let Some(subject) = subjects.find(|one| one.path() == path) else {
-            return Answer::Unknown;
+        let document = match subjects.find(|one| one.path() == path) {
+            Some(subject) => self.keep(path, || {
+                Document::new(&subject.describe(self.schema, self.resources))
+            }),
+            None => {
+                let mut customs = customs.documents(self.schema, self.resources).iter();
+                match customs.find(|(one, _)| one == path) {
+                    Some((_, document)) => document.clone(),
+                    None => return Answer::Unknown,
+                }
+            }
         };
-        let describe = || Document::new(&subject.describe(self.schema, self.resources));
-        let document = self.keep(path, describe);
         match hash.filter(|hash| !hash.is_empty()) {
             Some(hash) if hash != document.hash => Answer::Moved(url(path, &document.hash)),
             named => Answer::Found {
@@ -139,19 +152,29 @@ impl OpenApi {
     }
 
     /// The body of `/openapi/v2`. Takes some hundred milliseconds unless it is kept.
-    pub fn swagger(&self, form: Form) -> Document {
-        let [as_json, as_protobuf] = SWAGGER;
-        match form {
-            Form::Json => self.keep(as_json, || Document::new(&self.joined())),
-            Form::Protobuf => self.keep(as_protobuf, || {
-                Document::of(gnostic::encode(&self.joined()).into())
-            }),
+    pub fn swagger(&self, form: Form, customs: &Customs) -> Document {
+        let make = || {
+            let joined = self.joined(customs);
+            match form {
+                Form::Json => Document::new(&joined),
+                Form::Protobuf => Document::of(gnostic::encode(&joined).into()),
+            }
+        };
+        let ([as_json, as_protobuf], [own_json, own_protobuf]) = (SWAGGER, &customs.swagger);
+        let (path, own) = match form {
+            Form::Json => (as_json, own_json),
+            Form::Protobuf => (as_protobuf, own_protobuf),
+        };
+        if customs.is_empty() {
+            return self.keep(path, make);
         }
+        own.get_or_init(make).clone()
     }
 
-    fn joined(&self) -> Value {
+    fn joined(&self, customs: &Customs) -> Value {
         let subjects = Subject::all(self.resources).into_iter();
-        swagger::join(subjects.map(|one| one.describe(self.schema, self.resources)))
+        let own = subjects.map(|one| one.describe(self.schema, self.resources));
+        swagger::join(own.chain(customs.for_swagger(self.schema, self.resources)))
     }
 
     fn hashes(&self) -> &[(String, String)] {

@@ -23,6 +23,14 @@ pub(super) const PATCHES: [&str; 4] = [
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 ];
+/// What custom resources, which have no protobuf form, are sent as.
+pub(super) const CUSTOM: [&str; 2] = ["application/json", "application/yaml"];
+pub(super) const CUSTOM_PATCHES: [&str; 3] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+];
+
 /// An operation while it is put together.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -71,6 +79,30 @@ pub(super) fn creating(id: String, own: Value) -> Operation {
 impl Operation {
     pub(super) fn answering(mut self, answer: Value) -> Self {
         self.answer = answer;
+        self
+    }
+
+    /// As custom resources have it.
+    pub(super) fn custom(mut self) -> Self {
+        self.media = &CUSTOM;
+        if let Some((media, ..)) = &mut self.body {
+            *media = if self.method == "patch" {
+                &CUSTOM_PATCHES
+            } else {
+                &CUSTOM
+            };
+        }
+        if self.method == "patch" {
+            self.codes = &["200"];
+        }
+        match self.action {
+            "get" => self.parameters = parameters::READ,
+            "deletecollection" => {
+                self.body = None;
+                self.parameters = parameters::LIST;
+            }
+            _ => {}
+        }
         self
     }
 

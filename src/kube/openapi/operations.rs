@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::custom::openapi::Release;
 use super::super::schema::{GroupVersion, Resource, Schema, Subresource, Verb, Verbs};
 use super::definitions::Definitions;
 use super::operation::{LISTED, Operation, PATCHES, WRITTEN, creating, reading};
@@ -24,33 +25,36 @@ pub(super) struct Writer<'a, 'b> {
     pub(super) definitions: &'b mut Definitions<'a>,
     pub(super) paths: &'b mut Paths,
     pub(super) of: &'a GroupVersion,
+    /// Of what is written: custom kinds differ.
+    pub(super) release: Release,
 }
 
 impl Writer<'_, '_> {
     pub(super) fn write(&mut self) {
-        let base = self.base();
-        let title = format!("get{}APIResources", self.title());
-        let list = self.definitions.named("meta/v1.APIResourceList");
-        self.paths
-            .plain(&format!("{base}/"), &self.tag(), &title, &list);
+        let watched = |one: &Resource| one.custom.is_none() && one.verbs.has(Verb::Watch);
+        if self.of.resources.iter().any(|one| one.custom.is_none()) {
+            self.list_of_resources();
+        }
         for resource in &self.of.resources {
             self.collection(resource);
             self.item(resource);
             for sub in &resource.subresources {
                 self.subresource(resource, sub);
             }
-            if resource.verbs.has(Verb::Watch) {
+            if watched(resource) {
                 self.watches(resource);
             }
         }
-        if self
-            .of
-            .resources
-            .iter()
-            .any(|one| one.verbs.has(Verb::Watch))
-        {
+        if self.of.resources.iter().any(watched) {
             self.definitions.watch_event();
         }
+    }
+
+    fn list_of_resources(&mut self) {
+        let path = format!("{}/", self.base());
+        let title = format!("get{}APIResources", self.title());
+        let list = self.definitions.named("meta/v1.APIResourceList");
+        self.paths.plain(&path, &self.tag(), &title, &list);
     }
 
     fn base(&self) -> String {
@@ -90,13 +94,21 @@ impl Writer<'_, '_> {
     }
 
     fn own(&mut self, resource: &Resource) -> Value {
-        match resource.object {
-            Some(id) => self.definitions.reference(id),
-            None => json!({"type": "object"}),
+        match (resource.object, &resource.custom) {
+            (Some(id), _) => self.definitions.reference(id),
+            (None, Some(kind)) => {
+                let [own, _] = self.definitions.custom(resource, kind, self.release);
+                own
+            }
+            (None, None) => json!({"type": "object"}),
         }
     }
 
     fn list(&mut self, resource: &Resource) -> Value {
+        if let Some(kind) = &resource.custom {
+            let [_, list] = self.definitions.custom(resource, kind, self.release);
+            return list;
+        }
         let list = format!("{}List", resource.kind);
         match self.schema.kind(&resource.group, &resource.version, &list) {
             Some(id) => self.definitions.reference(id),
@@ -115,7 +127,13 @@ impl Writer<'_, '_> {
                 let id = format!("list{}{}ForAllNamespaces", self.title(), resource.kind);
                 let all = listing(id).answering(list);
                 let path = format!("{}/{}", self.base(), resource.plural);
-                self.put(&path, &[], resource_kind(resource), vec![all], true);
+                self.put(
+                    &path,
+                    &[],
+                    resource_kind(resource),
+                    formed(resource, vec![all]),
+                    true,
+                );
             }
         }
         if resource.verbs.has(Verb::Create) {
@@ -147,6 +165,7 @@ impl Writer<'_, '_> {
         } else {
             &[]
         };
+        let operations = formed(resource, operations);
         self.put(&path, names, resource_kind(resource), operations, true);
     }
 
@@ -179,7 +198,7 @@ impl Writer<'_, '_> {
             &path,
             item_names(resource),
             resource_kind(resource),
-            operations,
+            formed(resource, operations),
             true,
         );
     }
@@ -255,6 +274,12 @@ impl Writer<'_, '_> {
         if sub.verbs.has(Verb::Create) {
             operations.push(creating(name(self, "create"), own));
         }
+        // What is said of subresources of custom kinds is the kind that they belong to.
+        let kind = resource
+            .custom
+            .as_ref()
+            .map_or(kind, |_| resource_kind(resource));
+        let operations = formed(resource, operations);
         self.put(&path, names, kind, operations, true);
     }
 
@@ -353,6 +378,14 @@ impl Writer<'_, '_> {
 }
 
 pub(super) const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
+
+/// Operations in the forms that a resource has.
+fn formed(resource: &Resource, operations: Vec<Operation>) -> Vec<Operation> {
+    if resource.custom.is_none() {
+        return operations;
+    }
+    operations.into_iter().map(Operation::custom).collect()
+}
 
 fn resource_kind(resource: &Resource) -> (&str, &str, &str) {
     (&resource.group, &resource.version, &resource.kind)

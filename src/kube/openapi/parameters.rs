@@ -96,6 +96,9 @@ pub(super) const LIST: &[Parameter] = &[
     ),
 ];
 
+/// Of reading one custom object.
+pub(super) const READ: &[Parameter] = &[VERSION];
+
 const GRACE: Parameter = parameter(
     "gracePeriodSeconds",
     "integer",

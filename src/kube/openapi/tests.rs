@@ -37,7 +37,7 @@ fn bare(mut value: Value) -> Value {
 
 #[test]
 fn kubectl_finds_how_a_patch_is_checked() {
-    let apps = parsed(documents().version("apis/apps/v1", None));
+    let apps = parsed(documents().version("apis/apps/v1", None, &Customs::default()));
     let path = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}";
     let patch = &apps["paths"][path]["patch"];
     assert_eq!(patch["operationId"], "patchAppsV1NamespacedDeployment");
@@ -61,7 +61,11 @@ fn kubectl_finds_how_a_patch_is_checked() {
 
 #[test]
 fn definitions_have_types_defaults_and_merge_rules() {
-    let core = bare(parsed(documents().version("api/v1", None)));
+    let core = bare(parsed(documents().version(
+        "api/v1",
+        None,
+        &Customs::default(),
+    )));
     let schemas = &core["components"]["schemas"];
     assert_eq!(
         schemas["io.k8s.api.core.v1.ContainerPort"],
@@ -105,7 +109,8 @@ fn whatever_is_referred_to_is_there() {
         let document = subject.describe(documents.schema, documents.resources);
         check_references(&document, &document, "#/components/schemas/");
     }
-    let swagger = serde_json::from_slice(&documents.swagger(Form::Json).body).unwrap();
+    let swagger =
+        serde_json::from_slice(&documents.swagger(Form::Json, &Customs::default()).body).unwrap();
     check_references(&swagger, &swagger, "#/definitions/");
 }
 
@@ -127,7 +132,8 @@ fn check_references(document: &Value, within: &Value, prefix: &str) {
 
 #[test]
 fn operation_ids_are_used_once() {
-    let swagger: Value = serde_json::from_slice(&documents().swagger(Form::Json).body).unwrap();
+    let swagger: Value =
+        serde_json::from_slice(&documents().swagger(Form::Json, &Customs::default()).body).unwrap();
     let mut ids: Vec<&str> = Vec::new();
     for item in swagger["paths"].as_object().unwrap().values() {
         let operations = item.as_object().unwrap().values();
@@ -152,7 +158,7 @@ fn operation_ids_are_used_once() {
 #[test]
 fn the_index_leads_to_each_document_by_its_hash() {
     let documents = documents();
-    let index: Value = serde_json::from_slice(&documents.index().body).unwrap();
+    let index: Value = serde_json::from_slice(&documents.index(&Customs::default()).body).unwrap();
     let paths = index["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 47);
     for path in [
@@ -168,25 +174,28 @@ fn the_index_leads_to_each_document_by_its_hash() {
         let Answer::Found {
             document,
             immutable,
-        } = documents.version(path, Some(hash))
+        } = documents.version(path, Some(hash), &Customs::default())
         else {
             panic!("{url}");
         };
         assert!(immutable);
         assert_eq!(document.etag(), format!("\"{hash}\""));
         assert_eq!(
-            documents.version(path, Some("0")),
+            documents.version(path, Some("0"), &Customs::default()),
             Answer::Moved(url.into())
         );
         assert!(matches!(
-            documents.version(path, None),
+            documents.version(path, None, &Customs::default()),
             Answer::Found {
                 immutable: false,
                 ..
             }
         ));
     }
-    assert_eq!(documents.version("apis/none/v1", None), Answer::Unknown);
+    assert_eq!(
+        documents.version("apis/none/v1", None, &Customs::default()),
+        Answer::Unknown
+    );
 }
 
 #[test]
@@ -207,7 +216,9 @@ fn documents_are_kept_while_there_is_room() {
 
 #[test]
 fn the_older_form_has_its_own_words() {
-    let swagger = bare(serde_json::from_slice(&documents().swagger(Form::Json).body).unwrap());
+    let swagger = bare(
+        serde_json::from_slice(&documents().swagger(Form::Json, &Customs::default()).body).unwrap(),
+    );
     let definitions = &swagger["definitions"];
     assert_eq!(
         definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"],
@@ -269,11 +280,14 @@ fn the_form_is_what_is_asked_for_first() {
 
 #[test]
 fn the_older_form_is_there_as_protobuf() {
-    let document = documents().swagger(Form::Protobuf);
+    let document = documents().swagger(Form::Protobuf, &Customs::default());
     assert!(
         document
             .body
             .starts_with(b"\x0a\x032.0\x12\x12\x0a\x0aKubernetes\x12\x041.36")
     );
-    assert_ne!(document.hash, documents().swagger(Form::Json).hash);
+    assert_ne!(
+        document.hash,
+        documents().swagger(Form::Json, &Customs::default()).hash
+    );
 }

@@ -33,7 +33,7 @@ pub(super) fn one(call: &Call, form: &Form, answer: &Answer) -> ApiResult<Respon
         Shape::Table(version) => {
             let printer = Printer::of(&call.resource, call.subresource.as_ref());
             let options = table_options(call, version, true)?;
-            table::render_object(printer, &call.resource, object, &options)?
+            table::render_object(&printer, &call.resource, object, &options)?
         }
         Shape::Metadata(version) => meta::partial(object, version),
     };
@@ -88,7 +88,7 @@ pub(super) fn page(call: &Call, form: &Form, page: Page) -> ApiResult<Response<K
             let options = table_options(call, version, true)?;
             let items: Vec<_> = items().collect();
             let items = items.iter().map(|object| &**object);
-            table::render_list(printer, &call.resource, &metadata, items, &options)
+            table::render_list(&printer, &call.resource, &metadata, items, &options)
         }
         Shape::Metadata(version) => json!({
             "kind": "PartialObjectMetadataList",

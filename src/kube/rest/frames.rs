@@ -90,7 +90,7 @@ impl ResourceFrames {
                 let (printer, options) = self.table.as_ref()?;
                 let now = steps::wall();
                 let options = table::Options { now, ..*options };
-                Some(table::render_object(*printer, &self.resource, object, &options).ok()?)
+                Some(table::render_object(printer, &self.resource, object, &options).ok()?)
             }
             Shape::Metadata(version) => Some(meta::partial(object, version)),
         };

@@ -10,14 +10,17 @@ use super::query::Query;
 use super::reply::{self, KubeBody};
 use crate::base::clock;
 use crate::kube::openapi::{
-    Answer, Document, Form, INDEX_MEDIA_TYPE, OpenApi, PROTOBUF_MEDIA_TYPE, form, http_date,
-    json_is_acceptable,
+    Answer, Customs, Document, Form, INDEX_MEDIA_TYPE, OpenApi, PROTOBUF_MEDIA_TYPE, form,
+    http_date, json_is_acceptable,
 };
 use crate::kube::schema::{Resources, Schema};
 
 /// One set for the process: the same for all that it serves.
 static DOCUMENTS: LazyLock<OpenApi> =
     LazyLock::new(|| OpenApi::new(Schema::built_in(), Resources::built_in()));
+
+/// No custom resources.
+static NONE: LazyLock<Customs> = LazyLock::new(Customs::default);
 
 /// A document that is asked for by its hash does not change: in seconds, how long clients may keep it.
 const YEAR: u64 = 365 * 24 * 3600;
@@ -58,15 +61,25 @@ pub(super) async fn page(
 
 fn answer(page: &Page, known: &str, gzip: bool) -> Option<Response<KubeBody>> {
     match page {
-        Page::Index => Some(found(&DOCUMENTS.index(), INDEX_MEDIA_TYPE, known, gzip)),
+        Page::Index => Some(found(
+            &DOCUMENTS.index(&NONE),
+            INDEX_MEDIA_TYPE,
+            known,
+            gzip,
+        )),
         Page::Swagger(form) => {
             let media_type = match form {
                 Form::Json => reply::JSON,
                 Form::Protobuf => PROTOBUF_MEDIA_TYPE,
             };
-            Some(found(&DOCUMENTS.swagger(*form), media_type, known, gzip))
+            Some(found(
+                &DOCUMENTS.swagger(*form, &NONE),
+                media_type,
+                known,
+                gzip,
+            ))
         }
-        Page::Version { path, hash } => match DOCUMENTS.version(path, hash.as_deref()) {
+        Page::Version { path, hash } => match DOCUMENTS.version(path, hash.as_deref(), &NONE) {
             Answer::Found {
                 document,
                 immutable,

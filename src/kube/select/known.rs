@@ -73,8 +73,12 @@ enum Refusal {
 }
 
 impl Fields {
-    /// Those of a built-in resource.
+    /// Those of a resource.
     pub fn of(resource: &Resource) -> Self {
+        if let Some(kind) = &resource.custom {
+            let paths = kind.version.selectable.iter().map(|path| &**path);
+            return Self::custom(resource.namespaced, paths);
+        }
         let key = (&*resource.group, &*resource.plural);
         let (refusal, namespace, table) = table(key.0, key.1);
         Self {

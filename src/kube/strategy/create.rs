@@ -3,12 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{Context, Object, certificates, generation, metadata, pod, service};
+use crate::kube::custom;
 use crate::kube::defaults;
 use crate::kube::schema::{ObjectType, Resource, Shape};
 use crate::kube::tree::{self, child, make, remove, set_in_order, set_sorted, type_of};
 
 /// Makes of a decoded, admitted object (with its identity: [`super::fill`]) what will be validated and stored.
 pub fn prepare_create(cx: &Context<'_>, resource: &Resource, object: &mut Value) {
+    if let Some(kind) = &resource.custom {
+        return custom::strategy::prepare_create(kind, object);
+    }
     let (Some(of), true) = (cx.of(resource), object.is_object()) else {
         return;
     };

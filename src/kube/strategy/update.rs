@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Context, Object, create, generation, metadata, pod, service, status};
+use crate::kube::custom;
 use crate::kube::defaults;
 use crate::kube::schema::{ObjectType, Resource};
 use crate::kube::tree::{self, keep};
@@ -21,6 +22,12 @@ pub fn prepare_update(
         return;
     };
     with_metadata(cx, resource, after, before, metadata::keep_generation);
+    if let Some(kind) = &resource.custom {
+        custom::strategy::prepare_update(kind, subresource, old, new);
+    }
+    let (Some(before), Some(after)) = (old.as_object(), new.as_object_mut()) else {
+        return;
+    };
     if let Some(of) = cx.of(resource) {
         if subresource.is_empty() {
             main(cx, resource, of, after, old);

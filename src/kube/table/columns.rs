@@ -69,12 +69,6 @@ pub(super) fn plain() -> &'static Layout {
     &PLAIN
 }
 
-/// Of a custom resource that names no columns.
-pub(super) fn custom() -> &'static Layout {
-    static CUSTOM: LazyLock<Layout> = LazyLock::new(|| layout("Name, Age:date", cluster::named));
-    &CUSTOM
-}
-
 /// Of the subresource `scale`, whose name is no name to clients.
 pub(super) fn scale() -> &'static Layout {
     static SCALE: LazyLock<Layout> = LazyLock::new(|| {

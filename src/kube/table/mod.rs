@@ -20,10 +20,12 @@ mod tests;
 mod value;
 mod workloads;
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::custom;
 use super::schema::{Resource, Subresource};
 use columns::Layout;
 use value::Subject;
@@ -38,63 +40,97 @@ macro_rules! cells {
 use cells;
 
 /// What makes the rows of one kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Printer {
-    layout: &'static Layout,
+    from: From,
     /// Pods that are done say so in `conditions` of their row.
     is_pod: bool,
     /// Flow schemas are listed in the order in which they are tried.
     is_flow_schema: bool,
 }
 
+/// Where columns come from.
+#[derive(Debug, Clone)]
+enum From {
+    Release(&'static Layout),
+    Definition(Arc<custom::Kind>),
+    /// The subresource `scale` of a custom resource.
+    CustomScale,
+}
+
 impl Printer {
     /// For the objects of a resource, or for what its subresource answers.
     pub fn of(resource: &Resource, subresource: Option<&Subresource>) -> Self {
         let kind = subresource.map_or(&resource.kind, |sub| &sub.kind);
-        let layout = match columns::of(&resource.group, &resource.plural) {
-            _ if &**kind == "Scale" => columns::scale(),
-            Some(layout) if *kind == resource.kind => layout,
-            _ if resource.object.is_none() => columns::custom(),
-            _ => columns::plain(),
+        let from = match (
+            columns::of(&resource.group, &resource.plural),
+            &resource.custom,
+        ) {
+            (_, Some(_)) if &**kind == "Scale" => From::CustomScale,
+            _ if &**kind == "Scale" => From::Release(columns::scale()),
+            (_, Some(custom)) => From::Definition(Arc::clone(custom)),
+            (Some(layout), None) if *kind == resource.kind => From::Release(layout),
+            _ => From::Release(columns::plain()),
         };
         Self {
-            layout,
+            from,
             is_pod: resource.group.is_empty() && &**kind == "Pod",
             is_flow_schema: &*resource.plural == "flowschemas" && resource.object.is_some(),
         }
     }
 
-    pub fn columns(self) -> &'static [Column] {
-        &self.layout.columns
+    /// `metav1.TableColumnDefinition` of each column.
+    pub fn definitions(&self) -> Vec<Value> {
+        match self.columns() {
+            Ok(layout) => layout.columns.iter().map(Column::to_value).collect(),
+            Err(columns) => custom::columns::definitions(columns),
+        }
     }
 
     /// The cells of an object's row, one for each column.
-    pub fn row(self, object: &Value, now: SystemTime) -> Vec<Value> {
-        (self.layout.row)(Subject {
-            object,
-            now: nanoseconds(now),
-        })
+    pub fn row(&self, object: &Value, now: SystemTime) -> Vec<Value> {
+        let now = nanoseconds(now);
+        match self.columns() {
+            Ok(layout) => (layout.row)(Subject { object, now }),
+            Err(columns) => {
+                custom::columns::row(columns, object, &|time| value::since_if_any(time, now))
+            }
+        }
+    }
+
+    /// The release's layout, or else the columns of a definition.
+    fn columns(&self) -> Result<&'static Layout, &[custom::columns::Column]> {
+        match &self.from {
+            From::Release(layout) => Ok(layout),
+            From::Definition(kind) => Err(&kind.version.columns),
+            From::CustomScale => Err(custom::columns::scale()),
+        }
     }
 
     /// Puts the objects of a list in the order of their rows.
-    fn sort(self, items: &mut [&Value]) {
+    fn sort(&self, items: &mut [&Value]) {
         if self.is_flow_schema {
             items.sort_by(|one, other| policy::by_precedence(one, other));
         }
     }
 
-    fn conditions(self, object: &Value) -> Option<Value> {
+    fn conditions(&self, object: &Value) -> Option<Value> {
         self.is_pod.then(|| pod::row_conditions(object)).flatten()
     }
 }
 
-/// The columns of a resource.
-pub fn columns(resource: &Resource) -> &'static [Column] {
-    Printer::of(resource, None).columns()
+/// The columns of a built-in resource.
+#[cfg(test)]
+fn columns(resource: &Resource) -> &'static [Column] {
+    match Printer::of(resource, None).from {
+        From::Release(layout) => &layout.columns,
+        _ => &[],
+    }
 }
 
 /// The cells of an object's row.
-pub fn row(resource: &Resource, object: &Value, now: SystemTime) -> Vec<Value> {
+#[cfg(test)]
+fn row(resource: &Resource, object: &Value, now: SystemTime) -> Vec<Value> {
     Printer::of(resource, None).row(object, now)
 }
 

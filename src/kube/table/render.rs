@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::schema::Resource;
 use super::super::status::{ApiError, ApiResult};
-use super::{Column, Printer};
+use super::Printer;
 
 /// The annotation of the bookmark after which a watch has sent everything that was there before.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -52,7 +52,7 @@ pub struct Options {
 
 /// The table of a list. `metadata` is the list's; the items are its objects, with or without `kind`.
 pub fn render_list<'a>(
-    printer: Printer,
+    printer: &Printer,
     resource: &Resource,
     metadata: &Value,
     items: impl IntoIterator<Item = &'a Value>,
@@ -73,7 +73,7 @@ pub fn render_list<'a>(
 /// # Errors
 /// 406 if it has no metadata, which a table cannot do without.
 pub fn render_object(
-    printer: Printer,
+    printer: &Printer,
     resource: &Resource,
     object: &Value,
     options: &Options,
@@ -101,7 +101,7 @@ pub fn unsupported(resource: &Resource) -> ApiError {
 }
 
 fn table(
-    printer: Printer,
+    printer: &Printer,
     metadata: &Value,
     keys: &[&str],
     rows: Vec<Value>,
@@ -114,7 +114,7 @@ fn table(
         }
     }
     let columns = if options.headers {
-        printer.columns().iter().map(Column::to_value).collect()
+        printer.definitions().into()
     } else {
         Value::Null
     };
@@ -127,7 +127,7 @@ fn table(
     table.into()
 }
 
-fn row(printer: Printer, resource: &Resource, object: &Value, options: &Options) -> Value {
+fn row(printer: &Printer, resource: &Resource, object: &Value, options: &Options) -> Value {
     let mut row = Map::new();
     row.insert("cells".into(), printer.row(object, options.now).into());
     if let Some(conditions) = printer.conditions(object) {

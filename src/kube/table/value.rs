@@ -67,6 +67,12 @@ pub(super) fn since(time: &str, now: i128) -> String {
     }
 }
 
+/// How long ago an RFC 3339 time was, as [`since`] says; none for what is no time.
+pub(super) fn since_if_any(time: &str, now: i128) -> Option<String> {
+    let zero = time.starts_with("0001-01-01T00:00:00");
+    (zero || age::nanoseconds(time).is_some()).then(|| since(time, now))
+}
+
 /// The value at `a.b.c`; null where there is none.
 pub(super) fn dig<'a>(object: &'a Value, path: &str) -> &'a Value {
     let mut keys = path.split('.');

@@ -224,6 +224,7 @@ fn status(resource: &Resource, new: &At<'_>, old: &At<'_>, errors: &mut Errors) 
     const READY: [&str; 2] = ["readyReplicas", "availableReplicas"];
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => config::namespace_status(new, errors),
+        ("apiextensions.k8s.io", _) => definition::status(new, errors),
         ("", "services") => service::status(new, errors),
         ("apps", "deployments") => {
             let parts = ["updatedReplicas", "readyReplicas", "availableReplicas"];

@@ -78,6 +78,11 @@ fn standard_finalizers(meta: &At<'_>, errors: &mut Errors) {
     }
 }
 
+/// Metadata of a custom object, whose finalizers are warned of and not refused.
+pub(super) fn of_custom(resource: &Resource, meta: &At<'_>, errors: &mut Errors) {
+    with_rule(resource, NameRule::Subdomain, meta, errors);
+}
+
 /// What holds for all names.
 pub(super) fn generic(resource: &Resource, meta: &At<'_>, errors: &mut Errors) {
     with_rule(resource, NameRule::PathSegment, meta, errors);

@@ -112,5 +112,24 @@ pub fn name(resource: &Resource, name: &str) -> Vec<String> {
     metadata::NameRule::of(resource).judge(name, false)
 }
 
+/// What is wrong with the metadata of a new custom object.
+pub fn custom_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::of_custom(resource, &metadata::of(object), &mut errors);
+    errors.0
+}
+
+/// What an update may not do to metadata.
+pub fn metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::update(&metadata::of(new), &metadata::of(old), &mut errors);
+    errors.0
+}
+
+/// What is wrong with a name that may have a prefix, such as a label's key.
+pub fn qualified_name(name: &str) -> Vec<String> {
+    names::qualified(name)
+}
+
 #[cfg(test)]
 mod tests;

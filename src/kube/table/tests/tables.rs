@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
 use super::{now, resource};
@@ -51,7 +53,7 @@ fn an_object_becomes_a_table_of_one_row() {
     let of = resource("", "v1", "configmaps");
     let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "5"}});
     let table = render_object(
-        Printer::of(of, None),
+        &Printer::of(of, None),
         of,
         &object,
         &options(Include::Metadata, true),
@@ -79,7 +81,7 @@ fn a_list_keeps_where_it_goes_on_and_names_the_kind_of_whole_objects() {
         json!({"metadata": {"name": "b"}}),
     ];
     let table = render_list(
-        Printer::of(of, None),
+        &Printer::of(of, None),
         of,
         &metadata,
         &items,
@@ -93,7 +95,7 @@ fn a_list_keeps_where_it_goes_on_and_names_the_kind_of_whole_objects() {
     );
     assert_eq!(table["rows"][1]["cells"][0], "b");
     let empty = render_list(
-        Printer::of(of, None),
+        &Printer::of(of, None),
         of,
         &json!({}),
         [],
@@ -108,7 +110,7 @@ fn the_end_of_the_initial_events_is_always_told() {
     let mut object = json!({"metadata": {"name": "a"}});
     let row = |object: &Value| {
         let table = render_object(
-            Printer::of(of, None),
+            &Printer::of(of, None),
             of,
             object,
             &options(Include::None, true),
@@ -126,7 +128,7 @@ fn flow_schemas_are_listed_as_they_are_tried() {
     let schema = |name: &str, precedence: u32| json!({"metadata": {"name": name}, "spec": {"matchingPrecedence": precedence}});
     let items = [schema("c", 9), schema("b", 1000), schema("a", 1000)];
     let table = render_list(
-        Printer::of(of, None),
+        &Printer::of(of, None),
         of,
         &json!({}),
         &items,
@@ -143,7 +145,7 @@ fn done_pods_say_so_in_their_row() {
     let row = |phase: &str| {
         let pod = json!({"metadata": {"name": "a"}, "status": {"phase": phase}});
         let table = render_object(
-            Printer::of(of, None),
+            &Printer::of(of, None),
             of,
             &pod,
             &options(Include::None, true),
@@ -168,25 +170,122 @@ fn subresources_have_the_table_of_what_they_answer() {
         Value::from(scale.row(&object, now())),
         json!(["a", 3, 2, "<unknown>"])
     );
-    assert!(scale.columns().iter().all(|column| !column.is_name));
+    assert!(
+        scale
+            .definitions()
+            .iter()
+            .all(|column| column["format"] == "")
+    );
     let status = Printer::of(of, of.subresource_named("status"));
-    assert_eq!(status.columns(), columns(of));
+    assert_eq!(status.definitions(), Printer::of(of, None).definitions());
+}
+
+/// A custom resource whose only version has these columns.
+fn custom(columns: Value) -> Resource {
+    let condition = |of: &str| json!({"type": of, "status": "True"});
+    let crd = json!({
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "additionalPrinterColumns": columns,
+            }],
+        },
+        "status": {
+            "acceptedNames": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "conditions": [condition("NamesAccepted"), condition("Established")],
+        },
+    });
+    crate::kube::custom::served(&crd, &|_| None).remove(0)
 }
 
 #[test]
 fn custom_resources_have_name_and_age() {
-    let mut of = resource("apps", "v1", "deployments").clone();
-    of.group = "example.com".into();
-    of.object = None;
-    assert_eq!(names(&of), ["Name", "Age"]);
-    assert_eq!(columns(&of)[1].kind, "date");
+    let printer = Printer::of(&custom(json!([])), None);
+    let names: Vec<_> = printer.definitions();
+    assert_eq!(
+        (&names[0]["name"], &names[1]["name"]),
+        (&json!("Name"), &json!("Age"))
+    );
+    assert_eq!(
+        (&names[0]["format"], &names[1]["type"]),
+        (&json!("name"), &json!("date"))
+    );
+    let object = json!({"metadata": {"name": "a", "creationTimestamp": "1970-01-01T00:00:00Z"}});
+    let row = printer.row(&object, SystemTime::UNIX_EPOCH + Duration::from_secs(61));
+    assert_eq!(row, [json!("a"), json!("61s")]);
+}
+
+/// Cells as `tableconvertor` of apiextensions-apiserver makes them.
+#[test]
+fn custom_resources_have_the_columns_of_their_definition() {
+    let column =
+        |name: &str, of: &str, path: &str| json!({"name": name, "type": of, "jsonPath": path});
+    let printer = Printer::of(
+        &custom(json!([
+            column("Count", "integer", ".spec.n"),
+            column("Cut", "integer", ".spec.f"),
+            column("Ratio", "number", ".spec.n"),
+            column("Text", "string", ".spec.n"),
+            column("Float", "string", ".spec.f"),
+            column("Map", "string", ".spec.map"),
+            column("Null", "string", ".spec.null"),
+            column("Ready", "string", ".c[?(@.type==\"Ready\")].status"),
+            column("On", "boolean", ".spec.on"),
+            column("Off", "boolean", ".spec.n"),
+            column("Since", "date", ".spec.at"),
+            column("Bad", "date", ".spec.on"),
+            column("Never", "date", ".spec.word"),
+            column("Missing", "string", ".spec.a.b"),
+            column("Broken", "string", ".spec["),
+            column("Behind", "string", ".spec.n"),
+        ])),
+        None,
+    );
+    let object = json!({
+        "metadata": {"name": "a"},
+        "spec": {
+            "n": 3, "f": 2.75, "map": {"b": "<", "a": [1]}, "null": null, "on": true,
+            "at": "1970-01-01T00:00:00Z", "word": "soon",
+        },
+        "c": [{"type": "Ready", "status": "False"}],
+    });
+    let row = printer.row(&object, SystemTime::UNIX_EPOCH + Duration::from_secs(5));
+    assert_eq!(
+        Value::from(row),
+        json!([
+            "a",
+            3,
+            2,
+            3.0,
+            "3",
+            "2.75",
+            "{\"a\":[1],\"b\":\"\\u003c\"}",
+            "<no value>",
+            "False",
+            true,
+            null,
+            "5s",
+            null,
+            "<invalid>",
+            null
+        ])
+    );
+    assert_eq!(printer.definitions().len(), 15);
+    assert_eq!(
+        printer.definitions()[1]["description"],
+        "Custom resource definition column (in JSONPath format): .spec.n"
+    );
 }
 
 #[test]
 fn what_cannot_be_a_table_is_refused() {
     let of = resource("authentication.k8s.io", "v1", "tokenreviews");
     let refused = render_object(
-        Printer::of(of, None),
+        &Printer::of(of, None),
         of,
         &json!({}),
         &options(Include::None, true),
