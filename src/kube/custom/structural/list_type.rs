@@ -1,6 +1,7 @@
 //! Lists whose items must differ: sets, and maps by their keys.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use serde_json::{Map, Value};
 
@@ -84,6 +85,17 @@ fn by_keys(keys: &[Box<str>], items: &[Value], path: &str, errors: &mut Vec<Fiel
         errors.push(FieldError::invalid(format!("{path}[{at}]"), value, why));
         return;
     }
+    if let [key] = keys {
+        // Of a single key the value itself counts, of which an integer and a float are never one.
+        let value = |item: &Value| item.get(&**key).map(identity);
+        for at in twice(items.iter().map(value)) {
+            let value = items.get(at).and_then(|item| item.get(&**key));
+            let value = value.map(|value| format!("{{{}:{}}}", json(&(**key).into()), json(value)));
+            let value = value.unwrap_or_else(|| "{}".into());
+            errors.push(FieldError::duplicate(format!("{path}[{at}]"), value));
+        }
+        return;
+    }
     let keys: Vec<Value> = items
         .iter()
         .map(|item| {
@@ -94,15 +106,15 @@ fn by_keys(keys: &[Box<str>], items: &[Value], path: &str, errors: &mut Vec<Fiel
             Value::Object(fields.collect())
         })
         .collect();
-    for at in twice(keys.iter().map(identity)) {
+    for at in twice(keys.iter().map(json)) {
         let value = keys.get(at).map(json).unwrap_or_default();
         errors.push(FieldError::duplicate(format!("{path}[{at}]"), value));
     }
 }
 
 /// Where something comes for the second time.
-fn twice(identities: impl Iterator<Item = String>) -> Vec<usize> {
-    let mut times: HashMap<String, usize> = HashMap::new();
+fn twice<T: Hash + Eq>(identities: impl Iterator<Item = T>) -> Vec<usize> {
+    let mut times: HashMap<T, usize> = HashMap::new();
     let mut second = Vec::new();
     for (at, identity) in identities.enumerate() {
         let times = times.entry(identity).or_default();

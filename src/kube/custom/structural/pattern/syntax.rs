@@ -18,13 +18,13 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         whole: pattern,
         rest: pattern,
         out: String::with_capacity(pattern.len() + 8),
-        operands: vec![false],
+        groups: vec![Group::default()],
         repeated: None,
     };
     while !parser.rest.is_empty() {
         parser.step()?;
     }
-    if parser.operands.len() > 1 {
+    if parser.groups.len() > 1 {
         return Err(error("missing closing )", pattern));
     }
     Ok(parser.out)
@@ -40,12 +40,21 @@ pub(super) fn before<'a>(text: &'a str, rest: &str) -> &'a str {
     text.get(..length).unwrap_or(text)
 }
 
+/// A group that is being read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Group {
+    /// How often the last thing in it is repeated at most, with what lies in it; None if there is nothing to repeat.
+    last: Option<u32>,
+    /// The most of all things in it.
+    most: u32,
+}
+
 struct Parser<'a> {
     whole: &'a str,
     rest: &'a str,
     out: String,
-    /// For each open group, and the whole, whether there is something that can be repeated.
-    operands: Vec<bool>,
+    /// For the whole, and each group that is open.
+    groups: Vec<Group>,
     /// From where on the last repetition was written, if it was the last thing.
     repeated: Option<&'a str>,
 }
@@ -64,25 +73,27 @@ impl<'a> Parser<'a> {
             '(' => return self.open("(?:"),
             '|' => {
                 self.out.push('|');
-                self.operand(false);
+                if let Some(group) = self.groups.last_mut() {
+                    group.last = None;
+                }
             }
             ')' => {
-                self.operands.pop();
-                if self.operands.is_empty() {
+                let inside = self.groups.pop().unwrap_or_default();
+                if self.groups.is_empty() {
                     return Err(error("unexpected )", self.whole));
                 }
                 self.out.push(')');
-                self.operand(true);
+                self.operand(inside.most.max(1));
             }
             '^' | '$' | '.' => {
                 self.out.push(first);
-                self.operand(true);
+                self.operand(1);
             }
             '[' => {
                 self.rest = class::bracketed(here, &mut self.out)?;
-                self.operand(true);
+                self.operand(1);
             }
-            '*' | '+' | '?' => return self.repeat(here, repeated, &first.to_string()),
+            '*' | '+' | '?' => return self.repeat(here, repeated, 1),
             '{' => {
                 let Some((counts, behind)) = counts(here) else {
                     self.literal('{');
@@ -95,7 +106,7 @@ impl<'a> Parser<'a> {
                 if wrong {
                     return Err(error("invalid repeat count", before(here, behind)));
                 }
-                return self.repeat(here, repeated, before(here, behind));
+                return self.repeat(here, repeated, most.unwrap_or(least));
             }
             '\\' => return self.escape(here),
             other => self.literal(other),
@@ -103,46 +114,49 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn operand(&mut self, there: bool) {
-        if let Some(last) = self.operands.last_mut() {
-            *last = there;
+    fn operand(&mut self, times: u32) {
+        if let Some(group) = self.groups.last_mut() {
+            group.last = Some(times);
+            group.most = group.most.max(times);
         }
     }
 
     fn literal(&mut self, one: char) {
         write_literal(one, &mut self.out);
-        self.operand(true);
+        self.operand(1);
     }
 
     fn open(&mut self, group: &str) -> Result<(), String> {
-        if self.operands.len() > DEPTH {
+        if self.groups.len() > DEPTH {
             return Err(error("expression nests too deeply", self.whole));
         }
         self.out.push_str(group);
-        self.operands.push(false);
+        self.groups.push(Group::default());
         Ok(())
     }
 
-    fn repeat(
-        &mut self,
-        here: &'a str,
-        last: Option<&'a str>,
-        as_written: &str,
-    ) -> Result<(), String> {
+    /// Repeats what is there up to so many times; without a bound that counts as once.
+    fn repeat(&mut self, here: &'a str, last: Option<&'a str>, times: u32) -> Result<(), String> {
+        let as_written = before(here, self.rest);
         let lazy = self.rest.strip_prefix('?');
         self.rest = lazy.unwrap_or(self.rest);
         if let Some(last) = last {
             let twice = before(last, self.rest);
             return Err(error("invalid nested repetition operator", twice));
         }
-        if self.operands.last() != Some(&true) {
-            let at = before(here, self.rest);
+        let at = before(here, self.rest);
+        let Some(inside) = self.groups.last().and_then(|group| group.last) else {
             return Err(error("missing argument to repetition operator", at));
+        };
+        let times = if times == 0 { 1 } else { times * inside };
+        if times > REPEATS {
+            return Err(error("invalid repeat count", at));
         }
         self.out.push_str(as_written);
         if lazy.is_some() {
             self.out.push('?');
         }
+        self.operand(times);
         self.repeated = Some(here);
         Ok(())
     }
@@ -220,7 +234,7 @@ impl<'a> Parser<'a> {
             self.literal(one);
             return Ok(());
         }
-        self.operand(true);
+        self.operand(1);
         Ok(())
     }
 }

@@ -114,7 +114,8 @@ fn whole(float: f64) -> Option<i64> {
     (float.fract() == 0.0 && (-END..END).contains(&float)).then_some(float as i64)
 }
 
-/// As Go converts floats to integers.
+/// As Go converts floats to integers, where they are within bounds. What it makes of others differs between processors,
+/// down to bounds that nothing holds to: here they are the nearest integer.
 #[expect(clippy::cast_possible_truncation, reason = "that is what is asked")]
 fn truncated(float: f64) -> i64 {
     float as i64
@@ -140,15 +141,11 @@ fn compare(
 }
 
 fn multiple(value: Num, factor: f64, native: bool, at: &At<'_>, outcome: &mut Outcome) {
-    let path = at.path();
-    let not_positive =
-        |factor: &str| format!("factor MultipleOf declared for {path} must be positive: {factor}");
     match (value, native) {
         (Num::Int(int), true) => {
             let factor = truncated(factor);
             if factor <= 0 {
-                let factor = factor.to_string();
-                outcome.plain_value(not_positive(&factor), factor);
+                outcome.bad_factor(at, factor.to_string());
             } else if int % factor != 0 {
                 let rest = format!("should be a multiple of {factor}");
                 outcome.invalid(at, value.shown(), &rest);
@@ -163,7 +160,7 @@ fn multiple(value: Num, factor: f64, native: bool, at: &At<'_>, outcome: &mut Ou
                 value / factor
             };
             if factor <= 0.0 {
-                outcome.plain_value(not_positive(&shown), shown);
+                outcome.bad_factor(at, shown);
             } else if !is_whole(ratio) {
                 let rest = format!("should be a multiple of {shown}");
                 outcome.invalid(at, shown_float(value), &rest);

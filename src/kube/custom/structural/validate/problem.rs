@@ -113,9 +113,11 @@ impl Outcome {
         self.add(message, None, What::Invalid("\"\"".into()));
     }
 
-    /// As [`Self::plain`], with a value.
-    pub(super) fn plain_value(&mut self, message: String, value: String) {
-        self.add(message, None, What::Invalid(value));
+    /// The factor that values should be multiples of is none.
+    pub(super) fn bad_factor(&mut self, at: &At<'_>, factor: String) {
+        let path = at.path();
+        let message = format!("factor MultipleOf declared for {path} must be positive: {factor}");
+        self.add(message, Some(path), What::Invalid(factor));
     }
 
     /// `{path} in body {rest}`; `value` as it is printed.
