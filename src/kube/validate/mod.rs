@@ -21,7 +21,7 @@ mod job;
 mod kinds;
 mod metadata;
 mod mounts;
-mod names;
+pub(in crate::kube) mod names;
 mod network;
 mod paths;
 mod pod;

@@ -51,7 +51,7 @@ fn is_subdomain(text: &str) -> bool {
     text.split('.').all(is_label)
 }
 
-pub(super) fn dns_label(text: &str) -> Messages {
+pub(in crate::kube) fn dns_label(text: &str) -> Messages {
     let mut messages = Vec::new();
     if text.len() > 63 {
         messages.push(characters(63));
@@ -70,7 +70,7 @@ pub(super) fn dns_label(text: &str) -> Messages {
     messages
 }
 
-pub(super) fn dns_1035_label(text: &str) -> Messages {
+pub(in crate::kube) fn dns_1035_label(text: &str) -> Messages {
     let mut messages = Vec::new();
     if text.len() > 63 {
         messages.push(characters(63));
@@ -85,7 +85,7 @@ pub(super) fn dns_1035_label(text: &str) -> Messages {
     messages
 }
 
-pub(super) fn subdomain(text: &str) -> Messages {
+pub(in crate::kube) fn subdomain(text: &str) -> Messages {
     let mut messages = Vec::new();
     if text.len() > 253 {
         messages.push(characters(253));
@@ -159,7 +159,7 @@ fn is_key_name(text: &str) -> bool {
 }
 
 /// A label's key: a name, before it a subdomain and a slash or not.
-pub(super) fn qualified(text: &str) -> Messages {
+pub(in crate::kube) fn qualified(text: &str) -> Messages {
     const MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
     const EXAMPLES: [&str; 3] = ["MyName", "my.name", "123-abc"];
     let mut messages = Vec::new();
@@ -207,7 +207,7 @@ fn subdomain_bytes(text: &str) -> Messages {
         .collect()
 }
 
-pub(super) fn label_value(text: &str) -> Messages {
+pub(in crate::kube) fn label_value(text: &str) -> Messages {
     let mut messages = Vec::new();
     if text.len() > 63 {
         messages.push(bytes(63));
@@ -321,7 +321,7 @@ pub(super) fn user_id(id: i64) -> Messages {
 }
 
 /// The beginning of a name: a dash at its end stands before what is made up.
-pub(super) fn masked(text: &str) -> String {
+pub(in crate::kube) fn masked(text: &str) -> String {
     match text.strip_suffix('-') {
         Some(rest) if !rest.is_empty() => {
             let mut cut = rest.to_owned();

@@ -1,0 +1,714 @@
+//! From text to tree.
+//!
+//! The nesting of a text is bounded as cel-go bounds it, so that whoever walks a tree may do so by recursion.
+
+use super::ast::{Entry, Expr, Field, Id, Item, Kind, Literal, op};
+use super::macros::{self, Expanded};
+use super::source::{Issue, Source};
+use super::token::{Placed, Token, tokens};
+use super::unescape::unescape;
+
+/// How deep one kind of clause may be within itself, and how high a tree may become.
+const MAX_DEPTH: usize = 250;
+/// Characters of a text.
+const MAX_CHARS: usize = 100_000;
+/// Nodes of a tree. Macros copy their parts, which a long chain of them would make exponential.
+const MAX_NODES: usize = 100_000;
+
+/// Names that the grammar keeps for itself.
+const RESERVED: [&str; 21] = [
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
+    "package", "namespace", "null", "return", "true", "var", "void", "while",
+];
+
+/// A parsed text.
+#[derive(Debug, Clone)]
+pub(super) struct Parsed {
+    pub(super) root: Expr,
+    pub(super) nodes: Nodes,
+}
+
+/// Where each node is in the text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Nodes {
+    offsets: Vec<usize>,
+}
+
+impl Nodes {
+    pub(super) fn next(&mut self, offset: usize) -> Id {
+        let id = Id::try_from(self.offsets.len()).unwrap_or(Id::MAX);
+        self.offsets.push(offset);
+        id
+    }
+
+    pub(super) fn offset(&self, id: Id) -> usize {
+        self.offsets.get(id as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.offsets.len() > MAX_NODES
+    }
+}
+
+/// A clause of the grammar that may be within itself.
+#[derive(Clone, Copy)]
+enum Rule {
+    Expr,
+    Or,
+    And,
+    Relation,
+    Calc,
+    Unary,
+    Member,
+    Primary,
+}
+
+struct Parser {
+    tokens: Vec<Placed>,
+    at: usize,
+    nodes: Nodes,
+    issues: Vec<Issue>,
+    depths: [usize; 8],
+}
+
+/// Parsing goes no further; what is wrong has been noted.
+struct Stop;
+
+/// A node and how high the tree below it is before macros are expanded.
+struct Tall {
+    expr: Expr,
+    height: usize,
+}
+
+/// # Errors
+/// What is wrong, in cel-go's words as far as they do not come from its parser generator's recovery.
+pub(super) fn parse(source: &Source) -> Result<Parsed, Vec<Issue>> {
+    let length = source.chars.len();
+    if length > MAX_CHARS {
+        return Err(vec![Issue {
+            offset: None,
+            message: format!("expression code point size exceeds limit: size: {length}, limit {MAX_CHARS}"),
+        }]);
+    }
+    let (tokens, issues) = tokens(source);
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        nodes: Nodes::default(),
+        issues,
+        depths: [0; 8],
+    };
+    let root = parser.whole();
+    match root {
+        Ok(root) if parser.issues.is_empty() => Ok(Parsed {
+            root: root.expr,
+            nodes: parser.nodes,
+        }),
+        _ => Err(parser.issues),
+    }
+}
+
+impl Parser {
+    fn whole(&mut self) -> Result<Tall, Stop> {
+        let root = self.expr()?;
+        if !matches!(self.peek(), Token::End) {
+            return Err(self.unexpected("<EOF>"));
+        }
+        if root.height > MAX_DEPTH {
+            return Err(self.internal("max recursion depth exceeded"));
+        }
+        Ok(root)
+    }
+
+    fn peek(&self) -> &Token {
+        self.tokens
+            .get(self.at)
+            .map_or(&Token::End, |placed| &placed.token)
+    }
+
+    fn place(&self) -> usize {
+        self.tokens
+            .get(self.at)
+            .or(self.tokens.last())
+            .map_or(0, |placed| placed.at)
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        if token != Token::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    /// Takes a sign if it is the next token, and says where it was.
+    fn sign(&mut self, sign: &str) -> Option<usize> {
+        let at = self.place();
+        let is = matches!(self.peek(), Token::Sign(found) if *found == sign);
+        is.then(|| {
+            self.at += 1;
+            at
+        })
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<usize, Stop> {
+        match self.sign(sign) {
+            Some(at) => Ok(at),
+            None => Err(self.unexpected(&format!("'{sign}'"))),
+        }
+    }
+
+    fn issue(&mut self, offset: usize, message: String) {
+        self.issues.push(Issue {
+            offset: Some(offset),
+            message,
+        });
+    }
+
+    fn internal(&mut self, message: &str) -> Stop {
+        self.issues.push(Issue {
+            offset: None,
+            message: format!("Internal error: {message}"),
+        });
+        Stop
+    }
+
+    fn unexpected(&mut self, wanted: &str) -> Stop {
+        let text = self.peek().text();
+        self.issue(
+            self.place(),
+            format!("Syntax error: mismatched input '{text}' expecting {wanted}"),
+        );
+        Stop
+    }
+
+    fn enter(&mut self, rule: Rule) -> Result<(), Stop> {
+        let over = match self.depths.get_mut(rule as usize) {
+            Some(depth) => {
+                *depth += 1;
+                *depth > MAX_DEPTH
+            }
+            None => true,
+        };
+        if over {
+            let message = format!("expression recursion limit exceeded: {MAX_DEPTH}");
+            return Err(self.internal(&message));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, rule: Rule, times: usize) {
+        if let Some(depth) = self.depths.get_mut(rule as usize) {
+            *depth = depth.saturating_sub(times);
+        }
+    }
+
+    fn node(&mut self, offset: usize, kind: Kind) -> Expr {
+        Expr {
+            id: self.nodes.next(offset),
+            kind,
+        }
+    }
+
+    /// A call, or what the macro of that name makes of it. `offset` is where the call is.
+    fn call(
+        &mut self,
+        offset: usize,
+        function: String,
+        target: Option<Expr>,
+        args: Vec<Expr>,
+    ) -> Result<Expr, Stop> {
+        match macros::expand(&mut self.nodes, offset, &function, target, args) {
+            Expanded::Node(expr) => {
+                if self.nodes.is_full() {
+                    return Err(self.internal("expression too large"));
+                }
+                Ok(expr)
+            }
+            Expanded::Wrong(at, message) => {
+                self.issue(at, message);
+                Ok(self.node(offset, Kind::Broken))
+            }
+            Expanded::Call(target, args) => Ok(self.node(
+                offset,
+                Kind::Call {
+                    function,
+                    target: target.map(Box::new),
+                    args,
+                },
+            )),
+        }
+    }
+
+    fn expr(&mut self) -> Result<Tall, Stop> {
+        self.enter(Rule::Expr)?;
+        let condition = self.logic(Rule::Or)?;
+        let Some(at) = self.sign("?") else {
+            self.leave(Rule::Expr, 1);
+            return Ok(condition);
+        };
+        let yes = self.logic(Rule::Or)?;
+        self.expect(":")?;
+        let no = self.expr()?;
+        self.leave(Rule::Expr, 1);
+        let height = 1 + condition.height.max(yes.height).max(no.height);
+        let args = vec![condition.expr, yes.expr, no.expr];
+        let expr = self.call(at, op::CHOICE.into(), None, args)?;
+        Ok(Tall { expr, height })
+    }
+
+    /// Chains of `||`, and of `&&` below them, as balanced trees.
+    fn logic(&mut self, rule: Rule) -> Result<Tall, Stop> {
+        let (sign, function) = match rule {
+            Rule::Or => ("||", op::OR),
+            _ => ("&&", op::AND),
+        };
+        self.enter(rule)?;
+        let first = self.logic_term(rule)?;
+        let mut height = first.height;
+        let mut terms = vec![first.expr];
+        let mut places = Vec::new();
+        while let Some(at) = self.sign(sign) {
+            places.push(at);
+            let term = self.logic_term(rule)?;
+            height = height.max(term.height);
+            terms.push(term.expr);
+        }
+        self.leave(rule, 1);
+        let expr = self.balanced(function, &places, terms);
+        Ok(Tall { expr, height })
+    }
+
+    fn logic_term(&mut self, rule: Rule) -> Result<Tall, Stop> {
+        match rule {
+            Rule::Or => self.logic(Rule::And),
+            _ => self.relation(),
+        }
+    }
+
+    fn balanced(&mut self, function: &str, places: &[usize], mut terms: Vec<Expr>) -> Expr {
+        // The middle is that of the signs: the left half has one term more than it has signs.
+        let middle = places.len() / 2;
+        let Some((at, (left, right))) = places.get(middle).copied().zip(
+            places
+                .split_at_checked(middle)
+                .map(|(left, right)| (left, right.get(1..).unwrap_or_default())),
+        ) else {
+            return terms
+                .pop()
+                .unwrap_or_else(|| self.node(0, Kind::Broken));
+        };
+        let rest = terms.split_off((middle + 1).min(terms.len()));
+        let left = self.balanced(function, left, terms);
+        let right = self.balanced(function, right, rest);
+        let kind = Kind::Call {
+            function: function.into(),
+            target: None,
+            args: vec![left, right],
+        };
+        self.node(at, kind)
+    }
+
+    fn relation(&mut self) -> Result<Tall, Stop> {
+        const SIGNS: [(&str, &str); 6] = [
+            ("<", "_<_"),
+            ("<=", "_<=_"),
+            (">", "_>_"),
+            (">=", "_>=_"),
+            ("==", op::EQUALS),
+            ("!=", op::NOT_EQUALS),
+        ];
+        self.enter(Rule::Relation)?;
+        let mut left = self.calc(0)?;
+        let mut count = 1;
+        loop {
+            let at = self.place();
+            let function = match self.peek() {
+                Token::Word("in") => Some(op::IN),
+                Token::Sign(sign) => SIGNS
+                    .iter()
+                    .find(|(text, _)| text == sign)
+                    .map(|(_, function)| *function),
+                _ => None,
+            };
+            let Some(function) = function else {
+                self.leave(Rule::Relation, count);
+                return Ok(left);
+            };
+            self.at += 1;
+            self.enter(Rule::Relation)?;
+            count += 1;
+            let right = self.calc(0)?;
+            left = self.binary(at, function, left, right)?;
+        }
+    }
+
+    /// Sums, and products at level 1.
+    fn calc(&mut self, level: usize) -> Result<Tall, Stop> {
+        const LEVELS: [&[(&str, &str)]; 2] = [
+            &[("+", op::ADD), ("-", "_-_")],
+            &[("*", "_*_"), ("/", "_/_"), ("%", "_%_")],
+        ];
+        let Some(signs) = LEVELS.get(level) else {
+            return self.unary();
+        };
+        self.enter(Rule::Calc)?;
+        let mut left = self.calc(level + 1)?;
+        let mut count = 1;
+        loop {
+            let at = self.place();
+            let function = match self.peek() {
+                Token::Sign(sign) => signs.iter().find(|(text, _)| text == sign),
+                _ => None,
+            };
+            let Some((_, function)) = function else {
+                self.leave(Rule::Calc, count);
+                return Ok(left);
+            };
+            self.at += 1;
+            self.enter(Rule::Calc)?;
+            count += 1;
+            let right = self.calc(level + 1)?;
+            left = self.binary(at, function, left, right)?;
+        }
+    }
+
+    fn binary(&mut self, at: usize, function: &str, left: Tall, right: Tall) -> Result<Tall, Stop> {
+        let height = 1 + left.height.max(right.height);
+        let expr = self.call(at, function.into(), None, vec![left.expr, right.expr])?;
+        Ok(Tall { expr, height })
+    }
+
+    fn unary(&mut self) -> Result<Tall, Stop> {
+        self.enter(Rule::Unary)?;
+        let at = self.place();
+        for (sign, function) in [("!", op::NOT), ("-", op::NEGATE)] {
+            let mut count = 0;
+            let start = self.at;
+            while self.sign(sign).is_some() {
+                count += 1;
+            }
+            if count == 0 {
+                continue;
+            }
+            // One minus before a number is the number's own.
+            let number = matches!(self.peek(), Token::Int(_) | Token::Double(_));
+            if sign == "-" && count == 1 && number {
+                self.at = start;
+                break;
+            }
+            let inner = self.member()?;
+            self.leave(Rule::Unary, 1);
+            if count % 2 == 0 {
+                return Ok(inner);
+            }
+            let expr = self.call(at, function.into(), None, vec![inner.expr])?;
+            return Ok(Tall {
+                expr,
+                height: inner.height,
+            });
+        }
+        let inner = self.member();
+        self.leave(Rule::Unary, 1);
+        inner
+    }
+
+    fn member(&mut self) -> Result<Tall, Stop> {
+        self.enter(Rule::Member)?;
+        let mut tall = self.primary()?;
+        let mut count = 1;
+        loop {
+            tall = if let Some(at) = self.sign(".") {
+                self.enter(Rule::Member)?;
+                self.selected(at, tall)?
+            } else if let Some(at) = self.sign("[") {
+                self.enter(Rule::Member)?;
+                let optional = self.sign("?").is_some();
+                let index = self.expr()?;
+                self.expect("]")?;
+                let function = if optional { op::OPT_INDEX } else { op::INDEX };
+                self.binary(at, function, tall, index)?
+            } else {
+                self.leave(Rule::Member, count);
+                return Ok(tall);
+            };
+            count += 1;
+        }
+    }
+
+    /// What follows the point at `at`.
+    fn selected(&mut self, at: usize, operand: Tall) -> Result<Tall, Stop> {
+        let optional = self.sign("?").is_some();
+        let place = self.place();
+        let field = match self.next() {
+            Token::Ident(name) => name,
+            Token::Escaped(_) => {
+                self.issue(place, "unsupported syntax: '`'".into());
+                String::new()
+            }
+            _ => {
+                self.at = self.at.saturating_sub(usize::from(self.peek() != &Token::End));
+                self.at = self
+                    .tokens
+                    .iter()
+                    .position(|placed| placed.at == place)
+                    .unwrap_or(self.at);
+                return Err(self.unexpected(if optional {
+                    "{IDENTIFIER, ESC_IDENTIFIER}"
+                } else {
+                    "IDENTIFIER"
+                }));
+            }
+        };
+        let height = operand.height + 1;
+        if optional {
+            let name = self.node(place, Kind::Literal(Literal::String(field)));
+            let kind = Kind::Call {
+                function: op::OPT_SELECT.into(),
+                target: None,
+                args: vec![operand.expr, name],
+            };
+            let expr = self.node(at, kind);
+            return Ok(Tall { expr, height });
+        }
+        if let Some(open) = self.sign("(") {
+            let (args, tallest) = self.args()?;
+            let height = height.max(tallest + 1);
+            let expr = self.call(open, field, Some(operand.expr), args)?;
+            return Ok(Tall { expr, height });
+        }
+        let kind = Kind::Select {
+            operand: Box::new(operand.expr),
+            field,
+            test: false,
+        };
+        let expr = self.node(at, kind);
+        Ok(Tall { expr, height })
+    }
+
+    /// Arguments up to the closing parenthesis, and the height of the highest.
+    fn args(&mut self) -> Result<(Vec<Expr>, usize), Stop> {
+        let mut args = Vec::new();
+        let mut height = 0;
+        if self.sign(")").is_some() {
+            return Ok((args, height));
+        }
+        loop {
+            let arg = self.expr()?;
+            height = height.max(arg.height);
+            args.push(arg.expr);
+            if self.sign(")").is_some() {
+                return Ok((args, height));
+            }
+            if self.sign(",").is_none() {
+                return Err(self.unexpected("')'"));
+            }
+        }
+    }
+
+    fn primary(&mut self) -> Result<Tall, Stop> {
+        self.enter(Rule::Primary)?;
+        let tall = self.primary_of()?;
+        self.leave(Rule::Primary, 1);
+        Ok(tall)
+    }
+
+    fn primary_of(&mut self) -> Result<Tall, Stop> {
+        let at = self.place();
+        let token = self.peek().clone();
+        match token {
+            Token::Sign("(") => {
+                self.at += 1;
+                let inner = self.expr()?;
+                self.expect(")")?;
+                Ok(inner)
+            }
+            Token::Sign("[") => self.list(),
+            Token::Sign("{") => self.map(),
+            Token::Sign("-") => {
+                self.at += 1;
+                self.literal(at, "-")
+            }
+            Token::Sign(".") | Token::Ident(_) => self.name(),
+            _ => self.literal(at, ""),
+        }
+    }
+
+    /// A name, a call by name, or a message.
+    fn name(&mut self) -> Result<Tall, Stop> {
+        let leading = self.sign(".").is_some();
+        let at = self.place();
+        let Token::Ident(id) = self.peek().clone() else {
+            return Err(self.unexpected("IDENTIFIER"));
+        };
+        if let Some(found) = self.message(leading)? {
+            return Ok(found);
+        }
+        self.at += 1;
+        if RESERVED.contains(&id.as_str()) {
+            self.issue(at, format!("reserved identifier: {id}"));
+            if self.sign("(").is_some() {
+                self.args()?;
+            }
+            let expr = self.node(at, Kind::Broken);
+            return Ok(Tall { expr, height: 0 });
+        }
+        let name = if leading { format!(".{id}") } else { id };
+        if let Some(open) = self.sign("(") {
+            let (args, height) = self.args()?;
+            let expr = self.call(open, name, None, args)?;
+            return Ok(Tall { expr, height });
+        }
+        let expr = self.node(at, Kind::Ident(name));
+        Ok(Tall { expr, height: 0 })
+    }
+
+    /// `a.b.C{field: value}`, if that is what follows.
+    fn message(&mut self, leading: bool) -> Result<Option<Tall>, Stop> {
+        let start = self.at;
+        let mut name = String::from(if leading { "." } else { "" });
+        while let Token::Ident(part) = self.peek().clone() {
+            name.push_str(&part);
+            self.at += 1;
+            if self.sign(".").is_none() {
+                break;
+            }
+            name.push('.');
+        }
+        let Some(at) = self.sign("{").filter(|_| !name.ends_with('.')) else {
+            self.at = start;
+            return Ok(None);
+        };
+        let mut fields = Vec::new();
+        let mut height = 0;
+        while self.sign("}").is_none() {
+            let optional = self.sign("?").is_some();
+            let Token::Ident(field) = self.peek().clone() else {
+                return Err(self.unexpected("{'}', IDENTIFIER}"));
+            };
+            self.at += 1;
+            let colon = self.expect(":")?;
+            let value = self.expr()?;
+            height = height.max(value.height);
+            fields.push(Field {
+                id: self.nodes.next(colon),
+                name: field,
+                value: value.expr,
+                optional,
+            });
+            self.separated("}")?;
+        }
+        let expr = self.node(at, Kind::Struct { name, fields });
+        Ok(Some(Tall { expr, height }))
+    }
+
+    /// A comma, or the closing sign without being taken.
+    fn separated(&mut self, closing: &str) -> Result<(), Stop> {
+        let closes = matches!(self.peek(), Token::Sign(sign) if *sign == closing);
+        if closes || self.sign(",").is_some() {
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("{{'{closing}', ','}}")))
+    }
+
+    fn list(&mut self) -> Result<Tall, Stop> {
+        let at = self.expect("[")?;
+        let mut items = Vec::new();
+        let mut height = 0;
+        while self.sign("]").is_none() {
+            let optional = self.sign("?").is_some();
+            let value = self.expr()?;
+            height = height.max(value.height);
+            items.push(Item {
+                value: value.expr,
+                optional,
+            });
+            self.separated("]")?;
+        }
+        let expr = self.node(at, Kind::List(items));
+        Ok(Tall { expr, height })
+    }
+
+    fn map(&mut self) -> Result<Tall, Stop> {
+        let at = self.expect("{")?;
+        let mut entries = Vec::new();
+        let mut height = 0;
+        while self.sign("}").is_none() {
+            let optional = self.sign("?").is_some();
+            let key = self.expr()?;
+            self.expect(":")?;
+            let value = self.expr()?;
+            height = height.max(key.height).max(value.height);
+            entries.push(Entry {
+                key: key.expr,
+                value: value.expr,
+                optional,
+            });
+            self.separated("}")?;
+        }
+        let expr = self.node(at, Kind::Map(entries));
+        Ok(Tall { expr, height })
+    }
+
+    fn literal(&mut self, at: usize, sign: &str) -> Result<Tall, Stop> {
+        let literal = match self.peek().clone() {
+            Token::Int(text) => self.number(at, sign, &text),
+            Token::Uint(text) if sign.is_empty() => {
+                let digits = text.trim_end_matches('u');
+                let parsed = match digits.strip_prefix("0x") {
+                    Some(hex) => u64::from_str_radix(hex, 16),
+                    None => digits.parse(),
+                };
+                parsed
+                    .map(Literal::Uint)
+                    .map_err(|_| "invalid uint literal".to_owned())
+            }
+            Token::Double(text) => {
+                let parsed: Option<f64> = format!("{sign}{text}").parse().ok();
+                let finite = parsed.filter(|value| value.is_finite());
+                finite
+                    .map(Literal::Double)
+                    .ok_or_else(|| "invalid double literal".to_owned())
+            }
+            Token::String(text) if sign.is_empty() => unescape(&text, false)
+                .map(|bytes| Literal::String(String::from_utf8_lossy(&bytes).into_owned()))
+                .map_err(str::to_owned),
+            Token::Bytes(text) if sign.is_empty() => unescape(text.get(1..).unwrap_or_default(), true)
+                .map(Literal::Bytes)
+                .map_err(str::to_owned),
+            Token::Word("true") if sign.is_empty() => Ok(Literal::Bool(true)),
+            Token::Word("false") if sign.is_empty() => Ok(Literal::Bool(false)),
+            Token::Word("null") if sign.is_empty() => Ok(Literal::Null),
+            _ => {
+                return Err(self.unexpected(
+                    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, \
+                     BYTES, IDENTIFIER}",
+                ));
+            }
+        };
+        self.at += 1;
+        let kind = match literal {
+            Ok(literal) => Kind::Literal(literal),
+            Err(message) => {
+                self.issue(at, message);
+                Kind::Broken
+            }
+        };
+        let expr = self.node(at, kind);
+        Ok(Tall { expr, height: 0 })
+    }
+
+    fn number(&self, _at: usize, sign: &str, text: &str) -> Result<Literal, String> {
+        let parsed = match text.strip_prefix("0x") {
+            Some(hex) => i64::from_str_radix(&format!("{sign}{hex}"), 16),
+            None => format!("{sign}{text}").parse(),
+        };
+        parsed
+            .map(Literal::Int)
+            .map_err(|_| "invalid int literal".to_owned())
+    }
+}
