@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 
 use super::query::Query;
+use crate::kube::admission::Charged;
 use crate::kube::request::{RequestInfo, Target};
 use crate::kube::schema::{Resource, Subresource};
 use crate::kube::user::User;
@@ -22,6 +23,8 @@ pub struct Call {
     pub subresource: Option<Subresource>,
     /// Told in `Warning` headers.
     pub warnings: Mutex<Vec<String>>,
+    /// What quotas have been charged for it.
+    pub charged: Charged,
 }
 
 impl Call {
@@ -37,6 +40,7 @@ impl Call {
             resource: part.resource.clone(),
             subresource: None,
             warnings: Mutex::default(),
+            charged: Charged::default(),
         }
     }
 

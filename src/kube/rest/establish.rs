@@ -158,5 +158,6 @@ fn call(own: &Own) -> ApiResult<Call> {
         resource: resource.ok_or_else(ApiError::no_such_resource)?.clone(),
         subresource: None,
         warnings: parking_lot::Mutex::default(),
+        charged: crate::kube::admission::Charged::default(),
     })
 }

@@ -125,6 +125,7 @@ impl KubeServer {
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
+            Arc::clone(gate.authorizer()),
             &settings.admission_enabled,
             &settings.admission_disabled,
         )?;
@@ -343,6 +344,7 @@ fn find(
         resource,
         subresource,
         warnings: parking_lot::Mutex::default(),
+        charged: crate::kube::admission::Charged::default(),
     }))
 }
 

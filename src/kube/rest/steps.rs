@@ -436,5 +436,7 @@ fn attributes<'a>(call: &'a Call, operation: Operation) -> Attributes<'a> {
         name: call.name(),
         user: &call.user,
         dry_run: call.query.all("dryRun").any(|value| value == "All"),
+        warnings: &call.warnings,
+        charged: &call.charged,
     }
 }

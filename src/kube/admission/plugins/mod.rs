@@ -5,6 +5,7 @@
 mod classes;
 mod limits;
 mod nodes;
+mod pod_security;
 mod priority;
 mod protection;
 mod resize;
@@ -94,6 +95,9 @@ pub(super) fn validate(given: Given<'_>, old: Option<&Value>, object: &Value) ->
     }
     if has(service_account::NAME) {
         service_account::validate(by, objects, object)?;
+    }
+    if has(pod_security::NAME) {
+        pod_security::validate(by, objects, old, object)?;
     }
     if has(priority::NAME) {
         priority::validate(by, objects, object)?;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{Given, mutate, validate};
 use crate::kube::admission::attributes::{Attributes, Operation};
+use crate::kube::admission::quota::Charged;
 use crate::kube::objects::Objects;
 use crate::kube::schema::Resources;
 use crate::kube::status::ApiResult;
@@ -54,6 +56,7 @@ impl Ask {
     fn with<T>(&self, object: &Value, then: impl FnOnce(&Attributes<'_>) -> T) -> T {
         let (group, version, plural) = self.resource;
         let user = User::default();
+        let warnings = Mutex::default();
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
         let attributes = Attributes {
             operation: self.operation,
@@ -63,6 +66,8 @@ impl Ask {
             name: name.unwrap_or(""),
             user: &user,
             dry_run: false,
+            warnings: &warnings,
+            charged: &Charged::default(),
         };
         then(&attributes)
     }
