@@ -4,6 +4,7 @@ mod attributes;
 mod lifecycle;
 mod names;
 mod plugins;
+mod provision;
 mod quota;
 
 use std::collections::HashSet;
@@ -77,6 +78,10 @@ impl Admission {
         old: Option<&Value>,
         object: &mut Value,
     ) -> ApiResult<()> {
+        if self.has(provision::NAME) {
+            let now = UNIX_EPOCH + clock::unix_time();
+            provision::ensure(&self.store, &self.live, attributes, now).await?;
+        }
         if self.has(lifecycle::NAME) {
             lifecycle::check(&self.store, &self.live, attributes).await?;
         }
@@ -105,6 +110,9 @@ impl Admission {
     ) -> ApiResult<()> {
         if self.has(lifecycle::NAME) && attributes.operation == Operation::Delete {
             lifecycle::check(&self.store, &self.live, attributes).await?;
+        }
+        if self.has(lifecycle::EXISTS) {
+            lifecycle::exists(&self.store, &self.live, attributes).await?;
         }
         let told = attributes.warnings.lock().len();
         if self.judge(attributes, old, object).is_err() {

@@ -43,7 +43,9 @@ async fn a_quota_is_charged_before_what_it_counts_is_written(_: Case) {
     assert_eq!(used(&api).await["configmaps"], "0");
     api.post("configmaps", &map).await.value(201);
     assert_eq!(used(&api).await["configmaps"], "1");
-    api.put("configmaps/a", &config_map("a", "2")).await.value(200);
+    api.put("configmaps/a", &config_map("a", "2"))
+        .await
+        .value(200);
     api.post("configmaps", &config_map("b", "1")).await.refused(
         403,
         "Forbidden",
@@ -173,7 +175,8 @@ async fn a_node_changes_itself_and_nothing_else(_: Case) {
         "pods \"p\" is forbidden: node \"restricted\" can only delete pods with spec.nodeName set to itself",
         json!({"name": "p", "kind": "pods"}),
     );
-    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    let eviction =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
     let refused = kubelet.post("pods/p/eviction", &eviction).await;
     let said = "node restricted can only evict pods with spec.nodeName set to itself";
     assert!(refused.text().contains(said), "{}", refused.text());
@@ -213,7 +216,11 @@ async fn deciding_about_certificates_takes_a_right_for_the_signer(_: Case) {
             .value(201);
     };
     let of = |resource: &str, verb: &str| json!({"apiGroups": ["certificates.k8s.io"], "resources": [resource], "verbs": [verb]});
-    allow(of("certificatesigningrequests/approval", "update"), "updates").await;
+    allow(
+        of("certificatesigningrequests/approval", "update"),
+        "updates",
+    )
+    .await;
     let approver = api.acting_as(&name_of(&api));
     let path = format!("{certificates}/{name}/approval");
     let decided = once(&approver, &path, &request, |text| {
@@ -231,9 +238,11 @@ async fn deciding_about_certificates_takes_a_right_for_the_signer(_: Case) {
     let mut approve = of("signers", "approve");
     approve["resourceNames"] = json!(["ex.com/*"]);
     allow(approve, "approves").await;
-    once(&approver, &path, &request, |text| !text.contains("Forbidden"))
-        .await
-        .value(200);
+    once(&approver, &path, &request, |text| {
+        !text.contains("Forbidden")
+    })
+    .await
+    .value(200);
 }
 
 fn name_of(api: &Api) -> String {

@@ -19,7 +19,10 @@ pub(super) fn validate(by: &Attributes<'_>, old: Option<&Value>, service: &Value
     if addresses(service).iter().all(|one| had.contains(one)) {
         return Ok(());
     }
-    Err(by.refuse(service, "Use of external IPs is denied by admission control"))
+    Err(by.refuse(
+        service,
+        "Use of external IPs is denied by admission control",
+    ))
 }
 
 #[cfg(test)]

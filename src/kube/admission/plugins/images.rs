@@ -26,7 +26,9 @@ fn applies(by: &Attributes<'_>, old: Option<&Value>, pod: &Value) -> bool {
         return false;
     }
     let images = |pod| -> HashSet<&str> {
-        let all = LISTS.iter().flat_map(|(list, _)| items(pod, &["spec", list]));
+        let all = LISTS
+            .iter()
+            .flat_map(|(list, _)| items(pod, &["spec", list]));
         all.map(|container| text(container, &["image"])).collect()
     };
     match (by.operation, old) {
@@ -49,7 +51,12 @@ pub(super) fn mutate(by: &Attributes<'_>, old: Option<&Value>, pod: &mut Value) 
     for (list, of) in LISTS {
         each(list, "", of, "imagePullPolicy");
     }
-    each("volumes", "/image", "core/v1.ImageVolumeSource", "pullPolicy");
+    each(
+        "volumes",
+        "/image",
+        "core/v1.ImageVolumeSource",
+        "pullPolicy",
+    );
 }
 
 pub(super) fn validate(by: &Attributes<'_>, old: Option<&Value>, pod: &Value) -> ApiResult<()> {
@@ -93,9 +100,11 @@ mod tests {
     #[test]
     fn every_image_is_pulled() {
         let few = Few::default();
-        let pod = |image: &str| json!({"metadata": {"name": "p"}, "spec": {
+        let pod = |image: &str| {
+            json!({"metadata": {"name": "p"}, "spec": {
             "volumes": [{"name": "v", "image": {"reference": "r", "pullPolicy": "Never"}}],
-            "containers": [{"name": "c", "image": image, "imagePullPolicy": "Never"}]}});
+            "containers": [{"name": "c", "image": image, "imagePullPolicy": "Never"}]}})
+        };
         let made = CREATE_POD.mutate(NAME, &few, None, pod("a")).unwrap();
         assert_eq!(made["spec"]["containers"][0]["imagePullPolicy"], ALWAYS);
         assert_eq!(made["spec"]["volumes"][0]["image"]["pullPolicy"], ALWAYS);
@@ -104,7 +113,9 @@ mod tests {
             operation: Operation::Update,
             ..CREATE_POD
         };
-        let same = update.mutate(NAME, &few, Some(&pod("a")), pod("a")).unwrap();
+        let same = update
+            .mutate(NAME, &few, Some(&pod("a")), pod("a"))
+            .unwrap();
         assert_eq!(same, pod("a"));
         let why = update.judge(NAME, &few, Some(&pod("a")), &pod("b"));
         assert_eq!(

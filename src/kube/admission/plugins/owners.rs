@@ -35,7 +35,8 @@ pub(super) fn validate(given: Given<'_>, old: Option<&Value>, object: &Value) ->
         // An object that loses its owner goes: that is as good as deleting it.
         let delete = resource_request("delete", of, by.namespace, by.name);
         if let Err(reason) = (given.may)(&delete) {
-            let why = format!("cannot set an ownerRef on a resource you can't delete: {reason}, <nil>");
+            let why =
+                format!("cannot set an ownerRef on a resource you can't delete: {reason}, <nil>");
             return Err(by.refuse(object, why));
         }
     }
@@ -139,7 +140,10 @@ mod tests {
         assert_eq!(create(update, owner("apps/v1", "ReplicaSet", true)), Ok(()));
         let update = "update ex.com ws/finalizers /o";
         assert_eq!(create(update, owner("ex.com/v1", "W", true)), Ok(()));
-        assert_eq!(create("update * */finalizers /*", owner("x/v1", "X", true)), Ok(()));
+        assert_eq!(
+            create("update * */finalizers /*", owner("x/v1", "X", true)),
+            Ok(())
+        );
         assert_eq!(
             create(update, owner("x/v1", "X", true)).unwrap_err(),
             "pods \"p\" is forbidden: cannot set blockOwnerDeletion in this case because cannot find RESTMapping for \

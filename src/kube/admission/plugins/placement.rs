@@ -63,11 +63,7 @@ fn applies(by: &Attributes<'_>) -> bool {
     by.creates() && by.whole("", "pods")
 }
 
-pub(super) fn select(
-    by: &Attributes<'_>,
-    objects: &dyn Objects,
-    pod: &mut Value,
-) -> ApiResult<()> {
+pub(super) fn select(by: &Attributes<'_>, objects: &dyn Objects, pod: &mut Value) -> ApiResult<()> {
     if !applies(by) {
         return Ok(());
     }
@@ -112,8 +108,10 @@ mod tests {
 
     #[test]
     fn pods_keep_others_from_hosts_only() {
-        let pod = |key: &str| json!({"metadata": {"name": "p"}, "spec": {"affinity": {"podAntiAffinity":
-            {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": key}]}}}});
+        let pod = |key: &str| {
+            json!({"metadata": {"name": "p"}, "spec": {"affinity": {"podAntiAffinity":
+            {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": key}]}}}})
+        };
         let judge = |key| CREATE_POD.judge(ANTI_AFFINITY, &Few::default(), None, &pod(key));
         assert_eq!(judge(HOST), Ok(()));
         assert_eq!(
@@ -142,7 +140,10 @@ mod tests {
             "pods \"p\" is forbidden: pod node label selector conflicts with its namespace node label selector"
         );
         let wrong = make("a=b=c", json!({})).unwrap_err();
-        assert_eq!((wrong.code, &*wrong.message), (500, "invalid selector: [a b c]"));
+        assert_eq!(
+            (wrong.code, &*wrong.message),
+            (500, "invalid selector: [a b c]")
+        );
         let gone = CREATE_POD.mutate(NODE_SELECTOR, &Few::default(), None, pod(json!({})));
         assert_eq!(
             gone.unwrap_err().message,

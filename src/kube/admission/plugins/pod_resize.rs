@@ -30,9 +30,8 @@ pub(super) fn validate(
     };
     let system = meta::label(&node, "kubernetes.io/os").unwrap_or("linux");
     if system != "linux" {
-        let why = format!(
-            "pod resize is only supported on linux nodes, node {name:?} is {system:?}"
-        );
+        let why =
+            format!("pod resize is only supported on linux nodes, node {name:?} is {system:?}");
         return Err(with_cause(by.refuse(pod, why), "UnsupportedPlatform"));
     }
     let beyond = beyond(pod, &node);
@@ -96,8 +95,10 @@ mod tests {
             )
         };
         let few = Few(vec![node("n", "linux"), node("w", "windows")]);
-        let pod = |node: &str, cpu: &str, memory: &str| json!({"metadata": {"name": "p"}, "spec": {"nodeName": node,
-            "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}});
+        let pod = |node: &str, cpu: &str, memory: &str| {
+            json!({"metadata": {"name": "p"}, "spec": {"nodeName": node,
+            "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}})
+        };
         let resize = Ask {
             operation: Operation::Update,
             subresource: "resize",
@@ -115,8 +116,10 @@ mod tests {
         let gone = judge(small(), pod("gone", "2", "1")).unwrap_err();
         assert!(gone.ends_with("node \"gone\" not found"));
         let other = judge(small(), pod("w", "2", "1")).unwrap_err();
-        assert!(other.ends_with(
-            "pod resize is only supported on linux nodes, node \"w\" is \"windows\""
-        ));
+        assert!(
+            other.ends_with(
+                "pod resize is only supported on linux nodes, node \"w\" is \"windows\""
+            )
+        );
     }
 }

@@ -185,7 +185,11 @@ impl Ask {
                         target.namespace,
                         target.name
                     );
-                    if asked == may { Ok(()) } else { Err("no".into()) }
+                    if asked == may {
+                        Ok(())
+                    } else {
+                        Err("no".into())
+                    }
                 },
             };
             let restricted = plugin == NODE_RESTRICTION && object.is_some();

@@ -95,7 +95,9 @@ pub(super) fn extended(by: &Attributes<'_>, pod: &mut Value) {
         return;
     }
     let containers = ["containers", "initContainers"];
-    let containers = containers.iter().flat_map(|list| items(pod, &["spec", list]));
+    let containers = containers
+        .iter()
+        .flat_map(|list| items(pod, &["spec", list]));
     let asked = containers.flat_map(|container| entries(container, &["resources", "requests"]));
     let asked = asked.map(|(name, _)| name.to_owned());
     let asked: BTreeSet<String> = asked.filter(|name| is_asked_extended(name)).collect();
@@ -149,9 +151,15 @@ mod tests {
             "node.kubernetes.io/memory-pressure"
         );
         let strict = few(json!({ALLOWED: r#"[{"key":"other","operator":"Exists"}]"#}));
-        let error = CREATE_POD.mutate(RESTRICTION, &strict, None, asks).unwrap_err();
+        let error = CREATE_POD
+            .mutate(RESTRICTION, &strict, None, asks)
+            .unwrap_err();
         assert_eq!(error.code, 500);
-        assert!(error.message.ends_with("conflict with its namespace whitelist"));
+        assert!(
+            error
+                .message
+                .ends_with("conflict with its namespace whitelist")
+        );
     }
 
     #[test]
@@ -159,7 +167,9 @@ mod tests {
         let pod = json!({"spec": {"tolerations": [
                 {"key": "ex.com/b", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5}],
             "containers": [{"name": "c", "resources": {"requests": {"cpu": "1", "ex.com/b": "1", "ex.com/a": "1"}}}]}});
-        let made = CREATE_POD.mutate(EXTENDED, &Few::default(), None, pod).unwrap();
+        let made = CREATE_POD
+            .mutate(EXTENDED, &Few::default(), None, pod)
+            .unwrap();
         assert_eq!(
             made["spec"]["tolerations"].to_string(),
             r#"[{"key":"ex.com/b","operator":"Exists","effect":"NoSchedule"},{"key":"ex.com/a","operator":"Exists","effect":"NoSchedule"}]"#

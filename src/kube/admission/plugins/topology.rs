@@ -61,11 +61,11 @@ mod tests {
             subresource: "binding",
             ..CREATE_POD
         };
-        let target = |kind: &str, name: &str| json!({"metadata": {"name": "p", "labels": {"topology.kubernetes.io/zone": "x"}},
-            "target": {"kind": kind, "name": name}});
-        let bound = bind
-            .mutate(NAME, &few, None, target("Node", "n"))
-            .unwrap();
+        let target = |kind: &str, name: &str| {
+            json!({"metadata": {"name": "p", "labels": {"topology.kubernetes.io/zone": "x"}},
+            "target": {"kind": kind, "name": name}})
+        };
+        let bound = bind.mutate(NAME, &few, None, target("Node", "n")).unwrap();
         assert_eq!(
             bound["metadata"]["labels"].to_string(),
             r#"{"topology.kubernetes.io/region":"r","topology.kubernetes.io/zone":"z"}"#

@@ -115,9 +115,7 @@ impl Request<'_> {
         let before = list::at(quota, &["status", "used"]);
         let mut used = before.clone();
         list::add(&mut used, &more);
-        let too_much = more
-            .keys()
-            .filter(|name| used.get(*name) > hard.get(*name));
+        let too_much = more.keys().filter(|name| used.get(*name) > hard.get(*name));
         let too_much: Vec<&String> = too_much.collect();
         // A status tells what is so already.
         if !too_much.is_empty() && self.by.subresource != "status" {

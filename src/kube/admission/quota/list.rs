@@ -46,7 +46,9 @@ pub(super) fn beyond(all: &List, less: &List) -> List {
 /// The entries with these names.
 pub(super) fn only<'a>(all: &List, names: impl IntoIterator<Item = &'a String>) -> List {
     let found = names.into_iter().filter_map(|name| all.get_key_value(name));
-    found.map(|(name, amount)| (name.clone(), *amount)).collect()
+    found
+        .map(|(name, amount)| (name.clone(), *amount))
+        .collect()
 }
 
 /// Names of what is below zero.

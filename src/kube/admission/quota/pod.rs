@@ -83,7 +83,10 @@ pub(super) fn missing(pod: &Value, restricted: &[&String]) -> Option<String> {
             &list::at(container, &["resources", "requests"]),
             &list::at(container, &["resources", "limits"]),
         );
-        for name in required.iter().filter(|name| !said.contains_key(name.as_str())) {
+        for name in required
+            .iter()
+            .filter(|name| !said.contains_key(name.as_str()))
+        {
             let of = missing.entry(name).or_default();
             of.insert(text(container, &["name"]));
         }

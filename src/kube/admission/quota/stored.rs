@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::Turns;
 use super::charge::{Quotas, charge};
 use super::decide::Request;
 use super::measure::{Measure, With};
-use super::Turns;
 use crate::base::ids::LeaseId;
 use crate::kube::admission::attributes::{Attributes, Operation};
 use crate::kube::apply::{FieldManager, Update};

@@ -88,7 +88,10 @@ fn resource(group: &str, plural: &str) -> Resource {
         group: group.into(),
         plural: plural.into(),
         object: None,
-        ..Resources::built_in().find("", "v1", "pods").unwrap().clone()
+        ..Resources::built_in()
+            .find("", "v1", "pods")
+            .unwrap()
+            .clone()
     })
 }
 
@@ -131,13 +134,16 @@ impl Ask<'_> {
             warnings: &warnings,
             charged,
         };
-        let measure = Measure::of(&by).unwrap();
-        if !measure.handles(&by, self.old.as_ref(), object) {
-            return Ok(());
-        }
+        let measure = Measure::of(&by);
+        let measure = measure.filter(|of| of.handles(&by, self.old.as_ref(), object));
+        let Some(measure) = measure else {
+            return Err("not handled".into());
+        };
         let objects = Others(vec![(
             "deviceclasses",
-            Arc::new(json!({"metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "ex.com/gpu"}})),
+            Arc::new(
+                json!({"metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "ex.com/gpu"}}),
+            ),
         )]);
         let with = With {
             objects: &objects,
@@ -187,7 +193,8 @@ async fn what_fits_is_added_and_what_does_not_is_refused() {
         "pods \"p\" is forbidden: exceeded quota: q, requested: requests.cpu=500m, used: requests.cpu=600m, limited: \
          requests.cpu=1"
     );
-    let nothing = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "b"}, {"name": "a"}]}});
+    let nothing =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "b"}, {"name": "a"}]}});
     assert_eq!(
         create.once(&few, &nothing).await.unwrap_err(),
         "pods \"p\" is forbidden: failed quota: q: must specify requests.cpu for: a,b"
@@ -300,6 +307,41 @@ async fn writers_cannot_all_have_the_last_of_a_quota() {
     assert_eq!(few.used("b"), r#"{"cpu":"7"}"#);
 }
 
+/// Quotas and a request each line, and what kube-apiserver of the release makes of them: what is used then, or why not.
+const RECORDED: &str = include_str!("recorded.jsonl");
+
+#[tokio::test]
+async fn requests_are_decided_about_as_the_release_does() {
+    for (at, line) in RECORDED.lines().enumerate() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| case[key].as_str().unwrap();
+        let (plural, group) = text("kind").split_once('.').unwrap_or((text("kind"), ""));
+        let quotas = case["quotas"].as_array().unwrap();
+        let few = Few::of(quotas.iter().cloned());
+        let ask = Ask {
+            operation: match text("op") {
+                "CREATE" => Operation::Create,
+                _ => Operation::Update,
+            },
+            of: (group, plural, text("sub")),
+            old: Some(case["old"].clone()).filter(|old| !old.is_null()),
+            ..Ask::default()
+        };
+        let said = match ask.once(&few, &case["object"]).await {
+            Ok(()) => {
+                let names = quotas
+                    .iter()
+                    .map(|quota| quota["metadata"]["name"].as_str().unwrap());
+                let each = names.map(|name| format!("{name}{}", few.used(name)));
+                each.collect::<Vec<_>>().join(" ")
+            }
+            Err(why) => why,
+        };
+        assert_eq!(said, text("said"), "line {}: {line}", at + 1);
+    }
+    assert!(RECORDED.lines().count() > 190);
+}
+
 /// `resources` under `requests`, as a quota counts them.
 async fn counted(ask: &Ask<'_>, names: &[&str], object: &Value) -> String {
     let zero: BTreeMap<&str, &str> = names.iter().map(|name| (*name, "0")).collect();
@@ -365,11 +407,7 @@ async fn services_claims_and_devices_are_counted_by_their_own_names() {
     };
     let service = |kind: &str| json!({"metadata": {"name": "s"}, "spec": {"type": kind, "ports": [{"port": 1}, {"port": 2}]}});
     let names = ["services", "services.nodeports", "services.loadbalancers"];
-    let ask = of(
-        "services",
-        Operation::Update,
-        Some(service("ClusterIP")),
-    );
+    let ask = of("services", Operation::Update, Some(service("ClusterIP")));
     assert_eq!(
         counted(&ask, &names, &service("LoadBalancer")).await,
         r#"{"services":"0","services.loadbalancers":"1","services.nodeports":"2"}"#
@@ -426,8 +464,10 @@ async fn a_quota_counts_only_what_is_within_its_scopes() {
     };
     let best = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}});
     let ends = with(json!({"activeDeadlineSeconds": 5}));
-    let far = with(json!({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-        {"weight": 1, "podAffinityTerm": {"topologyKey": "k", "namespaces": ["x"]}}]}}}));
+    let far = with(
+        json!({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 1, "podAffinityTerm": {"topologyKey": "k", "namespaces": ["x"]}}]}}}),
+    );
     let high = with(json!({"priorityClassName": "high"}));
     let none = json!([]);
     for (scope, inside, outside) in [
@@ -438,8 +478,14 @@ async fn a_quota_counts_only_what_is_within_its_scopes() {
         ("CrossNamespacePodAffinity", &far, &best),
         ("PriorityClass", &high, &best),
     ] {
-        assert!(counts(few(json!([scope]), none.clone()), inside.clone()).await, "{scope}");
-        assert!(!counts(few(json!([scope]), none.clone()), outside.clone()).await, "{scope}");
+        assert!(
+            counts(few(json!([scope]), none.clone()), inside.clone()).await,
+            "{scope}"
+        );
+        assert!(
+            !counts(few(json!([scope]), none.clone()), outside.clone()).await,
+            "{scope}"
+        );
     }
     for (operator, values, inside) in [
         ("In", json!(["high"]), true),

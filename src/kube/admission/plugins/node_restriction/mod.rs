@@ -72,9 +72,9 @@ impl Asked<'_> {
             ("", "persistentvolumeclaims") => self.claim(),
             ("", "serviceaccounts") => self.account(),
             ("coordination.k8s.io", "leases") => self.lease(),
-            ("storage.k8s.io", "csinodes") => self.named(
-                "can only access CSINode with the same name as the requesting node",
-            ),
+            ("storage.k8s.io", "csinodes") => {
+                self.named("can only access CSINode with the same name as the requesting node")
+            }
             ("resource.k8s.io", "resourceslices") => self.slice(),
             ("certificates.k8s.io", "certificatesigningrequests") => self.signing_request(),
             _ => Ok(()),
@@ -120,8 +120,7 @@ impl Asked<'_> {
         if self.by.subresource != "status" {
             return self.refuse("may only update PVC status");
         }
-        let (Operation::Update, Some(old), Some(new)) =
-            (self.by.operation, self.old, self.object)
+        let (Operation::Update, Some(old), Some(new)) = (self.by.operation, self.old, self.object)
         else {
             return self.refuse(format!("unexpected operation {:?}", self.operation()));
         };

@@ -97,7 +97,10 @@ fn forbidden<'a>(
     let value = |of: Option<&'a Map<String, Value>>, key: &str| of.and_then(|of| of.get(key));
     let keys = [old, new].into_iter().flatten().flat_map(Map::keys);
     let changed = keys.filter(|key| value(old, key) != value(new, key));
-    let all: BTreeSet<&str> = changed.map(String::as_str).filter(|key| !is_free(key)).collect();
+    let all: BTreeSet<&str> = changed
+        .map(String::as_str)
+        .filter(|key| !is_free(key))
+        .collect();
     all.into_iter().collect()
 }
 

@@ -184,7 +184,10 @@ fn of_volume(volume: &Value) -> Option<&'static str> {
         ("csi", "csidrivers (via CSI volumes)"),
         ("glusterfs", "endpoints (via glusterFS volumes)"),
         ("persistentVolumeClaim", "persistentvolumeclaims"),
-        ("ephemeral", "persistentvolumeclaims (via ephemeral volumes)"),
+        (
+            "ephemeral",
+            "persistentvolumeclaims (via ephemeral volumes)",
+        ),
         ("azureFile", "secrets (via azureFile volumes)"),
     ];
     let has = |value: &Value, key: &str| get(value, &[key]).is_some();
@@ -192,7 +195,10 @@ fn of_volume(volume: &Value) -> Option<&'static str> {
         return Some(what);
     }
     let projected = [
-        ("serviceAccountToken", "serviceaccounts (via projected volumes)"),
+        (
+            "serviceAccountToken",
+            "serviceaccounts (via projected volumes)",
+        ),
         ("clusterTrustBundle", "clustertrustbundles"),
         ("podCertificate", "podcertificates"),
     ];

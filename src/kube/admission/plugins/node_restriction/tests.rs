@@ -30,14 +30,30 @@ fn why(result: Result<(), String>) -> String {
 
 fn few() -> Few {
     Few(vec![
-        ("", "nodes", json!({"metadata": {"name": "n", "uid": "node-uid"}})),
-        ("", "pods", json!({"metadata": {"name": "mine", "namespace": "ns", "uid": "u"}, "spec": {"nodeName": "n",
+        (
+            "",
+            "nodes",
+            json!({"metadata": {"name": "n", "uid": "node-uid"}}),
+        ),
+        (
+            "",
+            "pods",
+            json!({"metadata": {"name": "mine", "namespace": "ns", "uid": "u"}, "spec": {"nodeName": "n",
             "volumes": [
                 {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"audience": "vault", "path": "t"}}]}},
-                {"name": "d", "csi": {"driver": "d.ex.com"}}]}})),
-        ("", "pods", json!({"metadata": {"name": "other", "namespace": "ns", "uid": "u"}, "spec": {"nodeName": "x"}})),
-        ("storage.k8s.io", "csidrivers", json!({"metadata": {"name": "d.ex.com"},
-            "spec": {"tokenRequests": [{"audience": "disk"}]}})),
+                {"name": "d", "csi": {"driver": "d.ex.com"}}]}}),
+        ),
+        (
+            "",
+            "pods",
+            json!({"metadata": {"name": "other", "namespace": "ns", "uid": "u"}, "spec": {"nodeName": "x"}}),
+        ),
+        (
+            "storage.k8s.io",
+            "csidrivers",
+            json!({"metadata": {"name": "d.ex.com"},
+            "spec": {"tokenRequests": [{"audience": "disk"}]}}),
+        ),
     ])
 }
 
@@ -117,7 +133,14 @@ fn a_node_shows_only_pods_that_it_runs_by_itself() {
     }
     let nobody = CREATE_POD.judge_by("n system:nodes", "", NAME, &few(), None, Some(&json!({})));
     assert_eq!(nobody, Ok(()));
-    let nameless = CREATE_POD.judge_by("system:node: system:nodes", "", NAME, &few(), None, Some(&json!({})));
+    let nameless = CREATE_POD.judge_by(
+        "system:node: system:nodes",
+        "",
+        NAME,
+        &few(),
+        None,
+        Some(&json!({})),
+    );
     assert_eq!(
         why(nameless),
         "could not determine node from user \"system:node:\""
@@ -195,12 +218,20 @@ fn a_node_changes_itself_but_not_what_may_run_on_it() {
         why(change(node(fine), node(json!({"x.k8s.io/a": "b"})))),
         "is not allowed to modify labels: x.k8s.io/a"
     );
-    let tainted = with(node(json!({})), "/spec/taints", json!([{"key": "k", "effect": "NoSchedule"}]));
+    let tainted = with(
+        node(json!({})),
+        "/spec/taints",
+        json!([{"key": "k", "effect": "NoSchedule"}]),
+    );
     assert_eq!(
         why(change(tainted, node(json!({})))),
         "node \"n\" is not allowed to modify taints"
     );
-    let source = with(node(json!({})), "/spec/configSource", json!({"configMap": {}}));
+    let source = with(
+        node(json!({})),
+        "/spec/configSource",
+        json!({"configMap": {}}),
+    );
     assert_eq!(
         why(change(node(json!({})), source)),
         "node \"n\" is not allowed to update configSource to a new non-nil configSource"
@@ -210,8 +241,10 @@ fn a_node_changes_itself_but_not_what_may_run_on_it() {
 #[test]
 fn a_node_gets_tokens_of_its_own_pods_for_whom_they_are_meant() {
     let token = ask(Operation::Create, ("", "v1", "serviceaccounts"), "token");
-    let request = |pod: Value, audiences: Value| json!({"metadata": {"name": "sa"}, "spec": {"boundObjectRef": pod,
-        "audiences": audiences}});
+    let request = |pod: Value, audiences: Value| {
+        json!({"metadata": {"name": "sa"}, "spec": {"boundObjectRef": pod,
+        "audiences": audiences}})
+    };
     let of = |name: &str, uid: &str| json!({"kind": "Pod", "apiVersion": "v1", "name": name, "uid": uid});
     let judge = |request: Value| judged(&token, &few(), None, Some(&request));
     assert_eq!(judge(request(of("mine", "u"), json!(["vault"]))), Ok(()));
@@ -243,39 +276,62 @@ fn a_node_gets_tokens_of_its_own_pods_for_whom_they_are_meant() {
             "audience \"else\" not found in pod spec volume, system:node:n is not authorized to request tokens for this \
              audience",
         ),
-        (request(of("gone", "u"), json!([])), "pod \"gone\" not found"),
+        (
+            request(of("gone", "u"), json!([])),
+            "pod \"gone\" not found",
+        ),
     ] {
         assert_eq!(why(judge(request)), said);
     }
     let may = "request-serviceaccounts-token-audience  else/ ns/sa";
     let asked = request(of("mine", "u"), json!(["else"]));
-    assert_eq!(token.judge_by(NODE, may, NAME, &few(), None, Some(&asked)), Ok(()));
+    assert_eq!(
+        token.judge_by(NODE, may, NAME, &few(), None, Some(&asked)),
+        Ok(())
+    );
 }
 
 #[test]
 fn a_node_has_its_own_lease_slices_and_claims() {
     let named = |name: &str| json!({"metadata": {"name": name}});
-    let lease = ask(Operation::Create, ("coordination.k8s.io", "v1", "leases"), "");
+    let lease = ask(
+        Operation::Create,
+        ("coordination.k8s.io", "v1", "leases"),
+        "",
+    );
     assert_eq!(
         why(judged(&lease, &few(), None, Some(&named("n")))),
         "can only access leases in the \"kube-node-lease\" system namespace"
     );
     let csi = ask(Operation::Update, ("storage.k8s.io", "v1", "csinodes"), "");
-    assert_eq!(judged(&csi, &few(), Some(&named("n")), Some(&named("n"))), Ok(()));
+    assert_eq!(
+        judged(&csi, &few(), Some(&named("n")), Some(&named("n"))),
+        Ok(())
+    );
     assert_eq!(
         why(judged(&csi, &few(), Some(&named("x")), Some(&named("x")))),
         "can only access CSINode with the same name as the requesting node"
     );
     let slice = |node: &str| json!({"metadata": {"name": "s"}, "spec": {"nodeName": node}});
-    let delete = ask(Operation::Delete, ("resource.k8s.io", "v1", "resourceslices"), "");
+    let delete = ask(
+        Operation::Delete,
+        ("resource.k8s.io", "v1", "resourceslices"),
+        "",
+    );
     assert_eq!(judged(&delete, &few(), Some(&slice("n")), None), Ok(()));
     assert_eq!(
         why(judged(&delete, &few(), Some(&slice("x")), None)),
         "can only delete ResourceSlice with the same NodeName as the requesting node"
     );
-    let status = ask(Operation::Update, ("", "v1", "persistentvolumeclaims"), "status");
-    let claim = |size: &str, phase: &str| json!({"metadata": {"name": "c", "resourceVersion": size},
-        "status": {"phase": phase, "capacity": {"storage": size}}});
+    let status = ask(
+        Operation::Update,
+        ("", "v1", "persistentvolumeclaims"),
+        "status",
+    );
+    let claim = |size: &str, phase: &str| {
+        json!({"metadata": {"name": "c", "resourceVersion": size},
+        "status": {"phase": phase, "capacity": {"storage": size}}})
+    };
     let judge = |new: Value| judged(&status, &few(), Some(&claim("1", "Bound")), Some(&new));
     assert_eq!(judge(claim("2", "Bound")), Ok(()));
     assert_eq!(

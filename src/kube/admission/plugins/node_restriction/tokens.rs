@@ -30,7 +30,8 @@ impl Asked<'_> {
             ));
         }
         if text(&pod, &["spec", "nodeName"]) != self.node {
-            return self.refuse("node requested token bound to a pod scheduled on a different node");
+            return self
+                .refuse("node requested token bound to a pod scheduled on a different node");
         }
         match self.audience(request, &pod) {
             Ok(()) => Ok(()),

@@ -86,7 +86,10 @@ pub(super) fn app_armor(pod: Pod<'_>) -> Option<Violation> {
         values.len(),
     );
     let by = by.join(" and ");
-    let detail = format!("{by} must not set AppArmor profile type to {}", listed(&values));
+    let detail = format!(
+        "{by} must not set AppArmor profile type to {}",
+        listed(&values)
+    );
     violation(reason, detail)
 }
 
@@ -294,7 +297,10 @@ pub(super) fn seccomp_annotations(pod: Pod<'_>) -> Option<Violation> {
     }
     let word = plural("annotation", "annotations", bad.len());
     let bad: Vec<String> = bad.into_iter().collect();
-    violation("seccompProfile", format!("forbidden {word} {}", bad.join(", ")))
+    violation(
+        "seccompProfile",
+        format!("forbidden {word} {}", bad.join(", ")),
+    )
 }
 
 /// What is set to a profile that is none of the allowed kinds.

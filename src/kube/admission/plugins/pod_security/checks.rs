@@ -145,10 +145,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-pub(super) fn violation(
-    reason: impl Into<String>,
-    detail: impl Into<String>,
-) -> Option<Violation> {
+pub(super) fn violation(reason: impl Into<String>, detail: impl Into<String>) -> Option<Violation> {
     Some(Violation {
         reason: reason.into(),
         detail: detail.into(),

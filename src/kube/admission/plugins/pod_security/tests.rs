@@ -154,9 +154,8 @@ fn labels_must_be_right_and_tell_of_pods_that_are_there() {
     other["spec"]["hostPID"] = true.into();
     other["spec"]["containers"][0]["securityContext"]["privileged"] = true.into();
     pods.push(("", "pods", other));
-    let warned = |old: Value, new: Value| {
-        update.warned(NAME, &Few(pods.clone()), Some(&of(old)), &of(new))
-    };
+    let warned =
+        |old: Value, new: Value| update.warned(NAME, &Few(pods.clone()), Some(&of(old)), &of(new));
     assert_eq!(
         warned(json!({}), json!({"enforce": "baseline"})),
         [
@@ -167,7 +166,10 @@ fn labels_must_be_right_and_tell_of_pods_that_are_there() {
     );
     let none: [&str; 0] = [];
     assert_eq!(
-        warned(json!({"enforce": "restricted"}), json!({"enforce": "baseline"})),
+        warned(
+            json!({"enforce": "restricted"}),
+            json!({"enforce": "baseline"})
+        ),
         none
     );
     assert_eq!(warned(json!({}), json!({"warn": "baseline"})), none);
