@@ -110,11 +110,42 @@ impl Amount {
         self.nanos.cmp(&0)
     }
 
+    /// A number of things.
+    pub fn count(of: i64) -> Self {
+        Self {
+            nanos: i128::from(of) * UNIT,
+            form: Form::Decimal,
+        }
+    }
+
+    /// The sum, written as `self` is, or as `other` if `self` is nothing.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             nanos: (self.nanos + other.nanos).clamp(-MAX, MAX),
-            form: self.form,
+            form: if self.nanos == 0 {
+                other.form
+            } else {
+                self.form
+            },
+        }
+    }
+
+    /// The difference, written as [`Self::plus`] writes a sum.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        self.plus(Self {
+            nanos: -other.nanos,
+            ..other
+        })
+    }
+
+    /// The smallest whole number that is not less.
+    #[must_use]
+    pub fn round_up(self) -> Self {
+        Self {
+            nanos: (self.units() * UNIT).clamp(-MAX, MAX),
+            ..self
         }
     }
 
@@ -273,6 +304,17 @@ mod tests {
             let rounded = Amount::parse(text).unwrap().round_up_to_milli();
             assert_eq!(rounded.to_string(), said);
         }
+    }
+
+    #[test]
+    fn sums_are_written_as_their_first_part_that_is_something() {
+        let of = |text| Amount::parse(text).unwrap();
+        assert_eq!(of("0").plus(of("2Gi")).to_string(), "2Gi");
+        assert_eq!(of("1Gi").plus(of("1k")).to_string(), "1073742824");
+        assert_eq!(of("3").minus(of("500m")).to_string(), "2500m");
+        assert_eq!(of("0").minus(of("1Mi")).to_string(), "-1Mi");
+        assert_eq!(of("1500m").round_up().to_string(), "2");
+        assert_eq!(Amount::count(3000).to_string(), "3k");
     }
 
     proptest! {

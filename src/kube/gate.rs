@@ -44,7 +44,7 @@ pub struct GateConfig {
 /// See the module comment.
 pub struct Gate {
     authenticator: Authenticator,
-    authorizer: Authorizer,
+    authorizer: Arc<Authorizer>,
     accounts: Arc<ServiceAccounts>,
 }
 
@@ -97,7 +97,7 @@ impl Gate {
                 audiences,
                 anonymous: config.anonymous,
             }),
-            authorizer: Authorizer::new(modes, objects),
+            authorizer: Arc::new(Authorizer::new(modes, objects)),
             accounts,
         })
     }
@@ -188,6 +188,11 @@ impl Gate {
             "selfsubjectreviews" => Ok(self_subject_review(user, now)),
             plural => reviews::review(&self.authorizer, user, plural, namespace, review),
         }
+    }
+
+    /// Who judges requests.
+    pub fn authorizer(&self) -> &Arc<Authorizer> {
+        &self.authorizer
     }
 
     /// Believes and gives tokens; has the documents by which others can check them.

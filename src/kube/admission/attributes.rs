@@ -1,7 +1,9 @@
 //! What is being done to which object, as admission sees it.
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::quota::Charged;
 use crate::kube::schema::Resource;
 use crate::kube::status::ApiError;
 use crate::kube::tree;
@@ -28,6 +30,10 @@ pub struct Attributes<'a> {
     pub name: &'a str,
     pub user: &'a User,
     pub dry_run: bool,
+    /// Where plugins put what is told besides the answer.
+    pub warnings: &'a Mutex<Vec<String>>,
+    /// What quotas have been charged for the request.
+    pub charged: &'a Charged,
 }
 
 impl Attributes<'_> {
@@ -39,6 +45,14 @@ impl Attributes<'_> {
     /// Whether it is about the objects of a resource themselves.
     pub(super) fn whole(&self, group: &str, plural: &str) -> bool {
         self.subresource.is_empty() && self.about(group, plural)
+    }
+
+    /// Tells something once.
+    pub(super) fn warn(&self, text: String) {
+        let mut all = self.warnings.lock();
+        if !all.contains(&text) {
+            all.push(text);
+        }
     }
 
     pub(super) fn creates(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::kube::store::{self, ObjectStore};
 use crate::kube::{codec, tree};
 
 pub(super) const NAME: &str = "NamespaceLifecycle";
+pub(super) const EXISTS: &str = "NamespaceExists";
 
 /// Groups whose objects are answers and not stored: they may be asked for about any namespace.
 const REVIEWS: [&str; 2] = ["authorization.k8s.io", "authentication.k8s.io"];
@@ -37,8 +38,7 @@ pub(super) async fn check(
     if REVIEWS.contains(&&*resource.group) {
         return Ok(());
     }
-    let namespaces = Resources::built_in().find("", "v1", "namespaces");
-    let namespaces = namespaces.ok_or_else(ApiError::no_such_resource)?;
+    let namespaces = namespaces()?;
     let found = match live.get("", "namespaces", "", namespace) {
         Some(found) => found,
         // One that was made a moment ago may not have come here yet.
@@ -53,6 +53,34 @@ pub(super) async fn check(
         return Err(terminating(resource, attributes.name, namespace, &found));
     }
     Ok(())
+}
+
+/// NamespaceExists: whatever is done in a namespace that is not there is refused.
+///
+/// # Errors
+/// 404.
+pub(super) async fn exists(
+    store: &ObjectStore,
+    live: &Live,
+    attributes: &Attributes<'_>,
+) -> ApiResult<()> {
+    let namespace = attributes.namespace;
+    let applies = !namespace.is_empty() && !attributes.about("", "namespaces");
+    if !applies
+        || attributes.operation == Operation::Connect
+        || live.get("", "namespaces", "", namespace).is_some()
+    {
+        return Ok(());
+    }
+    match store.read(store::key("namespaces", "", namespace)).await? {
+        Some(_) => Ok(()),
+        None => Err(ApiError::not_found(namespaces()?, namespace)),
+    }
+}
+
+pub(super) fn namespaces() -> ApiResult<&'static Resource> {
+    let namespaces = Resources::built_in().find("", "v1", "namespaces");
+    namespaces.ok_or_else(ApiError::no_such_resource)
 }
 
 fn terminating(resource: &Resource, name: &str, namespace: &str, _found: &Value) -> ApiError {

@@ -4,19 +4,25 @@ mod attributes;
 mod lifecycle;
 mod names;
 mod plugins;
+mod provision;
+mod quota;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
 pub use attributes::{Attributes, Operation};
+pub use quota::Charged;
 
+use super::authz::Authorizer;
 use super::live::Live;
 use super::objects::Objects as _;
+use super::request::RequestInfo;
 use super::status::ApiResult;
 use super::store::ObjectStore;
+use crate::base::clock;
 
 /// Times that a namespace's own account is looked for: a controller makes it when it sees the namespace.
 const ACCOUNT_TRIED: usize = 10;
@@ -24,21 +30,24 @@ const ACCOUNT_TRIED: usize = 10;
 const ACCOUNT_PAUSE: Duration = Duration::from_millis(150);
 
 /// The plugins of a server.
-#[derive(Debug)]
 pub struct Admission {
     store: ObjectStore,
     live: Arc<Live>,
-    disabled: HashSet<String>,
+    /// Who may do what besides the request itself.
+    authorizer: Arc<Authorizer>,
+    on: HashSet<&'static str>,
+    turns: quota::Turns,
 }
 
 impl Admission {
-    /// All default plugins but those in `disabled`.
+    /// All default plugins and those in `enabled`, but those in `disabled`.
     ///
     /// # Errors
     /// A text for the log: a name in either list is no plugin of the release, or is in both.
     pub fn new(
         store: ObjectStore,
         live: Arc<Live>,
+        authorizer: Arc<Authorizer>,
         enabled: &[String],
         disabled: &[String],
     ) -> Result<Self, String> {
@@ -49,12 +58,14 @@ impl Admission {
         Ok(Self {
             store,
             live,
-            disabled: disabled.iter().cloned().collect(),
+            authorizer,
+            on: names::on(enabled, disabled),
+            turns: quota::Turns::default(),
         })
     }
 
     fn has(&self, plugin: &str) -> bool {
-        !self.disabled.contains(plugin)
+        self.on.contains(plugin)
     }
 
     /// Completes an object that is to be written.
@@ -67,6 +78,10 @@ impl Admission {
         old: Option<&Value>,
         object: &mut Value,
     ) -> ApiResult<()> {
+        if self.has(provision::NAME) {
+            let now = UNIX_EPOCH + clock::unix_time();
+            provision::ensure(&self.store, &self.live, attributes, now).await?;
+        }
         if self.has(lifecycle::NAME) {
             lifecycle::check(&self.store, &self.live, attributes).await?;
         }
@@ -96,14 +111,33 @@ impl Admission {
         if self.has(lifecycle::NAME) && attributes.operation == Operation::Delete {
             lifecycle::check(&self.store, &self.live, attributes).await?;
         }
-        let Some(object) = object else {
-            return Ok(());
-        };
-        if self.judge(attributes, old, object).is_ok() {
+        if self.has(lifecycle::EXISTS) {
+            lifecycle::exists(&self.store, &self.live, attributes).await?;
+        }
+        let told = attributes.warnings.lock().len();
+        if self.judge(attributes, old, object).is_err() {
+            attributes.warnings.lock().truncate(told);
+            self.store.latest().await?;
+            self.judge(attributes, old, object)?;
+        }
+        match object {
+            // What is charged for is about to be written: nobody is asked any more.
+            Some(object) if self.has(quota::NAME) => {
+                let stored = (&self.store, &*self.live);
+                let now = UNIX_EPOCH + clock::unix_time();
+                quota::check(stored, &self.turns, attributes, (old, object), now).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether whoever makes the request may do something else too; otherwise why not.
+    fn may(&self, attributes: &Attributes<'_>, request: &RequestInfo) -> Result<(), String> {
+        let decision = self.authorizer.authorize(attributes.user, request);
+        if decision.is_allowed() {
             return Ok(());
         }
-        self.store.latest().await?;
-        self.judge(attributes, old, object)
+        Err(decision.reason)
     }
 
     fn complete(
@@ -116,6 +150,7 @@ impl Admission {
             attributes,
             objects: &*self.live,
             has: &|plugin| self.has(plugin),
+            may: &|request| self.may(attributes, request),
         };
         plugins::mutate(given, old, object, &mut rand::random)
     }
@@ -124,12 +159,13 @@ impl Admission {
         &self,
         attributes: &Attributes<'_>,
         old: Option<&Value>,
-        object: &Value,
+        object: Option<&Value>,
     ) -> ApiResult<()> {
         let given = plugins::Given {
             attributes,
             objects: &*self.live,
             has: &|plugin| self.has(plugin),
+            may: &|request| self.may(attributes, request),
         };
         plugins::validate(given, old, object)
     }

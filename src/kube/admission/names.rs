@@ -1,5 +1,7 @@
 //! The plugins that the release knows, by name, in its order: what flags may name.
 
+use std::collections::HashSet;
+
 /// All of them, whether they are built here, and on.
 const KNOWN: [&str; 41] = [
     "AlwaysAdmit",
@@ -45,24 +47,60 @@ const KNOWN: [&str; 41] = [
     "AlwaysDeny",
 ];
 
-/// Those that do here what they do there.
-const BUILT: [&str; 12] = [
-    "AlwaysAdmit",
+/// Those that are on unless they are disabled.
+const DEFAULT: [&str; 27] = [
     "NamespaceLifecycle",
     "LimitRanger",
     "ServiceAccount",
     "TaintNodesByCondition",
+    "PodSecurity",
     "Priority",
     "DefaultTolerationSeconds",
     "DefaultStorageClass",
     "StorageObjectInUseProtection",
+    "PodGroupProtection",
     "PersistentVolumeClaimResize",
     "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction",
     "DefaultIngressClass",
+    "PodTopologyLabels",
+    "PodGroupWorkloadExists",
+    "NodeDeclaredFeatureValidator",
+    "JobValidation",
+    "PodResizeValidator",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+];
+
+/// Those that do nothing here and would there. What gates of the release leave nothing to do is not among them:
+/// PodGroupProtection, PodGroupWorkloadExists, JobValidation and ClusterTrustBundleAttest.
+const MISSING: [&str; 7] = [
+    "ImagePolicyWebhook",
+    "EventRateLimit",
+    "NodeDeclaredFeatureValidator",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
 ];
 
 pub(super) fn is_built(name: &str) -> bool {
-    BUILT.contains(&name)
+    !MISSING.contains(&name)
+}
+
+/// The plugins that are on.
+pub(super) fn on(enabled: &[String], disabled: &[String]) -> HashSet<&'static str> {
+    let among = |list: &[String], name: &str| list.iter().any(|one| one == name);
+    let on = |name: &&'static str| {
+        (DEFAULT.contains(name) || among(enabled, name)) && !among(disabled, name)
+    };
+    KNOWN.into_iter().filter(on).collect()
 }
 
 /// Checks what flags turn on and off.
@@ -116,6 +154,15 @@ mod tests {
             check(&list(&["Priority"]), &list(&["Priority"])).unwrap_err(),
             "[Priority] in enable-admission-plugins and disable-admission-plugins overlapped"
         );
-        assert!(BUILT.iter().all(|name| KNOWN.contains(name)));
+        let named = DEFAULT.iter().chain(&MISSING);
+        assert!(named.into_iter().all(|name| KNOWN.contains(name)));
+    }
+
+    #[test]
+    fn flags_add_to_what_is_on_and_take_from_it() {
+        let list = |name: &str| [name.to_owned()];
+        let on = on(&list("NodeRestriction"), &list("PodSecurity"));
+        assert!(on.contains("NodeRestriction") && on.contains("ResourceQuota"));
+        assert!(!on.contains("PodSecurity") && !on.contains("AlwaysDeny"));
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 
 use super::query::Query;
+use crate::kube::admission::Charged;
 use crate::kube::request::{RequestInfo, Target};
 use crate::kube::schema::{Resource, Subresource};
 use crate::kube::user::User;
@@ -24,6 +25,8 @@ pub struct Call {
     pub subresource: Option<Subresource>,
     /// Told in `Warning` headers.
     pub warnings: Mutex<Vec<String>>,
+    /// What quotas have been charged for it.
+    pub charged: Charged,
 }
 
 impl Call {
@@ -39,6 +42,7 @@ impl Call {
             resource: Arc::clone(&part.resource),
             subresource: None,
             warnings: Mutex::default(),
+            charged: Charged::default(),
         }
     }
 

@@ -164,5 +164,6 @@ pub(super) fn call_of(resource: Arc<Resource>, namespace: &str, name: &str) -> C
         resource,
         subresource: None,
         warnings: parking_lot::Mutex::default(),
+        charged: crate::kube::admission::Charged::default(),
     }
 }

@@ -24,13 +24,14 @@ const MAX_DISRUPTED: usize = 2000;
 /// # Errors
 /// 404, 429 if the budget does not allow it, 500 if there are several budgets.
 pub(super) async fn evict(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
-    let eviction = steps::decode(call, body, FieldValidation::Ignore)?;
-    let name = meta::name(&eviction);
-    if name != call.name() {
+    let mut eviction = steps::decode(call, body, FieldValidation::Ignore)?;
+    if meta::name(&eviction) != call.name() {
         return Err(ApiError::bad_request(
             "name in URL does not match name in Eviction object",
         ));
     }
+    steps::admit_part(inner, call, &mut eviction).await?;
+    let name = call.name();
     let key = store::key(store::place(&call.resource)?, call.namespace(), name);
     let stored = inner.store.read(key).await?;
     let stored = stored.ok_or_else(|| ApiError::not_found(&call.resource, name))?;

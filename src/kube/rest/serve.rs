@@ -139,6 +139,7 @@ impl KubeServer {
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
+            Arc::clone(gate.authorizer()),
             &settings.admission_enabled,
             &settings.admission_disabled,
         )?;
@@ -368,6 +369,7 @@ fn find(
         resource,
         subresource,
         warnings: parking_lot::Mutex::default(),
+        charged: crate::kube::admission::Charged::default(),
     }))
 }
 

@@ -365,6 +365,20 @@ pub(super) fn field_manager(call: &Call) -> FieldManager {
     )
 }
 
+/// Admits what is sent to a part of an object and is no object of its resource itself: a binding, an eviction, a
+/// request for a token.
+///
+/// # Errors
+/// What admission says.
+pub(super) async fn admit_part(server: &Inner, call: &Call, part: &mut Value) -> ApiResult<()> {
+    let attributes = attributes(call, Operation::Create);
+    server.admission.mutate(&attributes, None, part).await?;
+    server
+        .admission
+        .validate(&attributes, None, Some(part))
+        .await
+}
+
 /// Judges a deletion.
 ///
 /// # Errors
@@ -436,5 +450,7 @@ fn attributes<'a>(call: &'a Call, operation: Operation) -> Attributes<'a> {
         name: call.name(),
         user: &call.user,
         dry_run: call.query.all("dryRun").any(|value| value == "All"),
+        warnings: &call.warnings,
+        charged: &call.charged,
     }
 }

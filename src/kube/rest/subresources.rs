@@ -30,7 +30,7 @@ pub(super) async fn serve(
         (_, "scale", _) => scale(inner, call, verb, body).await,
         ("pods", "binding", "create") => bind(inner, call, body, call.name()).await,
         ("pods", "eviction", "create") => super::eviction::evict(inner, call, body).await,
-        ("serviceaccounts", "token", "create") => token(inner, call, body),
+        ("serviceaccounts", "token", "create") => token(inner, call, body).await,
         (_, "status" | "finalize" | "approval" | "ephemeralcontainers" | "resize", "get") => {
             super::serve::get(inner, call).await
         }
@@ -68,12 +68,13 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
 }
 
 /// A token for a service account.
-fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
-    let request = if body.is_empty() {
+async fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+    let mut request = if body.is_empty() {
         json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"})
     } else {
         steps::decode(call, body, FieldValidation::Ignore)?
     };
+    steps::admit_part(inner, call, &mut request).await?;
     let issued = inner
         .gate
         .issue_token(call.namespace(), call.name(), &request)?;
@@ -195,8 +196,9 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
 
 /// Gives a pod its node.
 async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult<Answer> {
-    let binding = steps::decode(call, body, FieldValidation::Ignore)?;
+    let mut binding = steps::decode(call, body, FieldValidation::Ignore)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    steps::admit_part(inner, call, &mut binding).await?;
     let node = tree::text(&binding, &["target", "name"]).to_owned();
     let kind = tree::text(&binding, &["target", "kind"]);
     if !kind.is_empty() && kind != "Node" {

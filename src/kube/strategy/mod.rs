@@ -29,6 +29,7 @@ use super::user::User;
 pub use create::prepare_create;
 pub use metadata::{begin_create, dedup_owners, fill};
 pub use names::{GENERATE_ATTEMPTS, generate, name_conflict, uid};
+pub use qos::class as qos_class;
 pub use time::{parse as parse_time, rfc3339};
 pub use update::prepare_update;
 

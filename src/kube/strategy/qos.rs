@@ -10,7 +10,7 @@ use crate::kube::tree;
 type Sum = BTreeMap<String, Amount>;
 
 /// `Guaranteed`, `Burstable` or `BestEffort`.
-pub(super) fn class(pod: &Value) -> &'static str {
+pub fn class(pod: &Value) -> &'static str {
     let (mut requests, mut limits) = (Sum::new(), Sum::new());
     let mut guaranteed = true;
     let mut count = |holder: &Value, both_needed: bool| {

@@ -42,6 +42,7 @@ pub fn flags(settings: Settings, port: u16) -> Settings {
         .flag("bind-address", "127.0.0.1")
         // There is no controller that would make the accounts of new namespaces.
         .flag("disable-admission-plugins", "ServiceAccount")
+        .flag("enable-admission-plugins", "NodeRestriction")
 }
 
 static SHARED: OnceLock<Api> = OnceLock::new();

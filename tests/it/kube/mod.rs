@@ -3,6 +3,7 @@
 //! The words of refusals are part of the contract: clients and scripts compare them.
 
 mod access;
+mod admission;
 mod api;
 mod discovery;
 mod lifecycle;
@@ -34,6 +35,7 @@ async fn the_kubernetes_api() {
         .with(patches::cases())
         .with(lifecycle::cases())
         .with(access::cases())
+        .with(admission::cases())
         .with(discovery::cases())
         .with(session::cases())
         .run(&member.server)

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{make, put, spec};
+use super::{make, put, spec, tolerations};
 use crate::kube::admission::attributes::Attributes;
 use crate::kube::amount::Amount;
 use crate::kube::objects::Objects;
 use crate::kube::status::ApiResult;
-use crate::kube::tree::{entries, get, int, items, set_sorted, text};
+use crate::kube::tree::{entries, get, items, set_sorted};
 
 pub(super) const NAME: &str = "RuntimeClass";
 
@@ -90,53 +90,10 @@ fn select(class: &Value, pod: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Both lists of tolerations, without those that another one covers.
+/// Adds what a class tolerates.
 fn tolerate(class: &Value, pod: &mut Value) {
-    if get(class, &["scheduling"]).is_none() {
-        return;
-    }
-    let of_class = items(class, &["scheduling", "tolerations"]);
-    let all = items(pod, &["spec", "tolerations"]).iter().chain(of_class);
-    let all: Vec<&Value> = all.collect();
-    let mut merged: Vec<Value> = Vec::new();
-    for (at, one) in all.iter().enumerate() {
-        let mut later = all.iter().skip(at + 1);
-        let covered = merged.iter().any(|other| covers(other, one))
-            || later.any(|other| other != one && covers(other, one));
-        if !covered {
-            merged.push((*one).clone());
-        }
-    }
-    if let (Some(spec), false) = (spec(pod), merged.is_empty()) {
-        put(OF, spec, "tolerations", merged);
-    }
-}
-
-/// Whether `wide` tolerates all that `one` does.
-fn covers(wide: &Value, one: &Value) -> bool {
-    if wide == one {
-        return true;
-    }
-    let of = |value, key| text(value, &[key]);
-    let operator = of(wide, "operator");
-    let any_key = of(wide, "key").is_empty() && operator == "Exists";
-    if of(one, "key") != of(wide, "key") && !any_key {
-        return false;
-    }
-    if of(one, "effect") != of(wide, "effect") && !of(wide, "effect").is_empty() {
-        return false;
-    }
-    let seconds = |value| int(value, &["tolerationSeconds"]);
-    if of(wide, "effect") == "NoExecute"
-        && let Some(limit) = seconds(wide)
-        && seconds(one).is_none_or(|seconds| seconds > limit)
-    {
-        return false;
-    }
-    match operator {
-        "" | "Equal" => of(one, "operator") == "Equal" && of(one, "value") == of(wide, "value"),
-        "Exists" => true,
-        _ => false,
+    if get(class, &["scheduling"]).is_some() {
+        tolerations::add(pod, items(class, &["scheduling", "tolerations"]));
     }
 }
 

@@ -14,7 +14,7 @@ pub(in crate::kube::admission) const NAME: &str = "ServiceAccount";
 const DEFAULT: &str = "default";
 const VOLUME: &str = "kube-api-access-";
 const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-const MIRROR: &str = "kubernetes.io/config.mirror";
+pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 const ENFORCE: &str = "kubernetes.io/enforce-mountable-secrets";
 /// Lifetime in seconds: an hour and a bit, by which kubelets and the server know tokens of clients that may not
 /// know that tokens end.
@@ -171,7 +171,7 @@ fn mirror(pod: &Value) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn uses_secrets(pod: &Value) -> bool {
+pub(super) fn uses_secrets(pod: &Value) -> bool {
     if !items(pod, &["spec", "imagePullSecrets"]).is_empty() {
         return true;
     }

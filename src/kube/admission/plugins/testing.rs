@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Given, mutate, validate};
+use super::node_restriction::NAME as NODE_RESTRICTION;
+use super::{DENY, Given, mutate, validate};
 use crate::kube::admission::attributes::{Attributes, Operation};
+use crate::kube::admission::quota::Charged;
 use crate::kube::objects::Objects;
 use crate::kube::schema::Resources;
 use crate::kube::status::ApiResult;
@@ -51,9 +54,20 @@ pub(super) const CREATE_POD: Ask = Ask {
 };
 
 impl Ask {
-    fn with<T>(&self, object: &Value, then: impl FnOnce(&Attributes<'_>) -> T) -> T {
+    fn with<T>(
+        &self,
+        user: &str,
+        object: &Value,
+        then: impl FnOnce(&Attributes<'_>) -> T,
+    ) -> (T, Vec<String>) {
         let (group, version, plural) = self.resource;
-        let user = User::default();
+        let mut words = user.split(' ').map(str::to_owned);
+        let user = User {
+            name: words.next().unwrap_or_default(),
+            groups: words.collect(),
+            ..User::default()
+        };
+        let warnings = Mutex::default();
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
         let attributes = Attributes {
             operation: self.operation,
@@ -63,8 +77,11 @@ impl Ask {
             name: name.unwrap_or(""),
             user: &user,
             dry_run: false,
+            warnings: &warnings,
+            charged: &Charged::default(),
         };
-        then(&attributes)
+        let done = then(&attributes);
+        (done, warnings.into_inner())
     }
 
     /// Runs one plugin, or all with `""`, over an object.
@@ -75,12 +92,12 @@ impl Ask {
         old: Option<&Value>,
         object: Value,
     ) -> ApiResult<Value> {
-        self.with(&object.clone(), |attributes| {
-            let has = |name: &str| plugin.is_empty() || name == plugin;
+        let (done, _) = self.with("", &object.clone(), |attributes| {
             let given = Given {
                 attributes,
                 objects: few,
-                has: &has,
+                has: &|name| plugin.is_empty() && name != DENY || name == plugin,
+                may: &|_| Err("no".into()),
             };
             let mut object = object;
             mutate(given, old, &mut object, &mut || 5)?;
@@ -88,7 +105,8 @@ impl Ask {
             mutate(given, old, &mut object, &mut || 6)?;
             assert_eq!(once, object, "a second run changes something");
             Ok(object)
-        })
+        });
+        done
     }
 
     /// As [`Self::mutate`]; gives the text of the refusal.
@@ -99,14 +117,88 @@ impl Ask {
         old: Option<&Value>,
         object: &Value,
     ) -> Result<(), String> {
-        self.with(object, |attributes| {
-            let has = |name: &str| plugin.is_empty() || name == plugin;
+        self.judge_as("", plugin, few, old, object)
+    }
+
+    /// As [`Self::judge`] for somebody who may do one other thing: `verb group resource/subresource namespace/name`.
+    pub(super) fn judge_as(
+        &self,
+        may: &str,
+        plugin: &str,
+        few: &Few,
+        old: Option<&Value>,
+        object: &Value,
+    ) -> Result<(), String> {
+        self.judge_by("", may, plugin, few, old, Some(object))
+    }
+
+    /// As [`Self::judge_as`] for a user and their groups, and for deletions too. Plugins that mutate are asked too.
+    pub(super) fn judge_by(
+        &self,
+        user: &str,
+        may: &str,
+        plugin: &str,
+        few: &Few,
+        old: Option<&Value>,
+        object: Option<&Value>,
+    ) -> Result<(), String> {
+        let (done, _) = self.told(user, may, plugin, few, old, object);
+        done
+    }
+
+    /// What one is warned of.
+    pub(super) fn warned(
+        &self,
+        plugin: &str,
+        few: &Few,
+        old: Option<&Value>,
+        object: &Value,
+    ) -> Vec<String> {
+        let (done, warnings) = self.told("", "", plugin, few, old, Some(object));
+        assert_eq!(done, Ok(()));
+        warnings
+    }
+
+    fn told(
+        &self,
+        user: &str,
+        may: &str,
+        plugin: &str,
+        few: &Few,
+        old: Option<&Value>,
+        object: Option<&Value>,
+    ) -> (Result<(), String>, Vec<String>) {
+        let of = object.or(old).unwrap();
+        self.with(user, of, |attributes| {
             let given = Given {
                 attributes,
                 objects: few,
-                has: &has,
+                has: &|name| plugin.is_empty() && name != DENY || name == plugin,
+                may: &|request| {
+                    let target = request.target.as_ref().unwrap();
+                    let asked = format!(
+                        "{} {} {}/{} {}/{}",
+                        request.verb,
+                        target.group,
+                        target.resource,
+                        target.subresource,
+                        target.namespace,
+                        target.name
+                    );
+                    if asked == may {
+                        Ok(())
+                    } else {
+                        Err("no".into())
+                    }
+                },
             };
-            validate(given, old, object).map_err(|error| error.message)
+            let restricted = plugin == NODE_RESTRICTION && object.is_some();
+            let judged = if restricted {
+                mutate(given, old, &mut of.clone(), &mut || 5)
+            } else {
+                validate(given, old, object)
+            };
+            judged.map_err(|error| error.message)
         })
     }
 }

@@ -1,10 +1,10 @@
-//! DefaultTolerationSeconds: pods stay five minutes on a node that is lost.
+//! DefaultTolerationSeconds: pods stay five minutes on a node that is lost. And what tolerations have in common.
 
 use serde_json::{Value, json};
 
-use super::{append, spec};
+use super::{append, put, spec};
 use crate::kube::admission::attributes::{Attributes, Operation};
-use crate::kube::tree::{items, text};
+use crate::kube::tree::{int, items, text};
 
 pub(super) const NAME: &str = "DefaultTolerationSeconds";
 
@@ -32,6 +32,52 @@ pub(super) fn mutate(by: &Attributes<'_>, pod: &mut Value) {
             });
             append("core/v1.PodSpec", spec, "tolerations", toleration);
         }
+    }
+}
+
+/// Adds to a pod's tolerations, and leaves out those that another one covers.
+pub(super) fn add(pod: &mut Value, more: &[Value]) {
+    let all = items(pod, &["spec", "tolerations"]).iter().chain(more);
+    let all: Vec<&Value> = all.collect();
+    let mut merged: Vec<Value> = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        let mut later = all.iter().skip(at + 1);
+        let covered = merged.iter().any(|other| covers(other, one))
+            || later.any(|other| other != one && covers(other, one));
+        if !covered {
+            merged.push((*one).clone());
+        }
+    }
+    if let (Some(spec), false) = (spec(pod), merged.is_empty()) {
+        put("core/v1.PodSpec", spec, "tolerations", merged);
+    }
+}
+
+/// Whether `wide` tolerates all that `one` does.
+pub(super) fn covers(wide: &Value, one: &Value) -> bool {
+    if wide == one {
+        return true;
+    }
+    let of = |value, key| text(value, &[key]);
+    let operator = of(wide, "operator");
+    let any_key = of(wide, "key").is_empty() && operator == "Exists";
+    if of(one, "key") != of(wide, "key") && !any_key {
+        return false;
+    }
+    if of(one, "effect") != of(wide, "effect") && !of(wide, "effect").is_empty() {
+        return false;
+    }
+    let seconds = |value| int(value, &["tolerationSeconds"]);
+    if of(wide, "effect") == "NoExecute"
+        && let Some(limit) = seconds(wide)
+        && seconds(one).is_none_or(|seconds| seconds > limit)
+    {
+        return false;
+    }
+    match operator {
+        "" | "Equal" => of(one, "operator") == "Equal" && of(one, "value") == of(wide, "value"),
+        "Exists" => true,
+        _ => false,
     }
 }
 
