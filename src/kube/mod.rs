@@ -38,6 +38,7 @@ pub mod services;
 pub mod status;
 pub mod store;
 pub mod strategy;
+pub mod streams;
 pub mod table;
 pub mod tree;
 pub mod user;
@@ -45,4 +46,4 @@ pub mod validate;
 pub mod version;
 pub mod views;
 
-pub use rest::{ClientCertificate, KubeBody, KubeServer, KubeSettings};
+pub use rest::{ClientAddress, ClientCertificate, KubeBody, KubeServer, KubeSettings};

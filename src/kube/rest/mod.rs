@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod connect;
 mod establish;
 mod event_leases;
 mod eviction;
@@ -26,6 +27,7 @@ mod watching;
 mod write;
 
 pub use call::Call;
+pub use connect::ClientAddress;
 pub use reply::KubeBody;
 pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 
@@ -33,6 +35,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::connect::Outward;
 use self::event_leases::EventLeases;
 use super::admission::Admission;
 use super::gate::Gate;
@@ -46,6 +49,7 @@ struct Inner {
     gate: Gate,
     admission: Admission,
     event_leases: EventLeases,
+    outward: Outward,
     settings: KubeSettings,
 }
 

@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 
 use super::location::Host;
 use crate::tls::{
-    Authority, CertificateFiles, ConnectSettings, Connector, Protocol, Rules, TlsFile, Version, Wire,
+    Authority, CertificateFiles, ConnectSettings, Connector, Protocol, Rules, TlsFile, Version,
+    Wire,
 };
 
 /// Time for a connection to be made, and for its handshake: those of Go's transport.
@@ -173,7 +174,9 @@ mod tests {
         let said = dialer.connect(&host("127.0.0.1"), Trust::Kubelet).await;
         let wanted = format!("dial tcp 127.0.0.1:{port}: connect: connection refused");
         assert_eq!(said.err(), Some(wanted));
-        let said = dialer.connect(&host("no.such.host.invalid"), Trust::Anyone).await;
+        let said = dialer
+            .connect(&host("no.such.host.invalid"), Trust::Anyone)
+            .await;
         let wanted = "dial tcp: lookup no.such.host.invalid: no such host";
         assert_eq!(said.err().as_deref(), Some(wanted));
     }

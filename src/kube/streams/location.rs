@@ -62,17 +62,25 @@ impl Kubelet {
             let mut found = addresses
                 .iter()
                 .filter(|address| tree::text(address, &["type"]) == kind);
-            found.next().map(|address| tree::text(address, &["address"]))
+            found
+                .next()
+                .map(|address| tree::text(address, &["address"]))
         };
         let Some(name) = preferred.iter().find_map(of_kind) else {
             let said: Vec<String> = addresses
                 .iter()
                 .map(|address| {
-                    let (kind, is) = (tree::text(address, &["type"]), tree::text(address, &["address"]));
+                    let (kind, is) = (
+                        tree::text(address, &["type"]),
+                        tree::text(address, &["address"]),
+                    );
                     format!("{{{kind} {is}}}")
                 })
                 .collect();
-            let message = format!("no preferred addresses found; known addresses: [{}]", said.join(" "));
+            let message = format!(
+                "no preferred addresses found; known addresses: [{}]",
+                said.join(" ")
+            );
             return Err(ApiError::unclassified(message));
         };
         let port = ["status", "daemonEndpoints", "kubeletEndpoint", "Port"];
@@ -115,8 +123,9 @@ pub fn container(pod: &Value, named: &str) -> ApiResult<String> {
         _ => {
             let all: Vec<&str> = all.collect();
             let all = all.join(" ");
-            let message =
-                format!("a container name must be specified for pod {name}, choose one of: [{all}]");
+            let message = format!(
+                "a container name must be specified for pod {name}, choose one of: [{all}]"
+            );
             Err(ApiError::bad_request(message))
         }
     }
@@ -167,7 +176,10 @@ impl<'a> Named<'a> {
             return Ok(None);
         }
         self.port.parse().map(Some).map_err(|_| {
-            let why = format!("error trying to reach service: invalid port {:?}", self.port);
+            let why = format!(
+                "error trying to reach service: invalid port {:?}",
+                self.port
+            );
             ApiError::unavailable(why)
         })
     }
@@ -290,7 +302,10 @@ pub fn port_name(named: &Named<'_>, service: &Value) -> ApiResult<String> {
     let port = { ports }.find(|port| tree::int(port, &["port"]) == Some(number));
     port.map(|port| tree::text(port, &["name"]).to_owned())
         .ok_or_else(|| {
-            let message = format!("no service port {number} found for service {:?}", named.name);
+            let message = format!(
+                "no service port {number} found for service {:?}",
+                named.name
+            );
             ApiError::unavailable(message)
         })
 }
@@ -327,8 +342,12 @@ mod tests {
         let kubelet = Kubelet::of(&node, &kinds(&["ExternalIP", "InternalIP"])).unwrap();
         assert_eq!(kubelet.host.name, "10.0.0.7");
         let error = Kubelet::of(&node, &kinds(&["ExternalIP"])).unwrap_err();
-        let wanted = "no preferred addresses found; known addresses: [{InternalIP 10.0.0.7} {Hostname n1}]";
-        assert_eq!((error.code, &*error.reason, &*error.message), (500, "", wanted));
+        let wanted =
+            "no preferred addresses found; known addresses: [{InternalIP 10.0.0.7} {Hostname n1}]";
+        assert_eq!(
+            (error.code, &*error.reason, &*error.message),
+            (500, "", wanted)
+        );
         let bare = json!({"status": {"addresses": [{"type": "InternalIP", "address": "fd00::7"}]}});
         let kubelet = Kubelet::of(&bare, &kinds(&["InternalIP"])).unwrap();
         assert_eq!(kubelet.host.authority(), "[fd00::7]:10250");
@@ -366,7 +385,8 @@ mod tests {
 
     #[test]
     fn names_carry_schemes_and_ports() {
-        let parsed = |id| Named::parse(id, "pod").map(|named| (named.scheme, named.name, named.port));
+        let parsed =
+            |id| Named::parse(id, "pod").map(|named| (named.scheme, named.name, named.port));
         assert_eq!(parsed("p"), Ok(("", "p", "")));
         assert_eq!(parsed("p:80"), Ok(("", "p", "80")));
         assert_eq!(parsed("https:p:web"), Ok(("https", "p", "web")));
@@ -385,11 +405,20 @@ mod tests {
         };
         let host = |id, address| {
             let named = Named::parse(id, "pod").unwrap();
-            of_pod(&named, &pod(address)).map(|host| format!("{}://{}", host.scheme(), host.authority()))
+            of_pod(&named, &pod(address))
+                .map(|host| format!("{}://{}", host.scheme(), host.authority()))
         };
         assert_eq!(host("p", "10.1.2.3").unwrap(), "http://10.1.2.3:8080");
         assert_eq!(host("https:p:9", "fd00::1").unwrap(), "https://[fd00::1]:9");
-        for address in ["127.0.0.1", "169.254.169.254", "::1", "fe80::1", "0.0.0.0", "", "::ffff:127.0.0.1"] {
+        for address in [
+            "127.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "fe80::1",
+            "0.0.0.0",
+            "",
+            "::ffff:127.0.0.1",
+        ] {
             let error = host("p", address).unwrap_err();
             assert_eq!((error.code, &*error.message), (400, "address not allowed"));
         }
@@ -418,7 +447,10 @@ mod tests {
             let named = Named::parse("https:s:web", "service").unwrap();
             let wanted = wanted("https:s:web", "web", chance);
             let host = of_service(&named, &wanted, &endpoints, pods).unwrap();
-            assert_eq!((host.authority().as_str(), host.secure), ("10.1.0.2:8080", true));
+            assert_eq!(
+                (host.authority().as_str(), host.secure),
+                ("10.1.0.2:8080", true)
+            );
         }
         let named = Named::parse("s:x", "service").unwrap();
         let error = of_service(&named, &wanted("s:x", "x", 0), &endpoints, pods).unwrap_err();

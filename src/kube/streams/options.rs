@@ -62,7 +62,11 @@ impl LogOptions {
             errors.push(FieldError::invalid("tailLines", lines.to_string(), why));
         }
         if let Some(bytes) = below(self.limit_bytes, 1) {
-            errors.push(FieldError::invalid("limitBytes", bytes.to_string(), positive));
+            errors.push(FieldError::invalid(
+                "limitBytes",
+                bytes.to_string(),
+                positive,
+            ));
         }
         if self.since_seconds.is_some() && self.since_time.is_some() {
             let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
@@ -129,7 +133,10 @@ impl ExecOptions {
     /// What the kubelet is asked.
     pub fn to_query(&self) -> String {
         let flag = |value: bool| value.then(|| "1".to_owned());
-        let command = self.command.iter().map(|word| ("command", Some(word.clone())));
+        let command = self
+            .command
+            .iter()
+            .map(|word| ("command", Some(word.clone())));
         let flags = [
             ("error", flag(self.stderr)),
             ("input", flag(self.stdin)),
@@ -213,7 +220,10 @@ mod tests {
             ),
             (
                 "tailLines=x",
-                (400, "strconv.ParseInt: parsing \"x\": invalid syntax".into()),
+                (
+                    400,
+                    "strconv.ParseInt: parsing \"x\": invalid syntax".into(),
+                ),
             ),
         ];
         for (query, wanted) in cases {

@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn protocols_that_are_carried() {
         let mut headers = HeaderMap::new();
-        let offered = "SPDY/3.1+portforward.k8s.io, v4.channel.k8s.io, SPDY/3.1+x, SPDY/3.1+b.k8s.io";
+        let offered =
+            "SPDY/3.1+portforward.k8s.io, v4.channel.k8s.io, SPDY/3.1+x, SPDY/3.1+b.k8s.io";
         let offered = HeaderValue::from_static(offered);
         headers.insert("sec-websocket-protocol", offered);
         let carried: Vec<_> = carried(&headers).collect();

@@ -5,12 +5,14 @@
 mod access;
 mod api;
 mod discovery;
+mod kubelet;
 mod lifecycle;
 mod lists;
 mod objects;
 mod patches;
 mod reply;
 mod session;
+mod streams;
 mod three;
 mod watches;
 
@@ -36,6 +38,7 @@ async fn the_kubernetes_api() {
         .with(access::cases())
         .with(discovery::cases())
         .with(session::cases())
+        .with(streams::cases())
         .run(&member.server)
         .await;
 }

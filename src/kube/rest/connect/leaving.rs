@@ -115,7 +115,8 @@ async fn spdy(inner: &Inner, behind: &Behind) -> Result<TokioIo<Upgraded>, ApiEr
         headers.insert(HOST, host);
     }
     let url = format!("{}://{authority}{}", behind.host.scheme(), behind.path);
-    let failed = |why: String| ApiError::internal(format!("error sending request: Post {url:?}: {why}"));
+    let failed =
+        |why: String| ApiError::internal(format!("error sending request: Post {url:?}: {why}"));
     let request = request(Method::POST, &behind.path, headers)?;
     let dialer = &inner.outward.dialer;
     let begun = Exchange::begin(dialer, &behind.host, behind.trust, request).await;
@@ -129,7 +130,9 @@ async fn spdy(inner: &Inner, behind: &Behind) -> Result<TokioIo<Upgraded>, ApiEr
     }
     let body = exchange.into_response().into_body();
     let said = Limited::new(body, MAX_REFUSAL).collect().await;
-    let said = said.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let said = said
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     Err(said_instead(&said))
 }
 
@@ -139,7 +142,12 @@ fn said_instead(said: &[u8]) -> ApiError {
     let status = status.filter(|status| status.get("kind").is_some_and(|kind| kind == "Status"));
     match status {
         Some(status) => {
-            let text = |field| status.get(field).and_then(Value::as_str).unwrap_or_default();
+            let text = |field| {
+                status
+                    .get(field)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
             let code = status.get("code").and_then(Value::as_u64);
             let code = code.and_then(|code| u16::try_from(code).ok());
             let mut error = ApiError::new(code.unwrap_or(500), "", text("message"));
@@ -189,7 +197,9 @@ pub(super) async fn tunnelled(
         return Ok(reply::whole(500, reply::TEXT, format!("{message}\n")));
     }
     let chosen = exchange.response.headers().get(STREAM_PROTOCOL);
-    let chosen = chosen.and_then(|chosen| chosen.to_str().ok()).map(str::trim);
+    let chosen = chosen
+        .and_then(|chosen| chosen.to_str().ok())
+        .map(str::trim);
     let chosen = chosen.map(|chosen| format!("{}{chosen}", tunnel::PREFIX));
     let offered = chosen
         .as_deref()

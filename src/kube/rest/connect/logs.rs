@@ -104,11 +104,15 @@ async fn refused(pod: &str, code: u16, body: Driven) -> ApiError {
         ),
         501.. => (
             "InternalError",
-            &*format!("an error on the server ({said:?}) has prevented the request from succeeding"),
+            &*format!(
+                "an error on the server ({said:?}) has prevented the request from succeeding"
+            ),
         ),
         _ => (
             "Unknown",
-            &*format!("the server responded with the status code {code} but did not return more information"),
+            &*format!(
+                "the server responded with the status code {code} but did not return more information"
+            ),
         ),
     };
     // The verb that Go's words leave room for is never there.
@@ -119,4 +123,3 @@ async fn refused(pod: &str, code: u16, body: Driven) -> ApiError {
         ..Details::default()
     })
 }
-

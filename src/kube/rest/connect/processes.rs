@@ -36,12 +36,18 @@ pub(super) async fn serve(
             let container = location::container(&pod, &options.container)?;
             let (verb, asked) = match process {
                 Process::Exec => ("exec", options.clone()),
-                _ => ("attach", ExecOptions {
-                    command: Vec::new(),
-                    ..options.clone()
-                }),
+                _ => (
+                    "attach",
+                    ExecOptions {
+                        command: Vec::new(),
+                        ..options.clone()
+                    },
+                ),
             };
-            (format!("/{verb}/{namespace}/{name}/{container}"), asked.to_query())
+            (
+                format!("/{verb}/{namespace}/{name}/{container}"),
+                asked.to_query(),
+            )
         }
     };
     let node = node_of(&pod);

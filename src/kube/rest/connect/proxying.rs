@@ -119,7 +119,12 @@ async fn proxied(
     }
     let authority = host.authority();
     let by = asked_by(&leaving);
-    let place = Place::new(asked, &path, authority.clone(), by.as_deref().unwrap_or(&authority));
+    let place = Place::new(
+        asked,
+        &path,
+        authority.clone(),
+        by.as_deref().unwrap_or(&authority),
+    );
     let (mut parts, body) = leaving.request.into_parts();
     let uri = links::join(&place.prefix, &escaped);
     headers::to_backend(&mut parts.headers, leaving.client, &uri);
@@ -165,11 +170,7 @@ fn moved(to: &str) -> Response<KubeBody> {
 }
 
 /// Makes the answer of a host behind one of this server.
-async fn answered(
-    exchange: Exchange,
-    place: &Place,
-    head: bool,
-) -> ApiResult<Response<KubeBody>> {
+async fn answered(exchange: Exchange, place: &Place, head: bool) -> ApiResult<Response<KubeBody>> {
     let (mut parts, body) = exchange.into_response().into_parts();
     headers::to_client(&mut parts.headers);
     let location = parts.headers.get(LOCATION);
@@ -184,7 +185,9 @@ async fn answered(
         return Ok(Response::from_parts(parts, body.boxed_unsync()));
     }
     let coding = parts.headers.get(CONTENT_ENCODING);
-    let coding = coding.and_then(|coding| coding.to_str().ok()).unwrap_or_default();
+    let coding = coding
+        .and_then(|coding| coding.to_str().ok())
+        .unwrap_or_default();
     let Some(coding) = Coding::of(coding) else {
         return Ok(Response::from_parts(parts, body.boxed_unsync()));
     };
@@ -206,7 +209,9 @@ async fn answered(
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next();
     kind.is_some_and(|kind| kind.trim() == "text/html")
 }

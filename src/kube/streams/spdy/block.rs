@@ -212,9 +212,7 @@ fn number(plain: &mut &[u8]) -> Result<usize, SpdyError> {
 
 fn text(plain: &mut &[u8]) -> Result<String, SpdyError> {
     let length = number(plain)?;
-    let (text, rest) = plain
-        .split_at_checked(length)
-        .ok_or(SpdyError::Headers)?;
+    let (text, rest) = plain.split_at_checked(length).ok_or(SpdyError::Headers)?;
     *plain = rest;
     Ok(String::from_utf8_lossy(text).into_owned())
 }
@@ -232,8 +230,13 @@ mod tests {
     #[test]
     fn blocks_are_read_as_they_were_written() {
         let (mut writer, mut reader) = (BlockWriter::default(), BlockReader::new());
-        let first = Headers::default().with("StreamType", "error").with("port", "80");
-        let second = Headers::default().with("a", "1").with("b", "").with("a", "2");
+        let first = Headers::default()
+            .with("StreamType", "error")
+            .with("port", "80");
+        let second = Headers::default()
+            .with("a", "1")
+            .with("b", "")
+            .with("a", "2");
         for headers in [&first, &second, &Headers::default()] {
             let read = reader.read(&write(&mut writer, headers)).unwrap();
             assert_eq!(read.grouped(), headers.grouped());

@@ -32,16 +32,25 @@ pub enum Frame {
         fin: bool,
     },
     /// Ends a stream at once.
-    RstStream { stream: u32, status: u32 },
+    RstStream {
+        stream: u32,
+        status: u32,
+    },
     Ping(u32),
-    GoAway { last: u32 },
+    GoAway {
+        last: u32,
+    },
     Headers {
         stream: u32,
         headers: Headers,
         fin: bool,
     },
     /// A frame of data or a piece of it; only the last piece says that its sender has no more.
-    Data { stream: u32, bytes: Bytes, fin: bool },
+    Data {
+        stream: u32,
+        bytes: Bytes,
+        fin: bool,
+    },
     /// What is understood and asks for nothing: settings and windows. The library that kubelets use knows no
     /// windows either and gives none.
     Other,
@@ -374,14 +383,18 @@ mod tests {
     #[test]
     fn long_control_frames_are_refused_by_their_head() {
         let mut decoder = Decoder::default();
-        decoder.buffer().extend_from_slice(&[0x80, 3, 0, 1, 0, 1, 0, 1]);
+        decoder
+            .buffer()
+            .extend_from_slice(&[0x80, 3, 0, 1, 0, 1, 0, 1]);
         assert_eq!(decoder.next(), Err(SpdyError::TooLong(65537)));
     }
 
     #[test]
     fn long_data_is_handed_on_as_it_comes() {
         let mut decoder = Decoder::default();
-        decoder.buffer().extend_from_slice(&[0, 0, 0, 9, 1, 0xff, 0xff, 0xff]);
+        decoder
+            .buffer()
+            .extend_from_slice(&[0, 0, 0, 9, 1, 0xff, 0xff, 0xff]);
         assert_eq!(decoder.next(), Ok(None));
         for _ in 0..3 {
             decoder.buffer().extend_from_slice(b"abc");
@@ -404,11 +417,15 @@ mod tests {
     fn frames_without_their_content_are_refused() {
         for kind in [1, 2, 3, 6, 7, 8] {
             let mut decoder = Decoder::default();
-            decoder.buffer().extend_from_slice(&[0x80, 3, 0, kind, 0, 0, 0, 2, 0, 0]);
+            decoder
+                .buffer()
+                .extend_from_slice(&[0x80, 3, 0, kind, 0, 0, 0, 2, 0, 0]);
             assert!(decoder.next().is_err(), "{kind}");
         }
         let mut decoder = Decoder::default();
-        decoder.buffer().extend_from_slice(&[0x80, 2, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1]);
+        decoder
+            .buffer()
+            .extend_from_slice(&[0x80, 2, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1]);
         assert_eq!(decoder.next(), Err(SpdyError::Version(2)));
     }
 }
