@@ -5,6 +5,8 @@
 //! [`tunnel`]), and what a proxy changes in what it passes on ([`proxy`]). `rest::connect` puts them together.
 
 pub mod dial;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod location;
 pub mod options;
 pub mod proxy;

@@ -1,9 +1,13 @@
 //! The proxies of nodes, pods and services.
 
+use std::net::IpAddr;
+
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt as _, Empty, Full};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -14,7 +18,7 @@ use crate::kube::objects::Objects as _;
 use crate::kube::rest::call::Call;
 use crate::kube::rest::reply::KubeBody;
 use crate::kube::status::{ApiError, ApiResult};
-use crate::kube::streams::dial::{self, Trust};
+use crate::kube::streams::dial::{self, Dialer, Trust};
 use crate::kube::streams::location::{self, Host, Named};
 use crate::kube::streams::proxy::links::{self, Place};
 use crate::kube::streams::proxy::{headers, html};
@@ -107,40 +111,84 @@ async fn proxied(
     let path = behind(&call.target.rest, asked);
     let query = leaving.request.uri().query();
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let escaped = utf8_percent_encode(&path, ESCAPED).to_string();
     if upgrade::is_upgrade(leaving.headers()) {
-        let escaped = if path.is_empty() { "/" } else { &escaped };
+        let escaped = match path.as_str() {
+            "" => "/".to_owned(),
+            path => utf8_percent_encode(path, ESCAPED).to_string(),
+        };
         let path = format!("{escaped}{query}");
         return leaving::pass_on(inner, leaving, Behind { host, trust, path }).await;
     }
-    if path.is_empty() && [Method::GET, Method::HEAD].contains(&call.method) {
-        let to = utf8_percent_encode(asked, ESCAPED).to_string();
-        return Ok(moved(&format!("{to}/{query}")));
-    }
-    let authority = host.authority();
     let by = asked_by(&leaving);
-    let place = Place::new(
+    let (parts, body) = leaving.request.into_parts();
+    let way = Way {
         asked,
-        &path,
-        authority.clone(),
-        by.as_deref().unwrap_or(&authority),
-    );
-    let (mut parts, body) = leaving.request.into_parts();
-    let uri = links::join(&place.prefix, &escaped);
-    headers::to_backend(&mut parts.headers, leaving.client, &uri);
-    let by = HeaderValue::from_str(&place.asked).map_err(ApiError::internal)?;
-    parts.headers.insert(HOST, by);
-    let escaped = if path.is_empty() { "/" } else { &escaped };
-    let mut request = http::Request::builder()
-        .method(parts.method)
-        .uri(format!("{escaped}{query}"))
-        .body(body)
-        .map_err(ApiError::internal)?;
-    *request.headers_mut() = parts.headers;
-    let exchange = Exchange::begin(&inner.outward.dialer, &host, trust, request)
-        .await
-        .map_err(|why| ApiError::unavailable(format!("error trying to reach service: {why}")))?;
-    answered(exchange, &place, call.method == Method::HEAD).await
+        path: &path,
+        query: &query,
+        by: by.unwrap_or_else(|| host.authority()),
+        client: leaving.client,
+        host,
+        trust,
+    };
+    way.go(&inner.outward.dialer, parts, body).await
+}
+
+/// The way of a request that stays with HTTP.
+struct Way<'a> {
+    /// The path by which the client has asked.
+    asked: &'a str,
+    /// The path behind; empty if the client has asked for none.
+    path: &'a str,
+    /// With its `?`, or empty.
+    query: &'a str,
+    /// The host that the client has asked.
+    by: String,
+    client: Option<IpAddr>,
+    host: Host,
+    trust: Trust,
+}
+
+impl Way<'_> {
+    /// Sends the request on, and its answer back.
+    ///
+    /// # Errors
+    /// 503 if the host cannot be reached.
+    async fn go<B>(
+        self,
+        dialer: &Dialer,
+        mut parts: Parts,
+        body: B,
+    ) -> ApiResult<Response<KubeBody>>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+    {
+        let method = parts.method.clone();
+        if self.path.is_empty() && [Method::GET, Method::HEAD].contains(&method) {
+            let to = utf8_percent_encode(self.asked, ESCAPED);
+            return Ok(moved(&format!("{to}/{}", self.query)));
+        }
+        let escaped = match self.path {
+            "" => "/".to_owned(),
+            path => utf8_percent_encode(path, ESCAPED).to_string(),
+        };
+        let place = Place::new(self.asked, self.path, self.host.authority(), &self.by);
+        let uri = links::join(&place.prefix, &escaped);
+        headers::to_backend(&mut parts.headers, self.client, &uri);
+        let by = HeaderValue::from_str(&self.by).map_err(ApiError::internal)?;
+        parts.headers.insert(HOST, by);
+        let mut request = http::Request::builder()
+            .method(parts.method)
+            .uri(format!("{escaped}{}", self.query))
+            .body(body)
+            .map_err(ApiError::internal)?;
+        *request.headers_mut() = parts.headers;
+        let begun = Exchange::begin(dialer, &self.host, self.trust, request).await;
+        let exchange = begun.map_err(|why| {
+            let message = format!("error trying to reach service: {why}");
+            ApiError::unavailable(message)
+        })?;
+        answered(exchange, &place, method == Method::HEAD).await
+    }
 }
 
 /// The path at the host behind, decoded: what follows the subresource. Empty without a slash.
@@ -330,6 +378,138 @@ mod tests {
         let nonsense = Bytes::from_static(b"no gzip");
         let kept = Coding::Gzip.rewritten(nonsense.clone(), |_| None);
         assert_eq!(kept, nonsense);
+    }
+
+    /// A host behind that says what it was asked, or has a page, or leads elsewhere.
+    async fn host() -> Host {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer = |request: http::Request<hyper::body::Incoming>| async move {
+            let mut response = Response::new(Full::new(Bytes::new()));
+            let headers = response.headers_mut();
+            let path = request.uri().path().to_owned();
+            match &*path {
+                "/page" => {
+                    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; x"));
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("13"));
+                    *response.body_mut() = Full::from("<a href='/x'>");
+                }
+                "/moved" => {
+                    headers.insert(LOCATION, HeaderValue::from_static("/there?x"));
+                    *response.status_mut() = StatusCode::FOUND;
+                }
+                _ => {
+                    let name = "access-control-allow-origin";
+                    headers.insert(name, HeaderValue::from_static("*"));
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    let said = format!(
+                        "{} {} {:?} {body:?}",
+                        parts.method, parts.uri, parts.headers
+                    );
+                    *response.body_mut() = Full::from(said);
+                }
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        };
+        #[allow(clippy::disallowed_methods, reason = "a server of the tests")]
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let stream = hyper_util::rt::TokioIo::new(stream);
+                let service = hyper::service::service_fn(answer);
+                let http = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(http.serve_connection(stream, service));
+            }
+        });
+        Host {
+            secure: false,
+            name: "127.0.0.1".into(),
+            port,
+        }
+    }
+
+    /// The status, headers and body of what is answered to a request for a path behind `/p`.
+    async fn asked(host: &Host, method: Method, path: &str) -> (u16, HeaderMap, String) {
+        let asked = format!("/p{path}");
+        let way = Way {
+            asked: &asked,
+            path,
+            query: "?q=1",
+            by: "me:1".into(),
+            client: "192.0.2.7".parse().ok(),
+            host: host.clone(),
+            trust: Trust::Anyone,
+        };
+        let request = http::Request::builder()
+            .method(method)
+            .uri("/")
+            .header("connection", "close")
+            .header("x-own", "1");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let dialer = Dialer::new(&Default::default()).unwrap();
+        let body = Full::new(Bytes::from_static(b"sent"));
+        match way.go(&dialer, parts, body).await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let text = String::from_utf8_lossy(&body).into_owned();
+                (parts.status.as_u16(), parts.headers, text)
+            }
+            Err(error) => (error.code, HeaderMap::new(), error.message),
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_sent_on_with_what_they_bring() {
+        let host = host().await;
+        let (code, headers, said) = asked(&host, Method::PUT, "/a b/%/").await;
+        assert_eq!(code, 200);
+        assert!(!headers.contains_key("access-control-allow-origin"));
+        assert!(said.starts_with("PUT /a%20b/%25/?q=1 "), "{said}");
+        assert!(said.ends_with("b\"sent\""), "{said}");
+        for part in [
+            "\"x-own\": \"1\"",
+            "\"host\": \"me:1\"",
+            "\"x-forwarded-for\": \"192.0.2.7\"",
+            "\"x-forwarded-uri\": \"/p/a%20b/%25/\"",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("connection"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn pages_and_redirections_lead_back_through_the_proxy() {
+        let host = host().await;
+        let (_, headers, page) = asked(&host, Method::GET, "/page").await;
+        assert_eq!(page, "<a href='/p/x'>");
+        assert!(!headers.contains_key(CONTENT_LENGTH));
+        let (code, headers, _) = asked(&host, Method::GET, "/moved").await;
+        assert_eq!(
+            (code, &headers[LOCATION]),
+            (302, &HeaderValue::from_static("/p/there?x"))
+        );
+        let (code, headers, _) = asked(&host, Method::GET, "").await;
+        assert_eq!(
+            (code, &headers[LOCATION]),
+            (301, &HeaderValue::from_static("/p/?q=1"))
+        );
+        let (code, _, said) = asked(&host, Method::POST, "").await;
+        assert!(code == 200 && said.starts_with("POST /?q=1"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn hosts_that_are_not_there_are_unavailable() {
+        let mut host = host().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        host.port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let (code, _, said) = asked(&host, Method::GET, "/").await;
+        let wanted = format!(
+            "error trying to reach service: dial tcp 127.0.0.1:{}: connect: connection refused",
+            host.port
+        );
+        assert_eq!((code, said), (503, wanted));
     }
 
     #[test]
