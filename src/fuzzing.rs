@@ -18,6 +18,7 @@ pub use crate::kube::authz::fuzzing::gate;
 pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
+pub use crate::kube::streams::fuzzing::kube_streams;
 #[cfg(fuzzing)]
 pub use crate::mvcc::fuzzing::{Step, Twins};
 pub use crate::raft::fuzzing::{log, message, peer, protocol, snapshot};
@@ -80,6 +81,7 @@ mod tests {
         replay("config_file", config_file);
         replay("certificate", certificate);
         replay("gate", gate);
+        replay("kube_streams", kube_streams);
         replay("selector", selector);
         replay("object_patch", object_patch);
         replay("managed_fields", managed_fields);

@@ -108,6 +108,30 @@ pub(super) const FLAGS: &[Flag] = &[
         "Addresses of services.",
     ),
     served(
+        "kubelet-client-certificate",
+        Text,
+        "",
+        "Certificate with which kubelets are called; made in --cert-dir without it.",
+    ),
+    served(
+        "kubelet-client-key",
+        Text,
+        "",
+        "Key of --kubelet-client-certificate.",
+    ),
+    served(
+        "kubelet-certificate-authority",
+        Text,
+        "",
+        "Who issues the certificates of kubelets; without it any is taken.",
+    ),
+    served(
+        "kubelet-preferred-address-types",
+        Text,
+        "Hostname,InternalDNS,InternalIP,ExternalDNS,ExternalIP",
+        "Kinds of a node's addresses at which its kubelet is called, the best first.",
+    ),
+    served(
         "enable-admission-plugins",
         Text,
         "",
@@ -154,6 +178,12 @@ pub struct KubeConfig {
     pub anonymous: bool,
     /// Addresses of services, as `ADDRESS/LENGTH`.
     pub service_cidr: String,
+    /// The certificate with which kubelets are called and the key to it, if they are given.
+    pub kubelet_certificate: Option<(PathBuf, PathBuf)>,
+    /// Who issues the certificates of kubelets, if any is not to be taken.
+    pub kubelet_authority: Option<PathBuf>,
+    /// Kinds of nodes' addresses, the best first.
+    pub kubelet_addresses: Vec<String>,
     /// Admission plugins besides the default ones.
     pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
@@ -200,6 +230,17 @@ pub(super) fn read(
             return Err(given.invalid("tls-cert-file", "goes together with --tls-private-key-file"));
         }
     };
+    let kubelet_certificate = match (
+        file("kubelet-client-certificate"),
+        file("kubelet-client-key"),
+    ) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        _ => {
+            let why = "goes together with --kubelet-client-key";
+            return Err(given.invalid("kubelet-client-certificate", why));
+        }
+    };
     let authorization = words(given, "authorization-mode");
     for mode in &authorization {
         if !["Node", "RBAC", "AlwaysAllow", "AlwaysDeny"].contains(&mode.as_str()) {
@@ -233,6 +274,9 @@ pub(super) fn read(
         authorization,
         anonymous: boolean(given, "anonymous-auth")?,
         service_cidr: given.text("service-cluster-ip-range").to_owned(),
+        kubelet_certificate,
+        kubelet_authority: file("kubelet-certificate-authority"),
+        kubelet_addresses: words(given, "kubelet-preferred-address-types"),
         admission_enabled: words(given, "enable-admission-plugins"),
         admission_disabled: words(given, "disable-admission-plugins"),
     }))
@@ -282,6 +326,10 @@ mod tests {
             (
                 "--tls-cert-file=/a",
                 "goes together with --tls-private-key-file",
+            ),
+            (
+                "--kubelet-client-certificate=/a",
+                "goes together with --kubelet-client-key",
             ),
             ("--authorization-mode=ABAC", "must be of Node, RBAC"),
         ] {

@@ -39,6 +39,7 @@ pub mod services;
 pub mod status;
 pub mod store;
 pub mod strategy;
+pub mod streams;
 pub mod table;
 pub mod tree;
 pub mod user;
@@ -46,4 +47,4 @@ pub mod validate;
 pub mod version;
 pub mod views;
 
-pub use rest::{ClientCertificate, KubeBody, KubeServer, KubeSettings};
+pub use rest::{ClientAddress, ClientCertificate, KubeBody, KubeServer, KubeSettings};

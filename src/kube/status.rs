@@ -188,6 +188,11 @@ impl ApiError {
         })
     }
 
+    /// What is asked for cannot be reached, for now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(503, "ServiceUnavailable", message)
+    }
+
     /// A Go error that is no API status: its bare text under 500, without a reason.
     pub fn unclassified(message: impl Into<String>) -> Self {
         Self::new(500, "", message)

@@ -120,6 +120,7 @@ async fn secure(
         return Some(Caller {
             wire: Wire::Plain(stream),
             certified: None,
+            address: address.ip(),
             certificate: ClientCertificate::default(),
         });
     };
@@ -127,6 +128,7 @@ async fn secure(
     Some(Caller {
         wire: accepted.wire,
         certified: accepted.common_name.map(CertifiedName),
+        address: address.ip(),
         certificate: ClientCertificate::new(accepted.chain),
     })
 }

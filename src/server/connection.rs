@@ -5,6 +5,7 @@
 //! and takes nothing new.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use super::pings::Pings;
 use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
 use crate::etcd::{CertifiedName, ClientServices};
-use crate::kube::{ClientCertificate, KubeBody, KubeServer};
+use crate::kube::{ClientAddress, ClientCertificate, KubeBody, KubeServer};
 use crate::tls::Wire;
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
@@ -204,6 +205,8 @@ pub(super) struct Caller {
     pub(super) wire: Wire,
     /// Who the caller is by its certificate; every request is told.
     pub(super) certified: Option<CertifiedName>,
+    /// Where it calls from.
+    pub(super) address: IpAddr,
     /// All that it has shown, for an API that verifies it itself and reads more in it than a name.
     pub(super) certificate: ClientCertificate,
 }
@@ -219,12 +222,14 @@ pub(super) async fn serve(
     let Caller {
         wire,
         certified,
+        address,
         certificate,
     } = caller;
     let service = service_fn(|mut request: Request<Incoming>| {
         if let Some(name) = &certified {
             request.extensions_mut().insert(name.clone());
         }
+        request.extensions_mut().insert(ClientAddress(address));
         if !certificate.is_empty() {
             request.extensions_mut().insert(certificate.clone());
         }
@@ -240,7 +245,7 @@ pub(super) async fn serve(
         Wire::Tls(_) => None,
     };
     let wire = Gather::new(Pings::new(wire, least, streams.open()));
-    let connection = http.serve_connection(TokioIo::new(wire), service);
+    let connection = http.serve_connection_with_upgrades(TokioIo::new(wire), service);
     let mut connection = Connection::new(connection, streams);
     tokio::select! {
         ended = &mut connection => return note(ended),

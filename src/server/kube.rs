@@ -21,6 +21,7 @@ use crate::kube::gate::GateConfig;
 use crate::kube::pki::{self, Pki};
 use crate::kube::services::Ranges;
 use crate::kube::store::{ObjectStore, ROOT};
+use crate::kube::streams::dial::KubeletSettings;
 use crate::kube::views::Views;
 use crate::kube::{KubeServer, KubeSettings};
 use crate::tls::{AcceptSettings, Acceptor, CertificateFiles, Protocol, Rules, TlsFile, Version};
@@ -122,6 +123,16 @@ impl KubeParts {
                 services: Ranges::parse(&config.service_cidr).map_err(refused)?,
                 admission_enabled: config.admission_enabled.clone(),
                 admission_disabled: config.admission_disabled.clone(),
+                kubelet: KubeletSettings {
+                    certificate: Some(
+                        config
+                            .kubelet_certificate
+                            .clone()
+                            .unwrap_or((made.kubelet_client.certificate, made.kubelet_client.key)),
+                    ),
+                    authority: config.kubelet_authority.clone(),
+                    preferred: config.kubelet_addresses.clone(),
+                },
             },
         })
     }
@@ -155,7 +166,7 @@ impl KubeParts {
         };
         let address = self.settings.address.clone();
         let store = ObjectStore::new(engine.clone(), views);
-        let server = KubeServer::new(store, self.settings)?;
+        let server = KubeServer::new(store, self.settings, life)?;
         let entrance = Entrance {
             sockets: vec![Socket {
                 listener: self.listener,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod connect;
 mod establish;
 mod event_leases;
 mod eviction;
@@ -27,6 +28,7 @@ mod watching;
 mod write;
 
 pub use call::Call;
+pub use connect::ClientAddress;
 pub use reply::KubeBody;
 pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::connect::Outward;
 use self::event_leases::EventLeases;
 use super::admission::Admission;
 use super::catalog::Catalogs;
@@ -49,6 +52,7 @@ struct Inner {
     gate: Gate,
     admission: Admission,
     event_leases: EventLeases,
+    outward: Outward,
     settings: KubeSettings,
 }
 

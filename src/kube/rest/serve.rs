@@ -14,6 +14,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
 use super::call::Call;
+use super::connect::{Leads, Outward};
 use super::event_leases::EventLeases;
 use super::form::Form;
 use super::frames::ResourceFrames;
@@ -21,6 +22,7 @@ use super::query::{ListOptions, Query};
 use super::read::{self, Collection};
 use super::reply::{self, KubeBody};
 use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
+use crate::base::shutdown::Lifecycle;
 use crate::kube::admission::Admission;
 use crate::kube::authn::Shown;
 use crate::kube::catalog::{Catalog, Catalogs};
@@ -34,6 +36,7 @@ use crate::kube::select::{Fields, Selector};
 use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
+use crate::kube::streams::dial::KubeletSettings;
 use crate::kube::views::Stored;
 
 /// Bytes of a request's body: kube-apiserver's bound.
@@ -89,6 +92,8 @@ pub struct KubeSettings {
     pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
     pub admission_disabled: Vec<String>,
+    /// How kubelets are called.
+    pub kubelet: KubeletSettings,
 }
 
 /// Serves the Kubernetes API of one member. Cheap to clone.
@@ -129,11 +134,16 @@ impl From<ApiError> for Outcome {
 }
 
 impl KubeServer {
-    /// Serves what `store` has.
+    /// Serves what `store` has, until `life` ends.
     ///
     /// # Errors
-    /// A text for the log: the gate's files cannot be used, or there is no such admission plugin.
-    pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
+    /// A text for the log: files of the gate or of the way to kubelets cannot be used, or there is no such
+    /// admission plugin.
+    pub fn new(
+        store: ObjectStore,
+        settings: KubeSettings,
+        life: &Lifecycle,
+    ) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
         let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
         let admission = Admission::new(
@@ -151,6 +161,7 @@ impl KubeServer {
                 gate,
                 admission,
                 event_leases: EventLeases::default(),
+                outward: Outward::new(&settings.kubelet, life)?,
                 settings,
             }),
         })
@@ -219,7 +230,20 @@ impl KubeServer {
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
         };
-        let outcome = self.serve(&call, &info, body).await;
+        let outcome = match Leads::of(&call) {
+            Some(leads) => {
+                // Refusals have the form that was asked for, if there is one; what is passed on has its own.
+                let form = Form::choose(
+                    &call.headers,
+                    &call.query,
+                    Answering::Object,
+                    &call.resource,
+                );
+                let led = self.lead(leads, &call, parts, body).await;
+                led.map_or_else(|error| Outcome::Refused(error, form.ok()), Outcome::Done)
+            }
+            None => self.serve(&call, &info, body).await,
+        };
         warnings.append(&mut call.warnings.lock());
         outcome
     }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -244,8 +245,53 @@ impl Api {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(other)?;
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         sender.send_request(request).await.map_err(other)
+    }
+
+    /// An answer that goes on.
+    pub async fn stream(&self, path: &str) -> Pieces {
+        let response = self.send(Method::GET, path, Bytes::new());
+        let response = timeout(PATIENCE, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        Pieces(response.into_body())
+    }
+
+    /// Leaves HTTP; the answer and the connection from then on.
+    pub async fn leave(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (http::Response<()>, TokioIo<Upgraded>) {
+        let asked = self.with_all(headers);
+        let response = timeout(PATIENCE, asked.send(method, path, Bytes::new())).await;
+        let response = response.unwrap().unwrap();
+        let (mut parts, body) = response.into_parts();
+        let extensions = std::mem::take(&mut parts.extensions);
+        let mut whole = http::Response::new(body);
+        *whole.status_mut() = parts.status;
+        *whole.extensions_mut() = extensions;
+        let upgraded = timeout(PATIENCE, hyper::upgrade::on(whole)).await.unwrap();
+        let head = http::Response::from_parts(parts, ());
+        (head, TokioIo::new(upgraded.unwrap()))
+    }
+
+    /// As [`Self::leave`], where it comes to nothing.
+    pub async fn refused_to_leave(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        self.with_all(headers)
+            .call(method, path, Bytes::new())
+            .await
+    }
+
+    fn with_all(&self, headers: &[(&str, &str)]) -> Self {
+        let add = |api: Self, (name, value): &(&str, &str)| api.with(name, value);
+        headers.iter().fold(self.clone(), add)
     }
 
     /// A watch of a collection; `query` is what comes after `watch=1`.
@@ -258,6 +304,17 @@ impl Api {
             body: response.into_body(),
             read: BytesMut::new(),
         }
+    }
+}
+
+/// What comes of an answer that goes on.
+pub struct Pieces(Incoming);
+
+impl Pieces {
+    /// The next piece; none at the end.
+    pub async fn piece(&mut self) -> Option<Bytes> {
+        let frame = self.0.frame().await?;
+        Some(frame.unwrap().into_data().unwrap_or_default())
     }
 }
 

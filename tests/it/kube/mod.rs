@@ -6,12 +6,14 @@ mod access;
 mod admission;
 mod api;
 mod discovery;
+mod kubelet;
 mod lifecycle;
 mod lists;
 mod objects;
 mod patches;
 mod reply;
 mod session;
+mod streams;
 mod three;
 mod watches;
 
@@ -38,6 +40,7 @@ async fn the_kubernetes_api() {
         .with(admission::cases())
         .with(discovery::cases())
         .with(session::cases())
+        .with(streams::cases())
         .run(&member.server)
         .await;
 }

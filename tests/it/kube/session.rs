@@ -12,9 +12,20 @@ pub fn cases() -> Vec<NamedCase> {
 }
 
 /// Runs kubectl in the namespace with `input`; returns what it printed. None if there is no kubectl.
-async fn kubectl(api: &Api, line: &str, input: &str) -> Option<String> {
+pub(super) async fn kubectl(api: &Api, line: &str, input: &str) -> Option<String> {
+    kubectl_with(api, &[], line, input).await
+}
+
+/// As [`kubectl`], with more of an environment.
+pub(super) async fn kubectl_with(
+    api: &Api,
+    environment: &[(&str, &str)],
+    line: &str,
+    input: &str,
+) -> Option<String> {
     let child = Command::new("kubectl")
         .env("KUBECONFIG", api.kubeconfig())
+        .envs(environment.iter().copied())
         .arg(format!("--namespace={}", api.space()))
         .arg(format!(
             "--cache-dir={}",
