@@ -21,9 +21,11 @@ pub mod custom;
 pub mod defaults;
 pub mod discovery;
 pub mod field;
+pub mod flow;
 pub mod gate;
 pub mod health;
 pub mod live;
+pub mod metrics;
 pub mod negotiate;
 pub mod object;
 pub mod objects;
@@ -45,4 +47,4 @@ pub mod validate;
 pub mod version;
 pub mod views;
 
-pub use rest::{ClientCertificate, KubeBody, KubeServer, KubeSettings};
+pub use rest::{ClientCertificate, KubeBody, KubeServer, KubeSettings, LimitSettings};

@@ -8,13 +8,14 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::call::Call;
+use super::checks::Part;
 use super::options::WriteOptions;
 use super::query::Query;
 use super::serve::KubeServer;
 use super::write::{self, Change as Rewrite, Owners};
 use super::{Inner, remove};
 use crate::base::clock;
-use crate::kube::bootstrap::{self, Change, Facts, Own};
+use crate::kube::bootstrap::{self, Change, Facts, FrontProxyFacts, Own};
 use crate::kube::codec;
 use crate::kube::object::{conform, meta};
 use crate::kube::request::{RequestInfo, Target};
@@ -33,17 +34,19 @@ impl KubeServer {
     /// Makes what is missing; completes once everything is there.
     pub async fn establish(&self) {
         let facts = self.facts();
-        let (namespaces, others): (Vec<Own>, Vec<Own>) = bootstrap::cluster_objects(&facts)
+        let (namespaces, mut others): (Vec<Own>, Vec<Own>) = bootstrap::cluster_objects(&facts)
             .into_iter()
             .partition(|own| own.plural == "namespaces");
         self.establish_all(&namespaces).await;
-        self.establish_all(&others).await;
+        others.sort_by_key(|own| Part::of(own) as u8);
+        let parts = others.chunk_by(|one, other| Part::of(one) == Part::of(other));
+        futures::future::join_all(parts.map(|part| self.establish_all(part))).await;
         self.establish_all(bootstrap::roles_and_bindings()).await;
         tracing::info!("the Kubernetes API has the objects that it begins with");
     }
 
     /// What the objects say of this server.
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let settings = &self.inner().settings;
         Facts {
             service_range: settings.service_range.clone(),
@@ -54,14 +57,23 @@ impl KubeServer {
                 .client_ca
                 .as_ref()
                 .and_then(|path| std::fs::read_to_string(path).ok()),
-            front_proxy: None,
+            front_proxy: settings.gate.front_proxy.as_ref().and_then(|proxy| {
+                Some(FrontProxyFacts {
+                    ca: std::fs::read_to_string(&proxy.ca).ok()?,
+                    names: proxy.names.clone(),
+                    headers: proxy.headers.clone(),
+                })
+            }),
             now: clock::unix_time(),
         }
     }
 
-    /// All at once: they share log entries, and there are a few hundred.
+    /// All of one part at once: they share log entries, and there are a few hundred.
     async fn establish_all(&self, all: &[Own]) {
         futures::future::join_all(all.iter().map(|own| self.insist(own))).await;
+        if let Some(one) = all.first() {
+            self.inner().progress.done(Part::of(one));
+        }
     }
 
     async fn insist(&self, own: &Own) {
@@ -73,7 +85,7 @@ impl KubeServer {
 }
 
 /// Makes one object as it has to be.
-async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
+pub(super) async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
     let call = call(own)?;
     let key = store::key(store::place(&call.resource)?, own.namespace(), own.name());
     // The views are as new as this member was when it began; what has been made since is found on writing.
@@ -135,7 +147,7 @@ fn whole(call: &Call, object: &Value) -> Value {
 }
 
 /// A request of the server's own.
-fn call(own: &Own) -> ApiResult<Call> {
+pub(super) fn call(own: &Own) -> ApiResult<Call> {
     let resource = Resources::built_in().find(own.group, own.version, own.plural);
     Ok(Call {
         method: Method::PUT,

@@ -5,19 +5,24 @@
 
 mod answer;
 mod call;
+mod checks;
+mod door;
 mod establish;
 mod event_leases;
 mod eviction;
 pub mod form;
 mod frames;
+mod limits;
 mod openapi_pages;
 pub mod options;
 mod pages;
 mod patching;
+mod presence;
 pub mod query;
 mod read;
 mod remove;
 pub mod reply;
+mod resetting;
 mod serve;
 mod steps;
 mod subresources;
@@ -26,6 +31,7 @@ mod watching;
 mod write;
 
 pub use call::Call;
+pub use limits::LimitSettings;
 pub use reply::KubeBody;
 pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 
@@ -33,10 +39,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::checks::Progress;
 use self::event_leases::EventLeases;
+use self::limits::Limits;
 use super::admission::Admission;
+use super::flow::Flows;
 use super::gate::Gate;
 use super::live::Live;
+use super::metrics::KubeMetrics;
 use super::store::ObjectStore;
 
 /// What all requests share.
@@ -46,6 +56,10 @@ struct Inner {
     gate: Gate,
     admission: Admission,
     event_leases: EventLeases,
+    limits: Limits,
+    flows: Flows,
+    metrics: Arc<KubeMetrics>,
+    progress: Progress,
     settings: KubeSettings,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
-use super::steps;
+use super::{resetting, steps};
 use crate::kube::apply::Apply;
 use crate::kube::field::FieldError;
 use crate::kube::object::{self, Expected, Format, decode_value};
@@ -135,6 +135,7 @@ impl Patching {
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);
                 }
+                resetting::carry_from(&patched, &mut value);
                 Ok(value)
             }
             Self::Apply {

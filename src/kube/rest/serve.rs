@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,31 +11,35 @@ use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
 
 use super::call::Call;
+use super::checks::Progress;
+use super::door::Visit;
 use super::event_leases::EventLeases;
 use super::form::Form;
 use super::frames::ResourceFrames;
+use super::limits::{LimitSettings, Limits};
 use super::query::{ListOptions, Query};
 use super::read::{self, Collection};
 use super::reply::{self, KubeBody};
-use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
+use super::{Answer, Inner, answer, pages, remove, subresources, watching, write};
 use crate::kube::admission::Admission;
 use crate::kube::authn::Shown;
 use crate::kube::codec;
+use crate::kube::flow::Flows;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
+use crate::kube::metrics::KubeMetrics;
 use crate::kube::negotiate::Answer as Answering;
-use crate::kube::request::{RequestError, RequestInfo, Target};
-use crate::kube::schema::{Resources, Verb};
+use crate::kube::request::{RequestInfo, Target};
+use crate::kube::schema::{Resource, Resources, Verb};
 use crate::kube::select::{Fields, Selector};
 use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
+use crate::kube::user::User;
 use crate::kube::views::Stored;
 
 /// Bytes of a request's body: kube-apiserver's bound.
 const MAX_BODY: usize = 3 << 20;
-/// Requests take no longer, but for those that are meant to: `--request-timeout` of kube-apiserver.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The certificates that a client has shown, its own first. That it has the key is certain; nothing else is.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +89,12 @@ pub struct KubeSettings {
     pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
     pub admission_disabled: Vec<String>,
+    /// How much is taken on, and for how long.
+    pub limits: LimitSettings,
+    /// Where others reach this member: `--advertise-address`.
+    pub advertise: IpAddr,
+    /// The machine's name.
+    pub host: String,
 }
 
 /// Serves the Kubernetes API of one member. Cheap to clone.
@@ -103,7 +112,7 @@ impl std::fmt::Debug for KubeServer {
 }
 
 /// What a request is found to be.
-enum Outcome {
+pub(super) enum Outcome {
     Done(Response<KubeBody>),
     Refused(ApiError, Option<Form>),
 }
@@ -119,9 +128,15 @@ impl KubeServer {
     ///
     /// # Errors
     /// A text for the log: the gate's files cannot be used, or there is no such admission plugin.
-    pub fn new(store: ObjectStore, settings: KubeSettings) -> Result<Self, String> {
+    pub fn new(
+        store: ObjectStore,
+        settings: KubeSettings,
+        metrics: Arc<KubeMetrics>,
+    ) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
-        let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
+        let objects = || Arc::clone(&live) as Arc<_>;
+        let gate = Gate::new(&settings.gate, objects(), metrics.gate.clone())?;
+        let flows = Flows::new(objects());
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
@@ -135,6 +150,10 @@ impl KubeServer {
                 gate,
                 admission,
                 event_leases: EventLeases::default(),
+                limits: Limits::new(&settings.limits),
+                flows,
+                metrics,
+                progress: Progress::default(),
                 settings,
             }),
         })
@@ -144,47 +163,22 @@ impl KubeServer {
         &self.inner
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<KubeBody> {
-        let (parts, body) = request.into_parts();
-        let audit_id = crate::kube::strategy::uid(&mut rand::random);
-        let mut warnings = Vec::new();
-        let mut response = match self.process(parts, body, &mut warnings).await {
-            Outcome::Done(response) => response,
-            Outcome::Refused(error, form) => answer::refusal(form.as_ref(), &error),
-        };
-        reply::finish(&mut response, &audit_id, &warnings);
-        response
+    /// The resource that a target names, if it is served.
+    pub(super) fn resource(&self, target: &Target) -> Option<Resource> {
+        let resources = Resources::built_in();
+        resources.find(&target.group, &target.version, &target.resource).cloned()
     }
 
-    async fn process(
+    /// Answers a request that has been let in.
+    pub(super) async fn process(
         &self,
-        mut parts: Parts,
+        parts: Parts,
         body: Incoming,
-        warnings: &mut Vec<String>,
+        info: RequestInfo,
+        user: User,
+        visit: &mut Visit,
     ) -> Outcome {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let query = query.as_str();
-        let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
-            Ok(info) => info,
-            Err(error @ RequestError::Escape) => {
-                return ApiError::bad_request(error.to_string()).into();
-            }
-            Err(error) => {
-                let path = parts.uri.path();
-                let body = format!("Internal Server Error: {path:?}: {error}\n");
-                return Outcome::Done(reply::whole(500, reply::TEXT, body));
-            }
-        };
-        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
-        let gate = &self.inner.gate;
-        let user = match gate.identify(&mut parts.headers, certificate.as_ref(), &info) {
-            Ok(user) => user,
-            Err(error) => return error.into(),
-        };
-        if let Err(error) = self.inner.gate.authorize(&user, &info) {
-            return error.into();
-        }
+        let query = parts.uri.query().unwrap_or_default();
         let Some(target) = info.target.clone() else {
             return match pages::page(&self.inner, &parts, &info.path, &Query::parse(query)).await {
                 Some(response) => Outcome::Done(response),
@@ -196,8 +190,9 @@ impl KubeServer {
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
         };
+        visit.is_for(self, &call.resource, call.subresource_name());
         let outcome = self.serve(&call, &info, body).await;
-        warnings.append(&mut call.warnings.lock());
+        visit.warnings.append(&mut call.warnings.lock());
         outcome
     }
 
@@ -216,12 +211,7 @@ impl KubeServer {
             if info.verb == "watch" {
                 return self.watch(call, form).await;
             }
-            let limit = timeout(&call.query)?;
-            let verb = self.verb(call, &info.verb, form, body);
-            match tokio::time::timeout(limit, verb).await {
-                Ok(answered) => answered,
-                Err(_) => Ok(timed_out()),
-            }
+            self.verb(call, &info.verb, form, body).await
         };
         match served.await {
             Ok(response) => Outcome::Done(response),
@@ -270,7 +260,9 @@ impl KubeServer {
         let collection = collection(call, &selector)?;
         let selects =
             |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
-        let page = read::list(&self.inner.store, &collection, &options, &selects).await?;
+        let places = &self.inner.metrics.places;
+        let series = places.of(collection.place, &call.resource.group, &call.resource.plural);
+        let page = read::list(&self.inner.store, &collection, &options, &selects, &series).await?;
         answer::page(call, &form, &page)
     }
 
@@ -283,8 +275,9 @@ impl KubeServer {
         };
         let selector = selector(call, &options)?;
         let collection = collection(call, &selector)?;
-        let lifetime = options.timeout.unwrap_or_else(steps::lifetime);
-        let frames = ResourceFrames::new(call, form, selector.clone())?;
+        let limits = &self.inner.limits;
+        let lifetime = options.timeout.unwrap_or_else(|| limits.watch_life());
+        let frames = ResourceFrames::new(call, form, selector.clone(), &self.inner.metrics)?;
         let stream = watching::open(
             &self.inner.store,
             &collection,
@@ -301,7 +294,7 @@ impl KubeServer {
 fn find(
     parts: &Parts,
     query: &str,
-    user: crate::kube::user::User,
+    user: User,
     target: Target,
     info: RequestInfo,
 ) -> ApiResult<Option<Call>> {
@@ -428,32 +421,4 @@ async fn read_body(body: Incoming) -> ApiResult<Bytes> {
             "the body cannot be read: {error}"
         ))),
     }
-}
-
-/// The time that a request has: its own, if that is shorter than the server's.
-fn timeout(query: &Query) -> ApiResult<Duration> {
-    let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
-        return Ok(REQUEST_TIMEOUT);
-    };
-    match crate::kube::object::duration::parse(text) {
-        Ok(nanos) => {
-            let asked = u64::try_from(nanos).unwrap_or_default();
-            if asked == 0 {
-                return Ok(REQUEST_TIMEOUT);
-            }
-            Ok(Duration::from_nanos(asked).min(REQUEST_TIMEOUT))
-        }
-        Err(error) => Err(ApiError::bad_request(format!(
-            "invalid timeout specified in the request URL - {error}"
-        ))),
-    }
-}
-
-/// What the release writes when time is up: a `Status` without its kind, as text.
-fn timed_out() -> Response<KubeBody> {
-    let body = concat!(
-        r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","#,
-        r#""reason":"Timeout","details":{},"code":504}"#
-    );
-    reply::whole(504, reply::TEXT, body)
 }

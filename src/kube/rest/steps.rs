@@ -1,6 +1,6 @@
 //! The steps of a write between its body and the store, as one request goes through them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -67,7 +67,11 @@ pub(super) fn media_type(call: &Call) -> String {
     media_type.unwrap_or_else(|| super::reply::JSON.into())
 }
 
-fn format(call: &Call) -> ApiResult<Format> {
+/// The form of a body.
+///
+/// # Errors
+/// 415 for one that is not known.
+pub(super) fn format(call: &Call) -> ApiResult<Format> {
     let said = call
         .headers
         .get(CONTENT_TYPE)
@@ -410,12 +414,6 @@ pub(super) fn without_kind(mut object: Value) -> Value {
         map.shift_remove("apiVersion");
     }
     object
-}
-
-/// How long a watch lives that does not say it: somewhere between half an hour and an hour, so that those that
-/// began together do not end together.
-pub(super) fn lifetime() -> Duration {
-    Duration::from_secs(1800 + random() % 1800)
 }
 
 /// What admission knows of a creation, whose path has no name.

@@ -8,6 +8,7 @@ use super::options::{FieldValidation, WriteOptions};
 use super::patching::Patching;
 use super::write::{self, Change, Owners};
 use super::{Answer, Inner, steps};
+use crate::kube::apply::ScaleFields;
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::status::{ApiError, ApiResult};
@@ -136,7 +137,12 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
         let answer = super::serve::get(inner, &whole).await?;
         return Ok(Answer::of(scale_of(&call.resource, &answer.object)));
     }
-    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+    let kind = if verb == "patch" {
+        "PatchOptions"
+    } else {
+        "UpdateOptions"
+    };
+    let options = WriteOptions::parse(&call.query, kind)?;
     let now = steps::now();
     let (patching, replacement) = if verb == "patch" {
         (Some(Patching::read(call, body, &options)?), Value::Null)
@@ -152,12 +158,22 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     let change = Change {
         options: &options,
         attempts: TRIED,
-        owners: Owners::Tracked,
+        // Whoever changes a scale owns the number in it, and that number alone.
+        owners: Owners::Known,
     };
     let resource = &call.resource;
+    let owners = ScaleFields::new(resource, "spec.replicas");
+    let applies = patching.as_ref().is_some_and(Patching::is_apply);
     let answer = change
         .run(inner, &whole, |current| {
-            let scale = wanted(&scale_of(resource, current))?;
+            let mut live = scale_of(resource, current);
+            if let Some(managed) = owners.of_object(current) {
+                meta::set(&mut live, "managedFields", managed);
+            }
+            let mut scale = wanted(&live)?;
+            if !applies {
+                steps::manage_fields(call, Some(&live), &mut scale, &options);
+            }
             let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
             if replicas < 0 {
                 let why = "must be greater than or equal to 0";
@@ -187,6 +203,7 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
             {
                 tree::set_in_order(of, spec, "replicas", replicas.into());
             }
+            owners.into_object(&scale, &mut object);
             Ok(object)
         })
         .await?;
