@@ -5,8 +5,10 @@
 mod access;
 mod api;
 mod discovery;
+mod doors;
 mod lifecycle;
 mod lists;
+mod metrics;
 mod objects;
 mod patches;
 mod reply;
@@ -36,6 +38,8 @@ async fn the_kubernetes_api() {
         .with(access::cases())
         .with(discovery::cases())
         .with(session::cases())
+        .with(doors::cases())
+        .with(metrics::cases())
         .run(&member.server)
         .await;
 }
