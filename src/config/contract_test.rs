@@ -71,7 +71,9 @@ fn every_flag_of_etcd_has_its_place() {
         // kube-apiserver's, for an API that etcd has not.
         .filter(|flag| {
             let own = [kube::FLAGS, kube_access::FLAGS, kube_limits::FLAGS];
-            own.iter().flat_map(|flags| *flags).all(|own| own.name != flag.name)
+            own.iter()
+                .flat_map(|flags| *flags)
+                .all(|own| own.name != flag.name)
         })
         .collect();
     assert!(strangers.is_empty(), "{strangers:?}");

@@ -93,7 +93,10 @@ pub(super) fn read(given: &Given) -> Result<KubeAccess, ConfigError> {
     let headers = |flag| -> Result<Vec<String>, ConfigError> {
         let names = words(given, flag);
         let token = |name: &String| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&b))
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&b))
         };
         match names.iter().all(token) {
             true => Ok(names),
@@ -117,7 +120,11 @@ mod tests {
     use crate::config::testing::member;
 
     fn access(flags: &[&str]) -> KubeAccess {
-        let flags: Vec<&str> = ["--secure-port=6443"].iter().chain(flags).copied().collect();
+        let flags: Vec<&str> = ["--secure-port=6443"]
+            .iter()
+            .chain(flags)
+            .copied()
+            .collect();
         member(&flags).kube.unwrap().access
     }
 

@@ -94,8 +94,14 @@ impl Flows {
     pub fn flow(&self, user: &User, request: &RequestInfo) -> Option<Arc<Flow>> {
         let table = self.table();
         let mut matching = table.schemas.iter();
-        let found = matching.find(|schema| schema.rules.iter().any(|rule| rule.is_for(user, request)));
-        let found = found.or_else(|| table.schemas.iter().find(|schema| schema.flow.schema == CATCH_ALL));
+        let found =
+            matching.find(|schema| schema.rules.iter().any(|rule| rule.is_for(user, request)));
+        let found = found.or_else(|| {
+            table
+                .schemas
+                .iter()
+                .find(|schema| schema.flow.schema == CATCH_ALL)
+        });
         found.map(|schema| Arc::clone(&schema.flow))
     }
 
@@ -119,7 +125,10 @@ impl Flows {
         let uid = |object: &Value| tree::text(object, &["metadata", "uid"]).to_owned();
         let name = |object: &Value| tree::text(object, &["metadata", "name"]).to_owned();
         let levels = self.objects.list(GROUP, LEVELS, None);
-        let levels: HashMap<String, String> = levels.iter().map(|level| (name(level), uid(level))).collect();
+        let levels: HashMap<String, String> = levels
+            .iter()
+            .map(|level| (name(level), uid(level)))
+            .collect();
         let schemas = self.objects.list(GROUP, SCHEMAS, None);
         let mut schemas: Vec<Schema> = schemas
             .iter()
@@ -132,8 +141,12 @@ impl Flows {
                         level: level.to_owned(),
                         level_uid: levels.get(level)?.clone(),
                     }),
-                    precedence: tree::int(object, &["spec", "matchingPrecedence"]).unwrap_or_default(),
-                    rules: tree::items(object, &["spec", "rules"]).iter().map(Rule::read).collect(),
+                    precedence: tree::int(object, &["spec", "matchingPrecedence"])
+                        .unwrap_or_default(),
+                    rules: tree::items(object, &["spec", "rules"])
+                        .iter()
+                        .map(Rule::read)
+                        .collect(),
                 })
             })
             .collect();
@@ -147,7 +160,10 @@ impl Rule {
         let all = |name| tree::items(rule, &[name]);
         Self {
             subjects: all("subjects").iter().filter_map(Subject::read).collect(),
-            resources: all("resourceRules").iter().map(ResourceRule::read).collect(),
+            resources: all("resourceRules")
+                .iter()
+                .map(ResourceRule::read)
+                .collect(),
             paths: all("nonResourceRules").iter().map(PathRule::read).collect(),
         }
     }
@@ -155,7 +171,10 @@ impl Rule {
     fn is_for(&self, user: &User, request: &RequestInfo) -> bool {
         let by = self.subjects.iter().any(|subject| subject.is(user));
         by && match &request.target {
-            Some(target) => self.resources.iter().any(|rule| rule.is_for(&request.verb, target)),
+            Some(target) => self
+                .resources
+                .iter()
+                .any(|rule| rule.is_for(&request.verb, target)),
             None => self.paths.iter().any(|rule| rule.is_for(request)),
         }
     }
@@ -182,7 +201,8 @@ impl Subject {
             Self::Account(namespace, name) => {
                 let account = user.name.strip_prefix("system:serviceaccount:");
                 let account = account.and_then(|account| account.split_once(':'));
-                account.is_some_and(|(of, called)| of == namespace && (name == ANY || name == called))
+                account
+                    .is_some_and(|(of, called)| of == namespace && (name == ANY || name == called))
             }
         }
     }
@@ -194,7 +214,10 @@ impl ResourceRule {
             verbs: words(rule, "verbs"),
             groups: words(rule, "apiGroups"),
             resources: words(rule, "resources"),
-            cluster: rule.get("clusterScope").and_then(Value::as_bool).unwrap_or(false),
+            cluster: rule
+                .get("clusterScope")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
             namespaces: words(rule, "namespaces"),
         }
     }
@@ -278,7 +301,10 @@ mod tests {
                 now: std::time::Duration::ZERO,
             };
             let cluster = Self::default();
-            for own in cluster_objects(&facts).into_iter().filter(|own| own.group == GROUP) {
+            for own in cluster_objects(&facts)
+                .into_iter()
+                .filter(|own| own.group == GROUP)
+            {
                 cluster.put(own.plural, own.object);
             }
             cluster
@@ -335,11 +361,19 @@ mod tests {
         let scheduler = user("system:kube-scheduler", &["system:authenticated"]);
         let account = user(
             "system:serviceaccount:kube-system:gc",
-            &["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+            &[
+                "system:serviceaccounts",
+                "system:serviceaccounts:kube-system",
+                "system:authenticated",
+            ],
         );
         let other = user(
             "system:serviceaccount:a:b",
-            &["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"],
+            &[
+                "system:serviceaccounts",
+                "system:serviceaccounts:a",
+                "system:authenticated",
+            ],
         );
         let alice = user("alice", &["system:authenticated"]);
         let nobody = User::anonymous();
@@ -347,17 +381,37 @@ mod tests {
             (&admin, "GET", pods, "exempt exempt"),
             (&nobody, "GET", "/readyz", "probes exempt"),
             (&nobody, "GET", "/version", "global-default global-default"),
-            (&scheduler, "PUT", lease, "system-leader-election leader-election"),
+            (
+                &scheduler,
+                "PUT",
+                lease,
+                "system-leader-election leader-election",
+            ),
             (&scheduler, "GET", pods, "kube-scheduler workload-high"),
-            (&node, "PATCH", "/api/v1/nodes/n/status", "system-node-high node-high"),
+            (
+                &node,
+                "PATCH",
+                "/api/v1/nodes/n/status",
+                "system-node-high node-high",
+            ),
             (&node, "GET", pods, "system-nodes system"),
-            (&account, "GET", pods, "kube-system-service-accounts workload-high"),
+            (
+                &account,
+                "GET",
+                pods,
+                "kube-system-service-accounts workload-high",
+            ),
             (&other, "GET", pods, "service-accounts workload-low"),
             (&alice, "GET", pods, "global-default global-default"),
             (&alice, "GET", "/apis", "global-default global-default"),
             (&user("odd", &[]), "GET", pods, "catch-all catch-all"),
         ] {
-            assert_eq!(asked(&flows, who, method, path), flow, "{} {path}", who.name);
+            assert_eq!(
+                asked(&flows, who, method, path),
+                flow,
+                "{} {path}",
+                who.name
+            );
         }
     }
 
@@ -377,7 +431,10 @@ mod tests {
             }],
         }});
         cluster.put(SCHEMAS, schema);
-        assert_eq!(asked(&flows, &alice, "GET", path), "global-default global-default");
+        assert_eq!(
+            asked(&flows, &alice, "GET", path),
+            "global-default global-default"
+        );
         cluster.put(LEVELS, json!({"metadata": {"name": "own"}}));
         assert_eq!(asked(&flows, &alice, "GET", path), "mine own");
         for other in [
@@ -385,13 +442,18 @@ mod tests {
             "/api/v1/namespaces/b/pods/x/status",
             "/apis/apps/v1/namespaces/a/pods/x/status",
         ] {
-            assert_eq!(asked(&flows, &alice, "GET", other), "global-default global-default");
+            assert_eq!(
+                asked(&flows, &alice, "GET", other),
+                "global-default global-default"
+            );
         }
     }
 
     #[test]
     fn paths_are_matched_whole_or_below() {
-        let rule = PathRule::read(&json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/a/*", "/"]}));
+        let rule = PathRule::read(
+            &json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/a/*", "/"]}),
+        );
         let matches = |path: &str| rule.is_for(&RequestInfo::parse("GET", path, "").unwrap());
         for path in ["/healthz", "/healthz/etcd", "/a/b", "/"] {
             assert!(matches(path), "{path}");

@@ -62,7 +62,10 @@ impl Kube {
         let Some(server) = self.server.get() else {
             return;
         };
-        if tokio::time::timeout(FAREWELL, server.depart()).await.is_err() {
+        if tokio::time::timeout(FAREWELL, server.depart())
+            .await
+            .is_err()
+        {
             tracing::warn!("the service kubernetes leads here for some seconds more");
         }
         tokio::time::sleep(self.shutdown_delay).await;

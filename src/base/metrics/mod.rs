@@ -22,8 +22,8 @@ pub use groups::{
 };
 pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};
-pub use process::{FileDescriptors, file_descriptors};
 pub(crate) use process::process_collector;
+pub use process::{FileDescriptors, file_descriptors};
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use series::{OperationDurations, RequestDurations, RequestsByVersion};
 pub use types::{Count, MethodMetrics, Raised};

@@ -79,23 +79,108 @@ impl Families {
     fn register(registry: &mut Registry) -> Self {
         let r = registry;
         Self {
-            received: family(r, "apiserver_watch_cache_events_received_total", "Changes that have come from the store", Count::default),
-            dispatched: family(r, "apiserver_watch_cache_events_dispatched_total", "Changes that watchers were told of, once for all of them", Count::default),
-            terminated: family(r, "apiserver_terminated_watchers_total", "Watchers that were ended because they did not keep up", Count::default),
-            initial: family(r, "apiserver_init_events_total", "Objects of the states that watches began with", Count::default),
-            versions: family(r, "apiserver_watch_cache_resource_version", "Revision that lists are answered at", Gauge::default),
-            waits: family(r, "apiserver_watch_cache_read_wait_seconds", "Time for which readers waited for a version", || Histogram::up_to(&WAITS)),
-            consistent: family(r, "apiserver_watch_cache_consistent_read_total", "Reads of the latest state", Count::default),
-            lists: family(r, "apiserver_cache_list_total", "Lists answered from memory", Count::default),
-            fetched: family(r, "apiserver_cache_list_fetched_objects_total", "Objects read for lists from memory", Count::default),
-            returned: family(r, "apiserver_cache_list_returned_objects_total", "Objects of lists from memory", Count::default),
-            store_lists: family(r, "apiserver_storage_list_total", "Lists answered from the store's history", Count::default),
-            store_fetched: family(r, "apiserver_storage_list_fetched_objects_total", "Objects read for lists from the store", Count::default),
-            store_evaluated: family(r, "apiserver_storage_list_evaluated_objects_total", "Objects held against selections in lists from the store", Count::default),
-            store_returned: family(r, "apiserver_storage_list_returned_objects_total", "Objects of lists from the store", Count::default),
-            objects: family(r, "apiserver_resource_objects", "Objects that are stored", Gauge::default),
-            objects_by_name: family(r, "apiserver_storage_objects", "The same by the resource's whole name", Gauge::default),
-            sizes: family(r, "apiserver_resource_size_estimate_bytes", "Bytes of the objects that are stored", Gauge::default),
+            received: family(
+                r,
+                "apiserver_watch_cache_events_received_total",
+                "Changes that have come from the store",
+                Count::default,
+            ),
+            dispatched: family(
+                r,
+                "apiserver_watch_cache_events_dispatched_total",
+                "Changes that watchers were told of, once for all of them",
+                Count::default,
+            ),
+            terminated: family(
+                r,
+                "apiserver_terminated_watchers_total",
+                "Watchers that were ended because they did not keep up",
+                Count::default,
+            ),
+            initial: family(
+                r,
+                "apiserver_init_events_total",
+                "Objects of the states that watches began with",
+                Count::default,
+            ),
+            versions: family(
+                r,
+                "apiserver_watch_cache_resource_version",
+                "Revision that lists are answered at",
+                Gauge::default,
+            ),
+            waits: family(
+                r,
+                "apiserver_watch_cache_read_wait_seconds",
+                "Time for which readers waited for a version",
+                || Histogram::up_to(&WAITS),
+            ),
+            consistent: family(
+                r,
+                "apiserver_watch_cache_consistent_read_total",
+                "Reads of the latest state",
+                Count::default,
+            ),
+            lists: family(
+                r,
+                "apiserver_cache_list_total",
+                "Lists answered from memory",
+                Count::default,
+            ),
+            fetched: family(
+                r,
+                "apiserver_cache_list_fetched_objects_total",
+                "Objects read for lists from memory",
+                Count::default,
+            ),
+            returned: family(
+                r,
+                "apiserver_cache_list_returned_objects_total",
+                "Objects of lists from memory",
+                Count::default,
+            ),
+            store_lists: family(
+                r,
+                "apiserver_storage_list_total",
+                "Lists answered from the store's history",
+                Count::default,
+            ),
+            store_fetched: family(
+                r,
+                "apiserver_storage_list_fetched_objects_total",
+                "Objects read for lists from the store",
+                Count::default,
+            ),
+            store_evaluated: family(
+                r,
+                "apiserver_storage_list_evaluated_objects_total",
+                "Objects held against selections in lists from the store",
+                Count::default,
+            ),
+            store_returned: family(
+                r,
+                "apiserver_storage_list_returned_objects_total",
+                "Objects of lists from the store",
+                Count::default,
+            ),
+            objects: family(
+                r,
+                "apiserver_resource_objects",
+                "Objects that are stored",
+                Gauge::default,
+            ),
+            objects_by_name: family(
+                r,
+                "apiserver_storage_objects",
+                "The same by the resource's whole name",
+                Gauge::default,
+            ),
+            sizes: family(
+                r,
+                "apiserver_resource_size_estimate_bytes",
+                "Bytes of the objects that are stored",
+                Gauge::default,
+            ),
         }
     }
 
@@ -107,7 +192,12 @@ impl Families {
         };
         let read = |success: &'static str| -> [Label; 4] {
             let [group, resource] = labels();
-            [("fallback", "false".into()), group, resource, ("success", success.into())]
+            [
+                ("fallback", "false".into()),
+                group,
+                resource,
+                ("success", success.into()),
+            ]
         };
         PlaceSeries {
             group: group.into(),
@@ -173,7 +263,8 @@ impl Places {
     /// Shows how many objects there are, how large they are, and at which revision.
     pub fn show(&self, world: &World) {
         let known = self.known.load_full();
-        let mut counts: HashMap<&str, (i64, i64)> = known.keys().map(|place| (&**place, (0, 0))).collect();
+        let mut counts: HashMap<&str, (i64, i64)> =
+            known.keys().map(|place| (&**place, (0, 0))).collect();
         for stored in world.range(ROOT.as_bytes(), b"") {
             let place = place_of(&stored.key, |place| {
                 let (place, _) = known.get_key_value(place)?;
@@ -192,13 +283,19 @@ impl Places {
             let labels = [("group", text(group)), ("resource", text(resource))];
             self.families.objects.get_or_create(&labels).set(objects);
             self.families.sizes.get_or_create(&labels).set(bytes);
-            self.families.versions.get_or_create(&labels).set(world.revision);
+            self.families
+                .versions
+                .get_or_create(&labels)
+                .set(world.revision);
             let name = match group {
                 "" => resource.to_owned(),
                 group => format!("{resource}.{group}"),
             };
             let labels = [("resource", name.into())];
-            self.families.objects_by_name.get_or_create(&labels).set(objects);
+            self.families
+                .objects_by_name
+                .get_or_create(&labels)
+                .set(objects);
         }
     }
 }
@@ -259,7 +356,13 @@ mod tests {
         ] {
             assert_eq!(of(key).as_deref(), said, "{key}");
         }
-        places.of("example.com/widgets", "example.com", "widgets").received.inc();
-        assert_eq!(of("/registry/example.com/widgets/a/x").as_deref(), Some("example.com widgets"));
+        places
+            .of("example.com/widgets", "example.com", "widgets")
+            .received
+            .inc();
+        assert_eq!(
+            of("/registry/example.com/widgets/a/x").as_deref(),
+            Some("example.com widgets")
+        );
     }
 }

@@ -48,7 +48,12 @@ const USERS: [&str; 7] = [
 
 impl GateMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        fn by<M>(registry: &mut Registry, name: &'static str, help: &'static str, make: fn() -> M) -> By<M>
+        fn by<M>(
+            registry: &mut Registry,
+            name: &'static str,
+            help: &'static str,
+            make: fn() -> M,
+        ) -> By<M>
         where
             By<M>: prometheus_client::registry::Metric + Clone,
         {
@@ -58,17 +63,42 @@ impl GateMetrics {
         }
         // 1 ms to 16 s.
         let times = || Histogram::doubling(0.001, 15);
-        let attempts = by(registry, "authentication_attempts", "Requests by whether it is known who makes them", Count::default);
-        let took = by(registry, "authentication_duration_seconds", "Time to find out who makes a request", times);
+        let attempts = by(
+            registry,
+            "authentication_attempts",
+            "Requests by whether it is known who makes them",
+            Count::default,
+        );
+        let took = by(
+            registry,
+            "authentication_duration_seconds",
+            "Time to find out who makes a request",
+            times,
+        );
         let judged = |times: &By<Count>, took: &By<Histogram>, result| Judged {
             times: times.get_or_create_owned(&[("result", result)]),
             took: took.get_or_create_owned(&[("result", result)]),
         };
         let known = judged(&attempts, &took, "success");
         let unknown = judged(&attempts, &took, "error");
-        let users = by(registry, "authenticated_user_requests", "Requests of those who are known", Count::default);
-        let attempts = by(registry, "authorization_attempts_total", "Requests by whether they may be made", Count::default);
-        let took = by(registry, "authorization_duration_seconds", "Time to find out whether a request may be made", times);
+        let users = by(
+            registry,
+            "authenticated_user_requests",
+            "Requests of those who are known",
+            Count::default,
+        );
+        let attempts = by(
+            registry,
+            "authorization_attempts_total",
+            "Requests by whether they may be made",
+            Count::default,
+        );
+        let took = by(
+            registry,
+            "authorization_duration_seconds",
+            "Time to find out whether a request may be made",
+            times,
+        );
         Self {
             known,
             unknown,
@@ -83,7 +113,11 @@ impl GateMetrics {
     pub fn known(&self, user: &str, began: Instant) {
         self.known.note(began);
         let own = USERS.iter().position(|known| *known == user);
-        let kind = own.unwrap_or(if user.contains('@') { USERS.len() - 2 } else { USERS.len() - 1 });
+        let kind = own.unwrap_or(if user.contains('@') {
+            USERS.len() - 2
+        } else {
+            USERS.len() - 1
+        });
         if let Some(count) = self.users.get(kind) {
             count.inc();
         }
@@ -114,7 +148,12 @@ mod tests {
     fn users_do_not_make_the_page_grow() {
         let mut registry = Registry::default();
         let gate = GateMetrics::register(&mut registry);
-        for user in ["admin", "ann@example.com", "ben@example.com", "system:node:n"] {
+        for user in [
+            "admin",
+            "ann@example.com",
+            "ben@example.com",
+            "system:node:n",
+        ] {
             gate.known(user, clock::now());
         }
         gate.unknown(clock::now());
@@ -129,7 +168,10 @@ mod tests {
             r#"authentication_attempts{result="error"} 1"#,
             r#"authorization_attempts_total{result="no-opinion"} 1"#,
         ] {
-            assert!(page.lines().any(|one| one == line), "{line} is not in\n{page}");
+            assert!(
+                page.lines().any(|one| one == line),
+                "{line} is not in\n{page}"
+            );
         }
         assert!(!page.contains("example.com"));
     }

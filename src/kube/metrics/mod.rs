@@ -142,10 +142,16 @@ fn identify(registry: &mut Registry) {
             ("platform", text("platform")),
         ])
         .set(1);
-    registry.register("kubernetes_build_info", "The release that is served", builds);
+    registry.register(
+        "kubernetes_build_info",
+        "The release that is served",
+        builds,
+    );
     let features: Family<[(&'static str, &'static str); 2], Gauge> = Family::default();
     for (name, stage) in FEATURES {
-        features.get_or_create(&[("name", name), ("stage", stage)]).set(1);
+        features
+            .get_or_create(&[("name", name), ("stage", stage)])
+            .set(1);
     }
     registry.register(
         "kubernetes_feature_enabled",

@@ -15,12 +15,13 @@ use crate::kube::request::RequestInfo;
 
 /// The release's bounds for how long requests take, in seconds.
 const DURATIONS: [f64; 23] = [
-    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
-    45.0, 60.0,
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0,
+    10.0, 15.0, 20.0, 30.0, 45.0, 60.0,
 ];
 /// The same for what a level of service is held against.
 const SLI_DURATIONS: [f64; 21] = [
-    0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0,
+    0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0,
+    30.0, 45.0, 60.0,
 ];
 /// Bounds for the bytes of answers: 1 kB to 1 GB.
 const SIZES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
@@ -46,8 +47,14 @@ const VERBS: usize = 11;
 impl Verb {
     /// The verb of a request; `method` is upper-case, `apply` is whether the body is an apply patch.
     pub fn of(method: &str, info: &RequestInfo, scope: Scope, apply: bool) -> Self {
-        let subresource = info.target.as_ref().map_or("", |target| &target.subresource);
-        if matches!(subresource, "log" | "exec" | "portforward" | "attach" | "proxy") {
+        let subresource = info
+            .target
+            .as_ref()
+            .map_or("", |target| &target.subresource);
+        if matches!(
+            subresource,
+            "log" | "exec" | "portforward" | "attach" | "proxy"
+        ) {
             return Self::Connect;
         }
         match method {
@@ -161,18 +168,60 @@ impl Requests {
         let sizes = || Histogram::up_to(&SIZES);
         let bodies = || {
             // 50 kB, and 100 kB more each time, up to the largest that is taken.
-            let bounds: Vec<f64> = (0..31).map(|n| 50_000.0 + 100_000.0 * f64::from(n)).collect();
+            let bounds: Vec<f64> = (0..31)
+                .map(|n| 50_000.0 + 100_000.0 * f64::from(n))
+                .collect();
             Histogram::up_to(&bounds)
         };
         let families = Families {
-            total: family(registry, "apiserver_request_total", "Requests, by what was asked and the code of the answer", Count::default),
-            durations: family(registry, "apiserver_request_duration_seconds", "Time from a request's begin to its end", durations),
-            sli_durations: family(registry, "apiserver_request_sli_duration_seconds", "The same without what the server does not answer for", sli_durations),
-            response_sizes: family(registry, "apiserver_response_sizes", "Bytes of answers to requests that read", sizes),
-            body_sizes: family(registry, "apiserver_request_body_size_bytes", "Bytes of bodies whose size is told", bodies),
-            running: family(registry, "apiserver_longrunning_requests", "Requests under way that are meant to go on", Gauge::default),
-            terminated: family(registry, "apiserver_request_terminations_total", "Requests that were ended in self-defence", Count::default),
-            deprecated: family(registry, "apiserver_requested_deprecated_apis", "Deprecated APIs that were asked for", Gauge::default),
+            total: family(
+                registry,
+                "apiserver_request_total",
+                "Requests, by what was asked and the code of the answer",
+                Count::default,
+            ),
+            durations: family(
+                registry,
+                "apiserver_request_duration_seconds",
+                "Time from a request's begin to its end",
+                durations,
+            ),
+            sli_durations: family(
+                registry,
+                "apiserver_request_sli_duration_seconds",
+                "The same without what the server does not answer for",
+                sli_durations,
+            ),
+            response_sizes: family(
+                registry,
+                "apiserver_response_sizes",
+                "Bytes of answers to requests that read",
+                sizes,
+            ),
+            body_sizes: family(
+                registry,
+                "apiserver_request_body_size_bytes",
+                "Bytes of bodies whose size is told",
+                bodies,
+            ),
+            running: family(
+                registry,
+                "apiserver_longrunning_requests",
+                "Requests under way that are meant to go on",
+                Gauge::default,
+            ),
+            terminated: family(
+                registry,
+                "apiserver_request_terminations_total",
+                "Requests that were ended in self-defence",
+                Count::default,
+            ),
+            deprecated: family(
+                registry,
+                "apiserver_requested_deprecated_apis",
+                "Deprecated APIs that were asked for",
+                Gauge::default,
+            ),
         };
         Self {
             families: Arc::new(families),
@@ -181,15 +230,29 @@ impl Requests {
     }
 
     /// What is counted of a resource, or of a part of one. It is there from then on: only for what is served.
-    pub fn of(&self, group: &str, version: &str, resource: &str, subresource: &str) -> Arc<ResourceSeries> {
+    pub fn of(
+        &self,
+        group: &str,
+        version: &str,
+        resource: &str,
+        subresource: &str,
+    ) -> Arc<ResourceSeries> {
         let is = |series: &&Arc<ResourceSeries>| series.is(group, version, subresource);
         let known = self.known.load();
-        let found = known.get(resource).and_then(|all| all.iter().find(is).cloned());
+        let found = known
+            .get(resource)
+            .and_then(|all| all.iter().find(is).cloned());
         found.unwrap_or_else(|| self.add(group, version, resource, subresource))
     }
 
     /// Of two that add the same at once, both end with the one that stays.
-    fn add(&self, group: &str, version: &str, resource: &str, subresource: &str) -> Arc<ResourceSeries> {
+    fn add(
+        &self,
+        group: &str,
+        version: &str,
+        resource: &str,
+        subresource: &str,
+    ) -> Arc<ResourceSeries> {
         let made = Arc::new(ResourceSeries {
             group: group.into(),
             version: version.into(),
@@ -202,7 +265,10 @@ impl Requests {
         self.known.rcu(|known| {
             let mut known = HashMap::clone(known);
             let all = known.entry(resource.into()).or_default();
-            match all.iter().find(|series| series.is(group, version, subresource)) {
+            match all
+                .iter()
+                .find(|series| series.is(group, version, subresource))
+            {
                 Some(other) => kept = Arc::clone(other),
                 None => {
                     kept = Arc::clone(&made);
@@ -387,7 +453,10 @@ impl Cell {
             self.families.total.get_or_create_owned(&[
                 ("code", measured.code.to_string().into()),
                 ("component", COMPONENT),
-                ("dry_run", DRY_RUNS.get(dry_run).copied().unwrap_or_default().into()),
+                (
+                    "dry_run",
+                    DRY_RUNS.get(dry_run).copied().unwrap_or_default().into(),
+                ),
                 ("group", group),
                 ("resource", resource),
                 ("scope", scope),
@@ -406,7 +475,14 @@ impl Cell {
             let [group, resource, scope, subresource, verb, version] = self.labels.clone();
             self.families.durations.get_or_create_owned(&[
                 ("component", COMPONENT),
-                ("dry_run", DRY_RUNS.get(dry_run as usize).copied().unwrap_or_default().into()),
+                (
+                    "dry_run",
+                    DRY_RUNS
+                        .get(dry_run as usize)
+                        .copied()
+                        .unwrap_or_default()
+                        .into(),
+                ),
                 ("group", group),
                 ("resource", resource),
                 ("scope", scope),
@@ -434,23 +510,30 @@ impl Cell {
 
     fn sli(&self) -> &Histogram {
         let families = &self.families.sli_durations;
-        self.sli.get_or_init(|| families.get_or_create_owned(&self.without_run()))
+        self.sli
+            .get_or_init(|| families.get_or_create_owned(&self.without_run()))
     }
 
     fn sizes(&self) -> &Histogram {
         let families = &self.families.response_sizes;
-        self.sizes.get_or_init(|| families.get_or_create_owned(&self.without_run()))
+        self.sizes
+            .get_or_init(|| families.get_or_create_owned(&self.without_run()))
     }
 
     fn running(&self) -> &Gauge {
         let families = &self.families.running;
-        self.running.get_or_init(|| families.get_or_create_owned(&self.without_run()))
+        self.running
+            .get_or_init(|| families.get_or_create_owned(&self.without_run()))
     }
 
     fn bodies(&self, verb: &'static str) -> &Histogram {
         self.bodies.get_or_init(|| {
             let [group, resource, ..] = self.labels.clone();
-            let labels = [("group", group), ("resource", resource), ("verb", verb.into())];
+            let labels = [
+                ("group", group),
+                ("resource", resource),
+                ("verb", verb.into()),
+            ];
             self.families.body_sizes.get_or_create_owned(&labels)
         })
     }
@@ -527,7 +610,11 @@ mod tests {
         ] {
             assert!(page.contains(&line), "{line} is not in\n{}", page.join("\n"));
         }
-        assert!(!page.iter().any(|line| line.contains("sli") && line.contains(&put)));
+        assert!(
+            !page
+                .iter()
+                .any(|line| line.contains("sli") && line.contains(&put))
+        );
     }
 
     #[test]
@@ -542,7 +629,9 @@ mod tests {
             let begin = "apiserver_longrunning_requests{";
             let line = lines.iter().find(|line| line.starts_with(begin)).unwrap();
             assert!(line.ends_with(&format!(" {count}")), "{line}");
-            lines.iter().any(|line| line.starts_with("apiserver_request_total{"))
+            lines
+                .iter()
+                .any(|line| line.starts_with("apiserver_request_total{"))
         };
         assert!(!gauge(1));
         drop(running);
@@ -560,7 +649,11 @@ mod tests {
             ("GET", "/api/v1/nodes", "LIST cluster"),
             ("GET", "/api/v1/watch/nodes", "WATCH cluster"),
             ("POST", "/api/v1/namespaces/a/pods", "POST resource"),
-            ("GET", "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dx", "LIST namespace"),
+            (
+                "GET",
+                "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dx",
+                "LIST namespace",
+            ),
             ("DELETE", "/api/v1/namespaces/a/pods", "DELETE namespace"),
             ("DELETE", "/api/v1/nodes/x", "DELETE resource"),
             ("GET", "/api/v1/namespaces/a/pods/x/log", "CONNECT resource"),

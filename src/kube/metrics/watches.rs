@@ -47,9 +47,12 @@ impl Watches {
                 Count::default,
             ),
             // 1 KiB to 128 KiB.
-            sizes: family(registry, "apiserver_watch_events_sizes", "Bytes of events", || {
-                Histogram::doubling(1024.0, 8)
-            }),
+            sizes: family(
+                registry,
+                "apiserver_watch_events_sizes",
+                "Bytes of events",
+                || Histogram::doubling(1024.0, 8),
+            ),
             lists: family(
                 registry,
                 "apiserver_watch_list_duration_seconds",

@@ -97,29 +97,93 @@ enum Look {
 }
 
 /// Name and look of every check in the order of the page, and whether `/readyz` alone has it.
-const CHECKS: [(&str, Look, bool); 23] = [
+static CHECKS: [(&str, Look, bool); 23] = [
     ("ping", Look::Here, false),
     ("log", Look::Here, false),
     ("etcd", Look::Store, false),
     ("etcd-readiness", Look::Store, true),
     ("informer-sync", Look::Here, true),
-    ("poststarthook/start-apiserver-admission-initializer", Look::Here, false),
-    ("poststarthook/generic-apiserver-start-informers", Look::Here, false),
-    ("poststarthook/priority-and-fairness-config-consumer", Look::At(Part::Flows), false),
-    ("poststarthook/start-system-namespaces-controller", Look::At(Part::Namespaces), false),
-    ("poststarthook/start-cluster-authentication-info-controller", Look::At(Part::Trust), false),
-    ("poststarthook/start-kube-apiserver-identity-lease-controller", Look::At(Part::Identity), false),
-    ("poststarthook/start-kube-apiserver-identity-lease-garbage-collector", Look::At(Part::Departed), false),
+    (
+        "poststarthook/start-apiserver-admission-initializer",
+        Look::Here,
+        false,
+    ),
+    (
+        "poststarthook/generic-apiserver-start-informers",
+        Look::Here,
+        false,
+    ),
+    (
+        "poststarthook/priority-and-fairness-config-consumer",
+        Look::At(Part::Flows),
+        false,
+    ),
+    (
+        "poststarthook/start-system-namespaces-controller",
+        Look::At(Part::Namespaces),
+        false,
+    ),
+    (
+        "poststarthook/start-cluster-authentication-info-controller",
+        Look::At(Part::Trust),
+        false,
+    ),
+    (
+        "poststarthook/start-kube-apiserver-identity-lease-controller",
+        Look::At(Part::Identity),
+        false,
+    ),
+    (
+        "poststarthook/start-kube-apiserver-identity-lease-garbage-collector",
+        Look::At(Part::Departed),
+        false,
+    ),
     ("poststarthook/storage-readiness", Look::Here, false),
-    ("poststarthook/start-legacy-token-tracking-controller", Look::At(Part::TokenTracking), false),
-    ("poststarthook/rbac/bootstrap-roles", Look::At(Part::Roles), false),
-    ("poststarthook/scheduling/bootstrap-system-priority-classes", Look::At(Part::PriorityClasses), false),
-    ("poststarthook/priority-and-fairness-config-producer", Look::At(Part::Flows), false),
-    ("poststarthook/bootstrap-controller", Look::At(Part::Service), false),
-    ("poststarthook/start-kubernetes-service-cidr-controller", Look::At(Part::ServiceRange), false),
-    ("poststarthook/apiservice-status-local-available-controller", Look::At(Part::ApiServices), false),
-    ("poststarthook/kube-apiserver-autoregistration", Look::At(Part::ApiServices), false),
-    ("autoregister-completion", Look::At(Part::ApiServices), false),
+    (
+        "poststarthook/start-legacy-token-tracking-controller",
+        Look::At(Part::TokenTracking),
+        false,
+    ),
+    (
+        "poststarthook/rbac/bootstrap-roles",
+        Look::At(Part::Roles),
+        false,
+    ),
+    (
+        "poststarthook/scheduling/bootstrap-system-priority-classes",
+        Look::At(Part::PriorityClasses),
+        false,
+    ),
+    (
+        "poststarthook/priority-and-fairness-config-producer",
+        Look::At(Part::Flows),
+        false,
+    ),
+    (
+        "poststarthook/bootstrap-controller",
+        Look::At(Part::Service),
+        false,
+    ),
+    (
+        "poststarthook/start-kubernetes-service-cidr-controller",
+        Look::At(Part::ServiceRange),
+        false,
+    ),
+    (
+        "poststarthook/apiservice-status-local-available-controller",
+        Look::At(Part::ApiServices),
+        false,
+    ),
+    (
+        "poststarthook/kube-apiserver-autoregistration",
+        Look::At(Part::ApiServices),
+        false,
+    ),
+    (
+        "autoregister-completion",
+        Look::At(Part::ApiServices),
+        false,
+    ),
     ("shutdown", Look::Staying, true),
 ];
 
@@ -129,7 +193,9 @@ pub(super) const PAGES: [&str; 3] = ["healthz", "livez", "readyz"];
 /// The names of a page's checks.
 fn named(page: &str) -> impl Iterator<Item = &'static (&'static str, Look, bool)> {
     let ready = page == "readyz";
-    CHECKS.iter().filter(move |(_, _, ready_only)| ready || !ready_only)
+    CHECKS
+        .iter()
+        .filter(move |(_, _, ready_only)| ready || !ready_only)
 }
 
 /// Every path of the health pages.
@@ -158,7 +224,10 @@ pub(super) async fn checks(inner: &Inner, page: &str, only: Option<&str>) -> Vec
             }
             Look::Staying => Ok(()),
         };
-        made.push(Check { name, result });
+        made.push(Check {
+            name: *name,
+            result,
+        });
     }
     made
 }

@@ -74,7 +74,12 @@ impl Visit {
     /// The request is for this: it is counted among its others.
     pub(super) fn is_for(&mut self, server: &KubeServer, resource: &Resource, subresource: &str) {
         let requests = &server.inner().metrics.requests;
-        let of = requests.of(&resource.group, &resource.version, &resource.plural, subresource);
+        let of = requests.of(
+            &resource.group,
+            &resource.version,
+            &resource.plural,
+            subresource,
+        );
         if &*resource.plural == "endpoints" && resource.group.is_empty() {
             of.deprecated("");
         }

@@ -102,7 +102,17 @@ pub(super) async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
             };
             let object = whole(&call, &object);
             change
-                .run(inner, &call, |_| Ok(object.clone()))
+                .run(inner, &call, |current| {
+                    let mut wanted = object.clone();
+                    if call.resource.needs_version {
+                        meta::set(
+                            &mut wanted,
+                            "resourceVersion",
+                            meta::resource_version(current),
+                        );
+                    }
+                    Ok(wanted)
+                })
                 .await
                 .map(|_| ())
         }

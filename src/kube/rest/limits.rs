@@ -162,14 +162,17 @@ impl Limits {
         if self.min_watch.is_zero() {
             return FOR_EVER;
         }
-        self.min_watch.mul_f64(1.0 + rand::random::<f64>()).min(FOR_EVER)
+        self.min_watch
+            .mul_f64(1.0 + rand::random::<f64>())
+            .min(FOR_EVER)
     }
 }
 
 /// Whether a request is meant to go on.
 pub(super) fn is_long_running(request: &RequestInfo) -> bool {
     let subresource = request.target.as_ref().map(|target| &*target.subresource);
-    matches!(&*request.verb, "watch" | "proxy") || subresource.is_some_and(|sub| STREAMED.contains(&sub))
+    matches!(&*request.verb, "watch" | "proxy")
+        || subresource.is_some_and(|sub| STREAMED.contains(&sub))
 }
 
 /// Whether a request changes something, as far as its verb tells.
@@ -179,10 +182,17 @@ pub(super) fn is_mutating(request: &RequestInfo) -> bool {
 
 /// What whoever is turned away is told.
 pub(super) fn too_many() -> Response<KubeBody> {
-    let mut response = reply::whole(429, reply::TEXT, "Too many requests, please try again later.\n");
+    let mut response = reply::whole(
+        429,
+        reply::TEXT,
+        "Too many requests, please try again later.\n",
+    );
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -236,7 +246,10 @@ mod tests {
             ..User::default()
         };
         drop(limits.enter(&master, &get).unwrap());
-        assert!(limits.enter(&user, &get).is_none(), "a master took nobody's place");
+        assert!(
+            limits.enter(&user, &get).is_none(),
+            "a master took nobody's place"
+        );
         assert_eq!(limits.peaks(), (2, 1));
         kept.clear();
         assert!(limits.enter(&user, &get).is_some() && limits.enter(&user, &post).is_some());
@@ -253,8 +266,18 @@ mod tests {
     #[test]
     fn time_is_what_is_asked_for_or_less() {
         let limits = limits(0, 0);
-        let time = |query: &str| limits.time(&Query::parse(query)).map_err(|error| error.message);
-        for (query, seconds) in [("", 60), ("timeout=", 60), ("timeout=3s", 3), ("timeout=0s", 60), ("timeout=2m", 60)] {
+        let time = |query: &str| {
+            limits
+                .time(&Query::parse(query))
+                .map_err(|error| error.message)
+        };
+        for (query, seconds) in [
+            ("", 60),
+            ("timeout=", 60),
+            ("timeout=3s", 3),
+            ("timeout=0s", 60),
+            ("timeout=2m", 60),
+        ] {
             assert_eq!(time(query), Ok(Duration::from_secs(seconds)), "{query}");
         }
         assert_eq!(
@@ -267,7 +290,10 @@ mod tests {
     fn watches_end_at_different_times() {
         let limits = limits(0, 0);
         let lives: Vec<_> = (0..8).map(|_| limits.watch_life().as_secs()).collect();
-        assert!(lives.iter().all(|life| (1800..=3600).contains(life)), "{lives:?}");
+        assert!(
+            lives.iter().all(|life| (1800..=3600).contains(life)),
+            "{lives:?}"
+        );
         assert!(lives.iter().any(|life| *life != lives[0]));
     }
 }

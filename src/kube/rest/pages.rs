@@ -96,9 +96,15 @@ fn public(mut response: Response<KubeBody>) -> Response<KubeBody> {
 /// Keeps account of checks that somebody has asked for.
 fn note_health(inner: &Inner, endpoint: &str, checks: &[Check<'static>], excluded: &[&str]) {
     let page = checks::PAGES.iter().find(|page| **page == endpoint);
-    for check in checks.iter().filter(|check| !excluded.contains(&check.name)) {
-        if let Some(page) = page {
-            inner.metrics.health.note(page, check.name, check.result.is_ok());
+    for check in checks
+        .iter()
+        .filter(|check| !excluded.contains(&check.name))
+    {
+        if let Some(&page) = page {
+            inner
+                .metrics
+                .health
+                .note(page, check.name, check.result.is_ok());
         }
     }
 }

@@ -125,7 +125,10 @@ impl KubeServer {
     async fn renew_address(&self, said: &mut Said) -> ApiResult<()> {
         let engine = self.inner().store.engine();
         if !said.address.is_none() {
-            let (_, left) = engine.lease_keep_alive(said.address).await.map_err(refused)?;
+            let (_, left) = engine
+                .lease_keep_alive(said.address)
+                .await
+                .map_err(refused)?;
             let key = self.address_key();
             if left > 0 && self.inner().store.read(key).await?.is_some() {
                 return Ok(());
@@ -153,7 +156,11 @@ impl KubeServer {
     async fn show_addresses(&self) -> ApiResult<()> {
         let inner = self.inner();
         let op = RangeOp::new(KeyRange::prefix(Bytes::from_static(ADDRESSES.as_bytes())));
-        let read = inner.store.engine().range(op, Consistency::Linearizable).await;
+        let read = inner
+            .store
+            .engine()
+            .range(op, Consistency::Linearizable)
+            .await;
         let (_, found) = read.map_err(refused)?;
         let prefix = ADDRESSES.len();
         let named = |key: &Bytes| -> Option<IpAddr> {
@@ -171,7 +178,9 @@ impl KubeServer {
         let inner = self.inner();
         let now = clock::unix_time().as_secs();
         for lease in inner.live.list(LEASES, "leases", Some("kube-system")) {
-            if tree::text(&lease, &["metadata", "labels", IDENTITY]) != SERVER || !has_ended(&lease, now) {
+            if tree::text(&lease, &["metadata", "labels", IDENTITY]) != SERVER
+                || !has_ended(&lease, now)
+            {
                 continue;
             }
             let own = Own {
@@ -234,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_lease_ends_when_nobody_renews_it() {
-        let lease = |renewed: &str| json!({"spec": {"renewTime": renewed, "leaseDurationSeconds": 60}});
+        let lease =
+            |renewed: &str| json!({"spec": {"renewTime": renewed, "leaseDurationSeconds": 60}});
         // 2027-01-15T08:00:00Z
         let now = 1_800_000_000;
         for (renewed, ended) in [

@@ -90,7 +90,9 @@ pub(super) async fn list(
         return match token.revision {
             None => {
                 let world = latest(store, series, began).await?;
-                Ok(page(&world, collection, &prefix, &start, limit, selects, series))
+                Ok(page(
+                    &world, collection, &prefix, &start, limit, selects, series,
+                ))
             }
             Some(revision) => {
                 let from = (prefix.as_str(), start.as_str());
@@ -119,7 +121,9 @@ pub(super) async fn list(
             return exactly(store, collection, from, revision, limit, selects, series).await;
         }
     };
-    Ok(page(&world, collection, &prefix, &prefix, limit, selects, series))
+    Ok(page(
+        &world, collection, &prefix, &prefix, limit, selects, series,
+    ))
 }
 
 async fn latest(
@@ -194,7 +198,9 @@ async fn exactly(
 ) -> ApiResult<Page> {
     let world = store.views().world();
     if world.revision == revision {
-        return Ok(page(&world, collection, prefix, start, limit, selects, series));
+        return Ok(page(
+            &world, collection, prefix, start, limit, selects, series,
+        ));
     }
     let everything = collection.selector.is_everything();
     let end = KeyRange::prefix(Bytes::copy_from_slice(prefix.as_bytes())).upper_bound();

@@ -64,7 +64,13 @@ pub(super) async fn delete_collection(
     };
     let selects =
         |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
-    let page = read::list(&server.store, &collection, &list, &selects).await?;
+    let places = &server.metrics.places;
+    let series = places.of(
+        collection.place,
+        &call.resource.group,
+        &call.resource.plural,
+    );
+    let page = read::list(&server.store, &collection, &list, &selects, &series).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for stored in page.items {
         let copy = Stored::new(stored.key.clone(), stored.value.clone(), stored.revision);

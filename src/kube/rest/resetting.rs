@@ -80,8 +80,14 @@ mod tests {
         ] {
             assert!(carried(body, Format::Json), "{body}");
         }
-        assert!(carried("metadata:\n  managedFields: []\n  name: a\n", Format::Yaml));
-        assert!(carried("metadata:\n  managedFields:\n  - {}\n  name: a\n", Format::Yaml));
+        assert!(carried(
+            "metadata:\n  managedFields: []\n  name: a\n",
+            Format::Yaml
+        ));
+        assert!(carried(
+            "metadata:\n  managedFields:\n  - {}\n  name: a\n",
+            Format::Yaml
+        ));
         for body in [
             r#"{"metadata":{"managedFields":[{"manager":"m"}]}}"#,
             r#"{"metadata":{}}"#,
@@ -90,6 +96,9 @@ mod tests {
         ] {
             assert!(!carried(body, Format::Json), "{body}");
         }
-        assert!(!carried("metadata:\n  managedFields:\n  - manager: m\n", Format::Yaml));
+        assert!(!carried(
+            "metadata:\n  managedFields:\n  - manager: m\n",
+            Format::Yaml
+        ));
     }
 }

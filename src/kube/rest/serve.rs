@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use rustls_pki_types::CertificateDer;
@@ -166,7 +166,9 @@ impl KubeServer {
     /// The resource that a target names, if it is served.
     pub(super) fn resource(&self, target: &Target) -> Option<Resource> {
         let resources = Resources::built_in();
-        resources.find(&target.group, &target.version, &target.resource).cloned()
+        resources
+            .find(&target.group, &target.version, &target.resource)
+            .cloned()
     }
 
     /// Answers a request that has been let in.
@@ -261,7 +263,11 @@ impl KubeServer {
         let selects =
             |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
         let places = &self.inner.metrics.places;
-        let series = places.of(collection.place, &call.resource.group, &call.resource.plural);
+        let series = places.of(
+            collection.place,
+            &call.resource.group,
+            &call.resource.plural,
+        );
         let page = read::list(&self.inner.store, &collection, &options, &selects, &series).await?;
         answer::page(call, &form, &page)
     }

@@ -82,15 +82,28 @@ async fn every_answer_names_its_flow(_: Case) {
         (&api, "configmaps", "exempt", "exempt"),
         (&api, "/nowhere", "exempt", "exempt"),
         (&api.anonymous(), "/readyz", "probes", "exempt"),
-        (&api.anonymous(), "/api/v1/pods", "global-default", "global-default"),
+        (
+            &api.anonymous(),
+            "/api/v1/pods",
+            "global-default",
+            "global-default",
+        ),
     ] {
         let reply = who.get(path).await;
         let (schema, level) = (
             uid("flowschemas", schema).await,
             uid("prioritylevelconfigurations", level).await,
         );
-        assert_eq!(reply.header("x-kubernetes-pf-flowschema-uid"), schema, "{path}");
-        assert_eq!(reply.header("x-kubernetes-pf-prioritylevel-uid"), level, "{path}");
+        assert_eq!(
+            reply.header("x-kubernetes-pf-flowschema-uid"),
+            schema,
+            "{path}"
+        );
+        assert_eq!(
+            reply.header("x-kubernetes-pf-prioritylevel-uid"),
+            level,
+            "{path}"
+        );
     }
     // Nobody that is known belongs to no flow.
     let unknown = api.bearing("nonsense").get("/api/v1/pods").await;
@@ -114,11 +127,14 @@ async fn time_is_up_when_the_request_says_so(_: Case) {
     );
     for path in ["configmaps?timeout=abc", "/version?timeout=abc"] {
         let refused = api.get(path).await;
-        let message = "invalid timeout specified in the request URL - time: invalid duration \"abc\"";
+        let message =
+            "invalid timeout specified in the request URL - time: invalid duration \"abc\"";
         refused.refused(400, "BadRequest", message, Value::Null);
     }
     // Watches go on whatever they say.
-    let mut events = api.watch("configmaps", "resourceVersion=0&timeout=1ms").await;
+    let mut events = api
+        .watch("configmaps", "resourceVersion=0&timeout=1ms")
+        .await;
     api.post("configmaps", &config_map("a", "1")).await.ok();
     assert_eq!(events.told(1).await, ["ADDED a"]);
 }
@@ -126,7 +142,12 @@ async fn time_is_up_when_the_request_says_so(_: Case) {
 async fn the_index_lists_every_page(_: Case) {
     let api = space("index").await;
     let index = api.get("/").await.value(200);
-    let paths: Vec<&str> = index["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let paths: Vec<&str> = index["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
     for path in [
         "/api",
         "/apis",
@@ -154,10 +175,18 @@ async fn checks_of_health_have_their_names(_: Case) {
     let lines: Vec<&str> = told.text().lines().collect();
     let (last, checks) = lines.split_last().unwrap();
     assert_eq!(*last, "readyz check passed");
-    assert!(checks.iter().all(|line| line.starts_with("[+]") && line.ends_with(" ok")), "{checks:?}");
+    assert!(
+        checks
+            .iter()
+            .all(|line| line.starts_with("[+]") && line.ends_with(" ok")),
+        "{checks:?}"
+    );
     let place = |name: &str| {
         let line = format!("[+]{name} ok");
-        checks.iter().position(|one| *one == line).unwrap_or_else(|| panic!("no {name} in {checks:?}"))
+        checks
+            .iter()
+            .position(|one| *one == line)
+            .unwrap_or_else(|| panic!("no {name} in {checks:?}"))
     };
     let order = [
         "ping",
@@ -173,7 +202,9 @@ async fn checks_of_health_have_their_names(_: Case) {
         "shutdown",
     ];
     assert!(order.map(place).is_sorted());
-    let without = api.get("/readyz?verbose&exclude=etcd&exclude=nothing").await;
+    let without = api
+        .get("/readyz?verbose&exclude=etcd&exclude=nothing")
+        .await;
     assert!(without.text().contains("[+]etcd excluded: ok\n"));
     let warning = "warn: some health checks cannot be excluded: no matches for \"nothing\"\n";
     assert!(without.text().contains(warning), "{}", without.text());
@@ -197,7 +228,11 @@ async fn a_front_proxy_speaks_for_others(_: Case) {
     assert_eq!(info["extra"]["scopes"], json!(["view"]));
     // Without a word of whom it speaks for it is nobody, and nobody else is believed.
     assert_eq!(proxy.post(reviews, &review).await.status, 401);
-    let info = api.with("x-remote-user", "carol").post(reviews, &review).await.value(201);
+    let info = api
+        .with("x-remote-user", "carol")
+        .post(reviews, &review)
+        .await
+        .value(201);
     assert_eq!(info["status"]["userInfo"]["username"], "kubernetes-admin");
 }
 
@@ -205,13 +240,20 @@ async fn aggregated_servers_are_told_whom_to_believe(_: Case) {
     let api = space("trust").await.within("kube-system");
     let path = "configmaps/extension-apiserver-authentication";
     let told = api.get(path).await.value(200)["data"].clone();
-    let has = |key: &str, begin: &str| assert!(told[key].as_str().unwrap().starts_with(begin), "{told}");
+    let has =
+        |key: &str, begin: &str| assert!(told[key].as_str().unwrap().starts_with(begin), "{told}");
     has("client-ca-file", "-----BEGIN CERTIFICATE-----");
-    has("requestheader-client-ca-file", "-----BEGIN CERTIFICATE-----");
+    has(
+        "requestheader-client-ca-file",
+        "-----BEGIN CERTIFICATE-----",
+    );
     has("requestheader-allowed-names", "[\"front-proxy-client\"]");
     has("requestheader-username-headers", "[\"X-Remote-User\"]");
     has("requestheader-group-headers", "[\"X-Remote-Group\"]");
-    has("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]");
+    has(
+        "requestheader-extra-headers-prefix",
+        "[\"X-Remote-Extra-\"]",
+    );
     assert_ne!(told["client-ca-file"], told["requestheader-client-ca-file"]);
 }
 
@@ -221,68 +263,120 @@ async fn watches_have_paths_of_their_own(_: Case) {
     api.post("configmaps", &config_map("a", "1")).await.ok();
     api.post("configmaps", &config_map("b", "1")).await.ok();
     let of = |rest: &str| format!("/api/v1/watch/namespaces/{space}/configmaps{rest}");
-    assert_eq!(api.watch(&of(""), "").await.told(2).await, ["ADDED a", "ADDED b"]);
+    assert_eq!(
+        api.watch(&of(""), "").await.told(2).await,
+        ["ADDED a", "ADDED b"]
+    );
     let mut one = api.watch(&of("/b"), "").await;
     api.put("configmaps/a", &config_map("a", "2")).await.ok();
     api.put("configmaps/b", &config_map("b", "2")).await.ok();
     assert_eq!(one.told(2).await, ["ADDED b", "MODIFIED b"]);
     let group = format!("/apis/apps/v1/watch/namespaces/{space}/deployments");
     let mut named = api.watch(&group, "").await;
-    api.post("apps/v1/deployments", &deployment("web")).await.ok();
+    api.post("apps/v1/deployments", &deployment("web"))
+        .await
+        .ok();
     assert_eq!(named.told(1).await, ["ADDED web"]);
     for path in [of(""), of("/b")] {
         assert_eq!(api.delete(&path).await.status, 405, "{path}");
-        assert_eq!(api.post(&path, &config_map("c", "1")).await.status, 405, "{path}");
+        assert_eq!(
+            api.post(&path, &config_map("c", "1")).await.status,
+            405,
+            "{path}"
+        );
     }
     assert_eq!(api.get("configmaps/a").await.value(200)["data"]["k"], "2");
 }
 
 /// The fields of an object that a manager owns through a subresource.
 fn owned(object: &Value, manager: &str, subresource: &str) -> Value {
-    let entries = object["metadata"]["managedFields"].as_array().unwrap().iter();
+    let entries = object["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter();
     let mut of = entries.filter(|entry| {
-        entry["manager"] == manager && entry["subresource"].as_str().unwrap_or_default() == subresource
+        entry["manager"] == manager
+            && entry["subresource"].as_str().unwrap_or_default() == subresource
     });
-    of.next().map_or(Value::Null, |entry| entry["fieldsV1"].clone())
+    of.next()
+        .map_or(Value::Null, |entry| entry["fieldsV1"].clone())
 }
 
 async fn a_scale_owns_the_number_alone(_: Case) {
     let api = space("scale").await;
     let path = "apps/v1/deployments/web";
-    api.post("apps/v1/deployments?fieldManager=maker", &deployment("web")).await.ok();
+    api.post("apps/v1/deployments?fieldManager=maker", &deployment("web"))
+        .await
+        .ok();
     let scale = json!({"spec": {"replicas": 3}});
-    let scaled = api.patch("merge", &format!("{path}/scale?fieldManager=scaler"), &scale).await.value(200);
+    let scaled = api
+        .patch(
+            "merge",
+            &format!("{path}/scale?fieldManager=scaler"),
+            &scale,
+        )
+        .await
+        .value(200);
     assert_eq!(scaled["spec"]["replicas"], 3);
     assert_eq!(scaled["metadata"].get("managedFields"), None);
     let web = api.get(path).await.value(200);
-    assert_eq!(owned(&web, "scaler", "scale"), json!({"f:spec": {"f:replicas": {}}}));
+    assert_eq!(
+        owned(&web, "scaler", "scale"),
+        json!({"f:spec": {"f:replicas": {}}})
+    );
     assert_eq!(owned(&web, "maker", "")["f:spec"].get("f:replicas"), None);
-    assert!(owned(&web, "maker", "")["f:spec"].get("f:template").is_some());
+    assert!(
+        owned(&web, "maker", "")["f:spec"]
+            .get("f:template")
+            .is_some()
+    );
 
     let applied = json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {"name": "web"}, "spec": {"replicas": 4}});
     let path_of = |force| format!("{path}/scale?fieldManager=applier&force={force}");
-    let refused = api.patch("apply", &path_of(false), &applied).await.value(409);
-    assert!(refused["message"].as_str().unwrap().contains("conflict with \"scaler\""), "{refused}");
-    api.patch("apply", &path_of(true), &applied).await.value(200);
+    let refused = api
+        .patch("apply", &path_of(false), &applied)
+        .await
+        .value(409);
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("conflict with \"scaler\""),
+        "{refused}"
+    );
+    api.patch("apply", &path_of(true), &applied)
+        .await
+        .value(200);
     let web = api.get(path).await.value(200);
     assert_eq!(web["spec"]["replicas"], 4);
-    assert_eq!(owned(&web, "applier", "scale"), json!({"f:spec": {"f:replicas": {}}}));
+    assert_eq!(
+        owned(&web, "applier", "scale"),
+        json!({"f:spec": {"f:replicas": {}}})
+    );
     assert_eq!(owned(&web, "scaler", "scale"), Value::Null);
 
     let mut whole = api.get(&format!("{path}/scale")).await.value(200);
     whole["spec"]["replicas"] = 5.into();
-    api.put(&format!("{path}/scale?fieldManager=putter"), &whole).await.value(200);
+    api.put(&format!("{path}/scale?fieldManager=putter"), &whole)
+        .await
+        .value(200);
     let web = api.get(path).await.value(200);
     assert_eq!(web["spec"]["replicas"], 5);
-    assert_eq!(owned(&web, "putter", "scale"), json!({"f:spec": {"f:replicas": {}}}));
+    assert_eq!(
+        owned(&web, "putter", "scale"),
+        json!({"f:spec": {"f:replicas": {}}})
+    );
 }
 
 async fn owners_are_forgotten_on_request(_: Case) {
     let api = space("forget").await;
     for kind in ["put", "merge", "json"] {
         let path = format!("configmaps/{kind}");
-        let made = api.post("configmaps?fieldManager=m", &config_map(kind, "1")).await.ok();
+        let made = api
+            .post("configmaps?fieldManager=m", &config_map(kind, "1"))
+            .await
+            .ok();
         assert_ne!(owned(&made, "m", ""), Value::Null);
         let reply = match kind {
             "put" => {
@@ -290,13 +384,21 @@ async fn owners_are_forgotten_on_request(_: Case) {
                 object["metadata"]["managedFields"] = json!([]);
                 api.put(&path, &object).await
             }
-            "merge" => api.patch("merge", &path, &json!({"metadata": {"managedFields": []}})).await,
+            "merge" => {
+                api.patch("merge", &path, &json!({"metadata": {"managedFields": []}}))
+                    .await
+            }
             _ => {
-                let all = json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]);
+                let all =
+                    json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]);
                 api.patch("json", &path, &all).await
             }
         };
-        assert_eq!(reply.value(200)["metadata"].get("managedFields"), None, "{kind}");
+        assert_eq!(
+            reply.value(200)["metadata"].get("managedFields"),
+            None,
+            "{kind}"
+        );
         let stored = api.get(&path).await.value(200);
         assert_eq!(stored["metadata"].get("managedFields"), None, "{kind}");
         assert_eq!(stored["data"]["k"], "1");
@@ -311,7 +413,10 @@ async fn a_server_says_that_it_lives(_: Case) {
     })
     .await;
     let name = lease["metadata"]["name"].as_str().unwrap();
-    assert!(name.starts_with("apiserver-") && name.len() == "apiserver-".len() + 26, "{name}");
+    assert!(
+        name.starts_with("apiserver-") && name.len() == "apiserver-".len() + 26,
+        "{name}"
+    );
     assert_eq!(lease["spec"]["leaseDurationSeconds"], 3600);
     let holder = lease["spec"]["holderIdentity"].as_str().unwrap();
     assert!(holder.starts_with(&format!("{name}_")), "{holder}");
@@ -355,9 +460,18 @@ async fn a_server_takes_on_no_more_than_it_is_told() {
         "metadata": {"name": "alice"},
         "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "alice"}],
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}});
-    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await.value(201);
+    admin
+        .post(
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            &binding,
+        )
+        .await
+        .value(201);
     let alice = admin.bearing("secret");
-    until("alice's rights", async || (alice.get("configmaps").await.status == 200).then_some(())).await;
+    until("alice's rights", async || {
+        (alice.get("configmaps").await.status == 200).then_some(())
+    })
+    .await;
 
     let stalled = Stalled::post(&alice, "configmaps", "authorization: Bearer secret\r\n").await;
     let turned_away = until("a full house", async || {
@@ -365,13 +479,22 @@ async fn a_server_takes_on_no_more_than_it_is_told() {
         (reply.status == 429).then_some(reply)
     })
     .await;
-    assert_eq!(turned_away.text(), "Too many requests, please try again later.\n");
+    assert_eq!(
+        turned_away.text(),
+        "Too many requests, please try again later.\n"
+    );
     assert_eq!(turned_away.header("retry-after"), "1");
-    assert_eq!(turned_away.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(
+        turned_away.header("content-type"),
+        "text/plain; charset=utf-8"
+    );
     assert_ne!(turned_away.header("x-kubernetes-pf-flowschema-uid"), "");
     // There is room for what reads, and for those who may do everything.
     alice.get("configmaps").await.value(200);
-    admin.post("configmaps", &config_map("y", "1")).await.value(201);
+    admin
+        .post("configmaps", &config_map("y", "1"))
+        .await
+        .value(201);
     drop(stalled);
     until("room", async || {
         let reply = alice.post("configmaps", &config_map("z", "1")).await;
@@ -386,10 +509,17 @@ async fn counted_as_turned_away(admin: &Api) {
     let page = admin.get("/metrics").await;
     let labels = r#"group="",resource="configmaps",scope="resource",subresource="",verb="POST",version="v1""#;
     for begin in [
-        format!(r#"apiserver_request_total{{code="429",component="apiserver",dry_run="",{labels}}} "#),
-        format!(r#"apiserver_request_terminations_total{{code="429",component="apiserver",{labels}}} "#),
+        format!(
+            r#"apiserver_request_total{{code="429",component="apiserver",dry_run="",{labels}}} "#
+        ),
+        format!(
+            r#"apiserver_request_terminations_total{{code="429",component="apiserver",{labels}}} "#
+        ),
     ] {
-        assert!(page.text().lines().any(|line| line.starts_with(&begin)), "{begin}");
+        assert!(
+            page.text().lines().any(|line| line.starts_with(&begin)),
+            "{begin}"
+        );
     }
 }
 
@@ -398,16 +528,26 @@ async fn a_token_lets_a_node_in(admin: &Api) {
         "metadata": {"name": "bootstrap-token-abcdef"},
         "stringData": {"token-id": "abcdef", "token-secret": "0123456789abcdef",
             "usage-bootstrap-authentication": "true", "auth-extra-groups": "system:bootstrappers:nodes"}});
-    admin.within("kube-system").post("secrets", &secret).await.value(201);
+    admin
+        .within("kube-system")
+        .post("secrets", &secret)
+        .await
+        .value(201);
     let node = admin.bearing("abcdef.0123456789abcdef");
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let info = until("the node", async || {
-        let reply = node.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review).await;
+        let reply = node
+            .post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review)
+            .await;
         (reply.status == 201).then(|| reply.value(201)["status"]["userInfo"].clone())
     })
     .await;
     assert_eq!(info["username"], "system:bootstrap:abcdef");
-    let groups = json!(["system:bootstrappers", "system:bootstrappers:nodes", "system:authenticated"]);
+    let groups = json!([
+        "system:bootstrappers",
+        "system:bootstrappers:nodes",
+        "system:authenticated"
+    ]);
     assert_eq!(info["groups"], groups);
 }
 
@@ -440,16 +580,30 @@ async fn the_service_kubernetes_leads_to_members_that_live() {
         if reply.status != 200 {
             return Vec::new();
         }
-        let all = reply.value(200)["subsets"][0]["addresses"].as_array().cloned().unwrap_or_default();
-        all.iter().map(|address| address["ip"].as_str().unwrap().to_owned()).collect()
+        let all = reply.value(200)["subsets"][0]["addresses"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        all.iter()
+            .map(|address| address["ip"].as_str().unwrap().to_owned())
+            .collect()
     };
     let wanted = ["10.9.8.1", "10.9.8.2", "10.9.8.3"];
     for api in &apis {
-        until("all members", async || (addresses(api).await == wanted).then_some(())).await;
+        until("all members", async || {
+            (addresses(api).await == wanted).then_some(())
+        })
+        .await;
     }
-    let slice = apis[0].get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes").await.value(200);
+    let slice = apis[0]
+        .get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")
+        .await
+        .value(200);
     assert_eq!(slice["endpoints"].as_array().unwrap().len(), 3);
-    assert_eq!(slice["metadata"]["labels"]["kubernetes.io/service-name"], "kubernetes");
+    assert_eq!(
+        slice["metadata"]["labels"]["kubernetes.io/service-name"],
+        "kubernetes"
+    );
     let leases = apis[0].get(&format!("{LEASES}?{SERVERS}")).await.value(200);
     assert_eq!(leases["items"].as_array().unwrap().len(), 3);
     let settled = version(&apis[0].get("endpoints/kubernetes").await.value(200)).to_owned();
@@ -462,9 +616,20 @@ async fn the_service_kubernetes_leads_to_members_that_live() {
         (reply.status == 500).then_some(reply)
     })
     .await;
-    assert!(last.text().contains("[-]shutdown failed: reason withheld\n"), "{}", last.text());
+    assert!(
+        last.text()
+            .contains("[-]shutdown failed: reason withheld\n"),
+        "{}",
+        last.text()
+    );
     apis[2].get("endpoints/kubernetes").await.value(200);
-    until("the others", async || (addresses(&apis[0]).await == wanted[..2]).then_some(())).await;
-    assert_ne!(version(&apis[0].get("endpoints/kubernetes").await.value(200)), settled);
+    until("the others", async || {
+        (addresses(&apis[0]).await == wanted[..2]).then_some(())
+    })
+    .await;
+    assert_ne!(
+        version(&apis[0].get("endpoints/kubernetes").await.value(200)),
+        settled
+    );
     stopped.await.unwrap();
 }

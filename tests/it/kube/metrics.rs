@@ -19,7 +19,10 @@ pub fn cases() -> Vec<NamedCase> {
 async fn samples(api: &Api, path: &str) -> BTreeMap<String, f64> {
     let page = api.get(path).await;
     assert_eq!(page.status, 200, "{}", page.text());
-    assert_eq!(page.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(
+        page.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
     let lines = page.text().lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
@@ -30,7 +33,11 @@ async fn samples(api: &Api, path: &str) -> BTreeMap<String, f64> {
 }
 
 async fn sample(api: &Api, name: &str) -> f64 {
-    samples(api, "/metrics").await.get(name).copied().unwrap_or_default()
+    samples(api, "/metrics")
+        .await
+        .get(name)
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Names and kinds of what is on a page.
@@ -80,16 +87,22 @@ async fn requests_are_counted_by_what_they_are(_: Case) {
     let path = "/apis/scheduling.k8s.io/v1/priorityclasses";
     let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
         "metadata": {"name": api.space()}, "value": 1});
-    api.post(&format!("{path}?dryRun=All"), &class).await.value(201);
+    api.post(&format!("{path}?dryRun=All"), &class)
+        .await
+        .value(201);
     api.post(path, &class).await.value(201);
     api.post(path, &class).await.value(409);
     api.get(path).await.value(200);
     let one = format!("{path}/{}", api.space());
     api.get(&one).await.value(200);
-    api.patch("merge", &one, &json!({"description": "x"})).await.value(200);
+    api.patch("merge", &one, &json!({"description": "x"}))
+        .await
+        .value(200);
     let applied = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
         "metadata": {"name": api.space(), "labels": {"a": "b"}}, "value": 1});
-    api.patch("apply", &format!("{one}?fieldManager=m"), &applied).await.value(200);
+    api.patch("apply", &format!("{one}?fieldManager=m"), &applied)
+        .await
+        .value(200);
     api.anonymous().get(path).await.value(403);
     api.delete(&one).await.value(200);
     let counted = samples(&api, "/metrics").await;
@@ -135,11 +148,15 @@ async fn watches_are_counted_while_they_last(_: Case) {
         "apiserver_longrunning_requests{{component=\"apiserver\",group=\"networking.k8s.io\",\
          resource=\"networkpolicies\",scope=\"namespace\",subresource=\"\",verb=\"WATCH\",version=\"v1\"}}"
     );
-    let mut events = api.watch("networking.k8s.io/v1/networkpolicies", "timeoutSeconds=60").await;
+    let mut events = api
+        .watch("networking.k8s.io/v1/networkpolicies", "timeoutSeconds=60")
+        .await;
     assert_eq!(sample(&api, &running).await, 1.0);
     let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "p"}, "spec": {"podSelector": {}}});
-    api.post("networking.k8s.io/v1/networkpolicies", &policy).await.value(201);
+    api.post("networking.k8s.io/v1/networkpolicies", &policy)
+        .await
+        .value(201);
     assert_eq!(events.told(1).await, ["ADDED p"]);
     let sent = format!("apiserver_watch_events_total{{{labels},version=\"v1\"}}");
     assert_eq!(sample(&api, &sent).await, 1.0);
@@ -147,16 +164,18 @@ async fn watches_are_counted_while_they_last(_: Case) {
     assert_eq!(sample(&api, &received).await, 1.0);
     drop(events);
     let ended = async { while sample(&api, &running).await != 0.0 {} };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the watch is counted for ever");
+    tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("the watch is counted for ever");
 }
 
 async fn objects_are_counted_by_resource(_: Case) {
     let api = space("objects").await;
-    let class = |name: &str| {
-        json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "h"})
-    };
+    let class = |name: &str| json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "h"});
     for name in ["metrics-a", "metrics-b"] {
-        api.post("/apis/node.k8s.io/v1/runtimeclasses", &class(name)).await.value(201);
+        api.post("/apis/node.k8s.io/v1/runtimeclasses", &class(name))
+            .await
+            .value(201);
     }
     let labels = "group=\"node.k8s.io\",resource=\"runtimeclasses\"";
     let counted = samples(&api, "/metrics").await;
@@ -164,9 +183,17 @@ async fn objects_are_counted_by_resource(_: Case) {
     assert!(counted[&format!("apiserver_resource_size_estimate_bytes{{{labels}}}")] > 100.0);
     assert!(counted["apiserver_storage_objects{resource=\"runtimeclasses.node.k8s.io\"}"] >= 2.0);
     assert!(counted[&format!("apiserver_watch_cache_resource_version{{{labels}}}")] > 1.0);
-    let before = counted[&format!("apiserver_cache_list_total{{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}}")];
-    api.get("/apis/node.k8s.io/v1/runtimeclasses").await.value(200);
-    let after = sample(&api, "apiserver_cache_list_total{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}").await;
+    let before = counted[&format!(
+        "apiserver_cache_list_total{{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}}"
+    )];
+    api.get("/apis/node.k8s.io/v1/runtimeclasses")
+        .await
+        .value(200);
+    let after = sample(
+        &api,
+        "apiserver_cache_list_total{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}",
+    )
+    .await;
     assert_eq!(after, before + 1.0);
 }
 
@@ -174,11 +201,24 @@ async fn checks_of_health_are_counted(_: Case) {
     let api = space("slis").await;
     api.get("/livez").await;
     let counted = samples(&api, "/metrics/slis").await;
-    assert_eq!(counted[r#"kubernetes_healthcheck{name="etcd",type="livez"}"#], 1.0);
-    assert!(counted[r#"kubernetes_healthchecks_total{name="ping",status="success",type="livez"}"#] >= 1.0);
-    assert!(counted.keys().all(|name| name.starts_with("kubernetes_healthcheck")));
+    assert_eq!(
+        counted[r#"kubernetes_healthcheck{name="etcd",type="livez"}"#],
+        1.0
+    );
+    assert!(
+        counted[r#"kubernetes_healthchecks_total{name="ping",status="success",type="livez"}"#]
+            >= 1.0
+    );
+    assert!(
+        counted
+            .keys()
+            .all(|name| name.starts_with("kubernetes_healthcheck"))
+    );
     let info = samples(&api, "/metrics").await;
-    let release = info.keys().find(|name| name.starts_with("kubernetes_build_info{")).unwrap();
+    let release = info
+        .keys()
+        .find(|name| name.starts_with("kubernetes_build_info{"))
+        .unwrap();
     assert!(release.contains("git_version=\"v1.36.2"), "{release}");
     assert!(info.contains_key("process_resident_memory_bytes"));
 }
