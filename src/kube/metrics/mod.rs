@@ -10,13 +10,15 @@ mod families;
 mod gate;
 mod health;
 mod labels;
+mod naming;
 mod requests;
 mod watches;
 
 pub use caches::{PlaceSeries, Places};
 pub use gate::GateMetrics;
 pub use health::HealthMetrics;
-pub use requests::{DryRun, Measured, Requests, ResourceSeries, Running, Scope, Verb};
+pub use naming::{DryRun, Scope, Verb};
+pub use requests::{Measured, Requests, ResourceSeries, Running};
 pub use watches::{WatchSeries, Watches};
 
 use prometheus_client::encoding::text;

@@ -9,9 +9,9 @@ use prometheus_client::registry::Registry;
 
 use super::families::{CountBy, GaugeBy, HistogramBy, family};
 use super::labels::{Label, Text, text};
+use super::naming::{DRY_RUNS, DryRun, SCOPES, Scope, VERBS, Verb};
 use crate::base::clock;
 use crate::base::metrics::{Count, Gauge, Histogram};
-use crate::kube::request::RequestInfo;
 
 /// The release's bounds for how long requests take, in seconds.
 const DURATIONS: [f64; 23] = [
@@ -25,117 +25,6 @@ const SLI_DURATIONS: [f64; 21] = [
 ];
 /// Bounds for the bytes of answers: 1 kB to 1 GB.
 const SIZES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-
-/// What a request did, as metrics name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    Get,
-    List,
-    Watch,
-    Post,
-    Put,
-    Patch,
-    Apply,
-    Delete,
-    DeleteCollection,
-    Connect,
-    Other,
-}
-
-const VERBS: usize = 11;
-
-impl Verb {
-    /// The verb of a request; `method` is upper-case, `apply` is whether the body is an apply patch.
-    pub fn of(method: &str, info: &RequestInfo, scope: Scope, apply: bool) -> Self {
-        let subresource = info
-            .target
-            .as_ref()
-            .map_or("", |target| &target.subresource);
-        if matches!(
-            subresource,
-            "log" | "exec" | "portforward" | "attach" | "proxy"
-        ) {
-            return Self::Connect;
-        }
-        match method {
-            "GET" | "HEAD" if info.verb == "watch" => Self::Watch,
-            "GET" | "HEAD" if matches!(scope, Scope::Namespace | Scope::Cluster) => Self::List,
-            "GET" | "HEAD" => Self::Get,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" if apply => Self::Apply,
-            "PATCH" => Self::Patch,
-            "DELETE" if info.verb == "deletecollection" => Self::DeleteCollection,
-            "DELETE" => Self::Delete,
-            _ => Self::Other,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::List => "LIST",
-            Self::Watch => "WATCH",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Apply => "APPLY",
-            // The release takes the verb from the method, which does not tell the two apart.
-            Self::Delete | Self::DeleteCollection => "DELETE",
-            Self::Connect => "CONNECT",
-            Self::Other => "other",
-        }
-    }
-
-    /// The name that sizes of bodies are told by; none for verbs without a body.
-    fn of_body(self) -> Option<&'static str> {
-        match self {
-            Self::Post => Some("create"),
-            Self::Put => Some("update"),
-            Self::Patch | Self::Apply => Some("patch"),
-            Self::Delete => Some("delete"),
-            Self::DeleteCollection => Some("delete_collection"),
-            _ => None,
-        }
-    }
-}
-
-/// How much a request was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    Resource,
-    Namespace,
-    Cluster,
-    /// A path that is no resource.
-    None,
-}
-
-const SCOPES: usize = 4;
-
-impl Scope {
-    pub fn of(info: &RequestInfo) -> Self {
-        match &info.target {
-            None if info.verb == "create" => Self::Resource,
-            None => Self::None,
-            Some(target) if !target.name.is_empty() && !target.name_is_selected => Self::Resource,
-            Some(_) if info.verb == "create" => Self::Resource,
-            Some(target) if !target.namespace.is_empty() => Self::Namespace,
-            Some(_) => Self::Cluster,
-        }
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resource => "resource",
-            Self::Namespace => "namespace",
-            Self::Cluster => "cluster",
-            Self::None => "",
-        }
-    }
-}
-
-/// Values of `dry_run`: none, all, and whatever is refused.
-const DRY_RUNS: [&str; 3] = ["", "All", "invalid"];
 
 /// Codes with a series at hand; others are looked up.
 const CODES: [u16; 18] = [
@@ -319,26 +208,6 @@ pub struct Measured {
     pub answered: Option<u64>,
     /// Bytes of the request's body, if they are told beforehand.
     pub sent: Option<u64>,
-}
-
-/// Whether a request only tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DryRun {
-    #[default]
-    No,
-    All,
-    Invalid,
-}
-
-impl DryRun {
-    /// As the values of the query's `dryRun` have it.
-    pub fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        values.fold(Self::No, |so_far, value| match value {
-            _ if so_far == Self::Invalid => Self::Invalid,
-            "All" => Self::All,
-            _ => Self::Invalid,
-        })
-    }
 }
 
 impl ResourceSeries {
@@ -556,6 +425,7 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::request::RequestInfo;
 
     fn measured(method: &str, url: &str) -> Measured {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
@@ -636,35 +506,5 @@ mod tests {
         assert!(!gauge(1));
         drop(running);
         assert!(gauge(0));
-    }
-
-    #[test]
-    fn verbs_and_scopes_are_the_releases() {
-        let of = |method: &str, url: &str| {
-            let measured = measured(method, url);
-            format!("{} {}", measured.verb.as_str(), measured.scope.as_str())
-        };
-        for (method, url, said) in [
-            ("GET", "/api/v1/namespaces/a/pods/x", "GET resource"),
-            ("GET", "/api/v1/nodes", "LIST cluster"),
-            ("GET", "/api/v1/watch/nodes", "WATCH cluster"),
-            ("POST", "/api/v1/namespaces/a/pods", "POST resource"),
-            (
-                "GET",
-                "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dx",
-                "LIST namespace",
-            ),
-            ("DELETE", "/api/v1/namespaces/a/pods", "DELETE namespace"),
-            ("DELETE", "/api/v1/nodes/x", "DELETE resource"),
-            ("GET", "/api/v1/namespaces/a/pods/x/log", "CONNECT resource"),
-            ("GET", "/healthz", "GET "),
-            ("OPTIONS", "/api/v1/nodes", "other cluster"),
-        ] {
-            assert_eq!(of(method, url), said, "{method} {url}");
-        }
-        let runs = |values: &[&str]| DryRun::of(values.iter().copied());
-        assert_eq!(runs(&[]), DryRun::No);
-        assert_eq!(runs(&["All", "All"]), DryRun::All);
-        assert_eq!(runs(&["x", "All"]), DryRun::Invalid);
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::families::{CountBy, HistogramBy, family};
 use super::labels::text;
-use super::requests::Scope;
+use super::naming::Scope;
 use crate::base::metrics::{Count, Histogram};
 
 /// Bounds for how long the state takes that a watch begins with, in seconds.

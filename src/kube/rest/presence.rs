@@ -92,9 +92,9 @@ impl KubeServer {
             self.renew_address(said).await?;
             self.show_addresses().await?;
         }
+        self.forget_departed().await?;
+        inner.progress.done(Part::Departed);
         if round % ROUNDS_OF_UPKEEP == 0 {
-            self.forget_departed().await?;
-            inner.progress.done(Part::Departed);
             for own in bootstrap::cluster_objects(&self.facts()) {
                 // Once made, these are nobody's to bring back.
                 if own.plural != "priorityclasses" {

@@ -1,33 +1,25 @@
-//! The way in and out: who is let in, how many at a time and for how long, what the server says of its own health,
-//! and what it does for others to find it.
+//! The way in: who is let in, how many at a time and for how long, and what every answer says of its flow.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-use super::api::{flags, version};
+use super::api::flags;
 use super::*;
 
 pub fn cases() -> Vec<NamedCase> {
     cases![
         every_answer_names_its_flow,
         time_is_up_when_the_request_says_so,
-        the_index_lists_every_page,
-        checks_of_health_have_their_names,
         a_front_proxy_speaks_for_others,
         watches_have_paths_of_their_own,
-        a_scale_owns_the_number_alone,
-        owners_are_forgotten_on_request,
-        a_server_says_that_it_lives,
         aggregated_servers_are_told_whom_to_believe,
     ]
 }
 
 const FLOW: &str = "/apis/flowcontrol.apiserver.k8s.io/v1";
-const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
-const SERVERS: &str = "labelSelector=apiserver.kubernetes.io/identity%3Dkube-apiserver";
 
 /// Asks until an answer is as it should be.
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
             if let Some(found) = ask().await {
@@ -139,80 +131,6 @@ async fn time_is_up_when_the_request_says_so(_: Case) {
     assert_eq!(events.told(1).await, ["ADDED a"]);
 }
 
-async fn the_index_lists_every_page(_: Case) {
-    let api = space("index").await;
-    let index = api.get("/").await.value(200);
-    let paths: Vec<&str> = index["paths"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|path| path.as_str().unwrap())
-        .collect();
-    for path in [
-        "/api",
-        "/apis",
-        "/apis/apps/v1",
-        "/healthz/etcd",
-        "/livez/poststarthook/rbac/bootstrap-roles",
-        "/metrics",
-        "/metrics/slis",
-        "/openapi/v3",
-        "/readyz/shutdown",
-        "/version",
-    ] {
-        assert!(paths.contains(&path), "{path} is not in {paths:?}");
-        assert_eq!(api.get(path).await.status, 200, "{path}");
-    }
-    let mut sorted = paths.clone();
-    sorted.sort_unstable();
-    assert_eq!(sorted, paths);
-    assert_eq!(api.anonymous().get("/").await.status, 403);
-}
-
-async fn checks_of_health_have_their_names(_: Case) {
-    let api = space("health").await;
-    let told = api.get("/readyz?verbose").await;
-    let lines: Vec<&str> = told.text().lines().collect();
-    let (last, checks) = lines.split_last().unwrap();
-    assert_eq!(*last, "readyz check passed");
-    assert!(
-        checks
-            .iter()
-            .all(|line| line.starts_with("[+]") && line.ends_with(" ok")),
-        "{checks:?}"
-    );
-    let place = |name: &str| {
-        let line = format!("[+]{name} ok");
-        checks
-            .iter()
-            .position(|one| *one == line)
-            .unwrap_or_else(|| panic!("no {name} in {checks:?}"))
-    };
-    let order = [
-        "ping",
-        "log",
-        "etcd",
-        "etcd-readiness",
-        "informer-sync",
-        "poststarthook/start-system-namespaces-controller",
-        "poststarthook/start-kube-apiserver-identity-lease-controller",
-        "poststarthook/rbac/bootstrap-roles",
-        "poststarthook/bootstrap-controller",
-        "autoregister-completion",
-        "shutdown",
-    ];
-    assert!(order.map(place).is_sorted());
-    let without = api
-        .get("/readyz?verbose&exclude=etcd&exclude=nothing")
-        .await;
-    assert!(without.text().contains("[+]etcd excluded: ok\n"));
-    let warning = "warn: some health checks cannot be excluded: no matches for \"nothing\"\n";
-    assert!(without.text().contains(warning), "{}", without.text());
-    assert_eq!(api.get("/livez/etcd").await.text(), "ok");
-    assert_eq!(api.get("/livez/shutdown").await.status, 404);
-    assert_eq!(api.anonymous().get("/livez/etcd").await.status, 403);
-}
-
 async fn a_front_proxy_speaks_for_others(_: Case) {
     let api = space("proxy").await;
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
@@ -286,157 +204,6 @@ async fn watches_have_paths_of_their_own(_: Case) {
         );
     }
     assert_eq!(api.get("configmaps/a").await.value(200)["data"]["k"], "2");
-}
-
-/// The fields of an object that a manager owns through a subresource.
-fn owned(object: &Value, manager: &str, subresource: &str) -> Value {
-    let entries = object["metadata"]["managedFields"]
-        .as_array()
-        .unwrap()
-        .iter();
-    let mut of = entries.filter(|entry| {
-        entry["manager"] == manager
-            && entry["subresource"].as_str().unwrap_or_default() == subresource
-    });
-    of.next()
-        .map_or(Value::Null, |entry| entry["fieldsV1"].clone())
-}
-
-async fn a_scale_owns_the_number_alone(_: Case) {
-    let api = space("scale").await;
-    let path = "apps/v1/deployments/web";
-    api.post("apps/v1/deployments?fieldManager=maker", &deployment("web"))
-        .await
-        .ok();
-    let scale = json!({"spec": {"replicas": 3}});
-    let scaled = api
-        .patch(
-            "merge",
-            &format!("{path}/scale?fieldManager=scaler"),
-            &scale,
-        )
-        .await
-        .value(200);
-    assert_eq!(scaled["spec"]["replicas"], 3);
-    assert_eq!(scaled["metadata"].get("managedFields"), None);
-    let web = api.get(path).await.value(200);
-    assert_eq!(
-        owned(&web, "scaler", "scale"),
-        json!({"f:spec": {"f:replicas": {}}})
-    );
-    assert_eq!(owned(&web, "maker", "")["f:spec"].get("f:replicas"), None);
-    assert!(
-        owned(&web, "maker", "")["f:spec"]
-            .get("f:template")
-            .is_some()
-    );
-
-    let applied = json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
-        "metadata": {"name": "web"}, "spec": {"replicas": 4}});
-    let path_of = |force| format!("{path}/scale?fieldManager=applier&force={force}");
-    let refused = api
-        .patch("apply", &path_of(false), &applied)
-        .await
-        .value(409);
-    assert!(
-        refused["message"]
-            .as_str()
-            .unwrap()
-            .contains("conflict with \"scaler\""),
-        "{refused}"
-    );
-    api.patch("apply", &path_of(true), &applied)
-        .await
-        .value(200);
-    let web = api.get(path).await.value(200);
-    assert_eq!(web["spec"]["replicas"], 4);
-    assert_eq!(
-        owned(&web, "applier", "scale"),
-        json!({"f:spec": {"f:replicas": {}}})
-    );
-    assert_eq!(owned(&web, "scaler", "scale"), Value::Null);
-
-    let mut whole = api.get(&format!("{path}/scale")).await.value(200);
-    whole["spec"]["replicas"] = 5.into();
-    api.put(&format!("{path}/scale?fieldManager=putter"), &whole)
-        .await
-        .value(200);
-    let web = api.get(path).await.value(200);
-    assert_eq!(web["spec"]["replicas"], 5);
-    assert_eq!(
-        owned(&web, "putter", "scale"),
-        json!({"f:spec": {"f:replicas": {}}})
-    );
-}
-
-async fn owners_are_forgotten_on_request(_: Case) {
-    let api = space("forget").await;
-    for kind in ["put", "merge", "json"] {
-        let path = format!("configmaps/{kind}");
-        let made = api
-            .post("configmaps?fieldManager=m", &config_map(kind, "1"))
-            .await
-            .ok();
-        assert_ne!(owned(&made, "m", ""), Value::Null);
-        let reply = match kind {
-            "put" => {
-                let mut object = config_map(kind, "1");
-                object["metadata"]["managedFields"] = json!([]);
-                api.put(&path, &object).await
-            }
-            "merge" => {
-                api.patch("merge", &path, &json!({"metadata": {"managedFields": []}}))
-                    .await
-            }
-            _ => {
-                let all =
-                    json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]);
-                api.patch("json", &path, &all).await
-            }
-        };
-        assert_eq!(
-            reply.value(200)["metadata"].get("managedFields"),
-            None,
-            "{kind}"
-        );
-        let stored = api.get(&path).await.value(200);
-        assert_eq!(stored["metadata"].get("managedFields"), None, "{kind}");
-        assert_eq!(stored["data"]["k"], "1");
-    }
-}
-
-async fn a_server_says_that_it_lives(_: Case) {
-    let api = space("lives").await;
-    let lease = until("the server's lease", async || {
-        let leases = api.get(&format!("{LEASES}?{SERVERS}")).await.value(200);
-        leases["items"].get(0).cloned()
-    })
-    .await;
-    let name = lease["metadata"]["name"].as_str().unwrap();
-    assert!(
-        name.starts_with("apiserver-") && name.len() == "apiserver-".len() + 26,
-        "{name}"
-    );
-    assert_eq!(lease["spec"]["leaseDurationSeconds"], 3600);
-    let holder = lease["spec"]["holderIdentity"].as_str().unwrap();
-    assert!(holder.starts_with(&format!("{name}_")), "{holder}");
-    // One that nobody has renewed goes.
-    let gone = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-        "metadata": {"name": "apiserver-gone", "labels": {"apiserver.kubernetes.io/identity": "kube-apiserver"}},
-        "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 3600,
-            "renewTime": "2020-01-01T00:00:00.000000Z"}});
-    api.post(LEASES, &gone).await.value(201);
-    until("the end of a lease", async || {
-        let path = format!("{LEASES}/apiserver-gone");
-        (api.get(&path).await.status == 404).then_some(())
-    })
-    .await;
-    // The one of the server is renewed.
-    until("a renewal", async || {
-        let now = api.get(&format!("{LEASES}/{name}")).await.value(200);
-        (now["spec"]["renewTime"] != lease["spec"]["renewTime"]).then_some(())
-    })
-    .await;
 }
 
 /// Requests that change something have one place, those that read have one.
@@ -549,87 +316,4 @@ async fn a_token_lets_a_node_in(admin: &Api) {
         "system:authenticated"
     ]);
     assert_eq!(info["groups"], groups);
-}
-
-/// The service `kubernetes` leads to the members that live, and to one no more that says that it stops.
-#[tokio::test]
-async fn the_service_kubernetes_leads_to_members_that_live() {
-    if !Program::get().is_own() {
-        return;
-    }
-    let ports = free_ports(3);
-    let authority = tempfile::tempdir().unwrap();
-    let settings = Settings::plain().flag("cert-dir", authority.path().display());
-    let mut cluster = Cluster::prepare(settings.clone());
-    for (index, &port) in ports.iter().enumerate() {
-        let own = flags(settings.clone(), port)
-            .flag("advertise-address", format!("10.9.8.{}", index + 1))
-            .flag("shutdown-delay-duration", "3s");
-        cluster.reconfigure(index, &own);
-    }
-    for index in 0..3 {
-        cluster[index].spawn();
-    }
-    let mut apis = Vec::new();
-    for (index, &port) in ports.iter().enumerate() {
-        cluster[index].ready().await;
-        apis.push(Api::serving(port, authority.path()).await.within("default"));
-    }
-    let addresses = async |api: &Api| -> Vec<String> {
-        let reply = api.get("endpoints/kubernetes").await;
-        if reply.status != 200 {
-            return Vec::new();
-        }
-        let all = reply.value(200)["subsets"][0]["addresses"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        all.iter()
-            .map(|address| address["ip"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let wanted = ["10.9.8.1", "10.9.8.2", "10.9.8.3"];
-    for api in &apis {
-        until("all members", async || {
-            (addresses(api).await == wanted).then_some(())
-        })
-        .await;
-    }
-    let slice = apis[0]
-        .get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")
-        .await
-        .value(200);
-    assert_eq!(slice["endpoints"].as_array().unwrap().len(), 3);
-    assert_eq!(
-        slice["metadata"]["labels"]["kubernetes.io/service-name"],
-        "kubernetes"
-    );
-    let leases = apis[0].get(&format!("{LEASES}?{SERVERS}")).await.value(200);
-    assert_eq!(leases["items"].as_array().unwrap().len(), 3);
-    let settled = version(&apis[0].get("endpoints/kubernetes").await.value(200)).to_owned();
-
-    // What a member that goes says last.
-    let mut leaving = cluster.take(2);
-    let stopped = tokio::task::spawn_blocking(move || leaving.terminate());
-    let last = until("the end", async || {
-        let reply = apis[2].get("/readyz").await;
-        (reply.status == 500).then_some(reply)
-    })
-    .await;
-    assert!(
-        last.text()
-            .contains("[-]shutdown failed: reason withheld\n"),
-        "{}",
-        last.text()
-    );
-    apis[2].get("endpoints/kubernetes").await.value(200);
-    until("the others", async || {
-        (addresses(&apis[0]).await == wanted[..2]).then_some(())
-    })
-    .await;
-    assert_ne!(
-        version(&apis[0].get("endpoints/kubernetes").await.value(200)),
-        settled
-    );
-    stopped.await.unwrap();
 }

@@ -10,7 +10,9 @@ mod lifecycle;
 mod lists;
 mod metrics;
 mod objects;
+mod owners;
 mod patches;
+mod presence;
 mod reply;
 mod session;
 mod three;
@@ -39,6 +41,8 @@ async fn the_kubernetes_api() {
         .with(discovery::cases())
         .with(session::cases())
         .with(doors::cases())
+        .with(owners::cases())
+        .with(presence::cases())
         .with(metrics::cases())
         .run(&member.server)
         .await;
