@@ -335,7 +335,7 @@ fn signed(given: &Given, name: &'static str) -> Result<i64, ConfigError> {
     value::signed(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 
-fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {
+pub(super) fn duration(given: &Given, name: &'static str) -> Result<Duration, ConfigError> {
     value::duration(given.text(name)).ok_or_else(|| given.invalid(name, PARSE_ERROR))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::flag::State;
-use super::{kube, table};
+use super::{kube, kube_access, kube_limits, table};
 
 /// Of etcd 3.7, and `max-snapshots`, which only older ones have.
 const NOW: &str = "name data-dir wal-dir snapshot-count heartbeat-interval election-timeout \
@@ -69,7 +69,12 @@ fn every_flag_of_etcd_has_its_place() {
     let strangers: Vec<_> = table::all()
         .filter(|flag| !found.contains(flag.name))
         // kube-apiserver's, for an API that etcd has not.
-        .filter(|flag| kube::FLAGS.iter().all(|own| own.name != flag.name))
+        .filter(|flag| {
+            let own = [kube::FLAGS, kube_access::FLAGS, kube_limits::FLAGS];
+            own.iter()
+                .flat_map(|flags| *flags)
+                .all(|own| own.name != flag.name)
+        })
         .collect();
     assert!(strangers.is_empty(), "{strangers:?}");
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use super::build::{boolean, unsigned, words};
 use super::error::ConfigError;
 use super::flag::{Flag, Kind};
+use super::kube_access::{self, KubeAccess};
+use super::kube_limits::{self, KubeLimits};
 use super::parse::Given;
 use super::table::served;
 
@@ -188,6 +190,10 @@ pub struct KubeConfig {
     pub admission_enabled: Vec<String>,
     /// Admission plugins that are left out.
     pub admission_disabled: Vec<String>,
+    /// Who else vouches for callers.
+    pub access: KubeAccess,
+    /// How much is taken on, and for how long.
+    pub limits: KubeLimits,
 }
 
 /// Reads the flags; none if the API is not to be served.
@@ -279,6 +285,8 @@ pub(super) fn read(
         kubelet_addresses: words(given, "kubelet-preferred-address-types"),
         admission_enabled: words(given, "enable-admission-plugins"),
         admission_disabled: words(given, "disable-admission-plugins"),
+        access: kube_access::read(given)?,
+        limits: kube_limits::read(given)?,
     }))
 }
 

@@ -22,6 +22,8 @@ pub(crate) mod fuzzing;
 mod gates;
 mod help;
 mod kube;
+mod kube_access;
+mod kube_limits;
 mod log;
 mod member;
 mod parse;
@@ -41,6 +43,8 @@ pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use help::usage;
 pub use kube::KubeConfig;
+pub use kube_access::KubeAccess;
+pub use kube_limits::KubeLimits;
 pub use member::{
     AutoCompaction, ClusterConfig, ClusterState, Feature, HttpConfig, InitialMember,
     KeepaliveConfig, LimitConfig, ListenConfig, LogConfig, LogFormat, LogLevel, LogOutput,

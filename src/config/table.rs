@@ -4,7 +4,7 @@
 //! more flag, change its state here and read it in `build.rs`.
 
 use super::flag::{Flag, Kind, State};
-use super::kube;
+use super::{kube, kube_access, kube_limits};
 
 use Kind::{Bool, Choice, Duration, Int, Text, Uint};
 use State::{Noted, Refused, Served};
@@ -113,6 +113,14 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         title: "Kubernetes API",
         flags: kube::FLAGS,
+    },
+    Section {
+        title: "Kubernetes API: whom it believes",
+        flags: kube_access::FLAGS,
+    },
+    Section {
+        title: "Kubernetes API: limits",
+        flags: kube_limits::FLAGS,
     },
     Section {
         title: "Unsafe and past",

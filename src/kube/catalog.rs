@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::codec;
 use super::custom::{self, structural::Structural};
 use super::discovery::Served;
+use super::openapi::Customs;
 use super::schema::{GroupVersion, Resource, Resources};
 use super::store;
 use super::views::{Views, World};
@@ -26,6 +27,8 @@ pub struct Catalog {
     custom: Vec<GroupVersion>,
     /// Those of them that are in discovery.
     told: Vec<GroupVersion>,
+    /// Their documents, made when somebody asks.
+    documents: Arc<Customs>,
 }
 
 impl Catalog {
@@ -52,6 +55,11 @@ impl Catalog {
     /// The custom group versions that clients are told of.
     pub fn told(&self) -> &[GroupVersion] {
         &self.told
+    }
+
+    /// What OpenAPI says of them.
+    pub fn documents(&self) -> &Arc<Customs> {
+        &self.documents
     }
 
     /// Everything that clients are told of.
@@ -113,9 +121,11 @@ impl Catalogs {
             kind.is_some_and(|kind| kind.definition.established)
         };
         let told = custom.iter().filter(is_told).map(Arc::clone);
+        let told = custom::group_versions(told);
         Catalog {
             at: Some(changed),
-            told: custom::group_versions(told),
+            documents: Arc::new(Customs::new(told.clone())),
+            told,
             custom: custom::group_versions(custom),
         }
     }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::authn::request_header::HeaderNames;
 use super::authn::reviews::{self_subject_review, token_review};
 use super::authn::service_account::{self, Issued, PublicKey, ServiceAccounts, SigningKey};
 use super::authn::token_file::TokenFile;
 use super::authn::x509::Authorities;
-use super::authn::{Authenticator, Settings, Shown};
+use super::authn::{Authenticator, FrontProxy, Settings, Shown};
 use super::authz::refusal::forbidden;
 use super::authz::{Authorizer, Mode, escalation, impersonation, reviews};
+use super::metrics::GateMetrics;
 use super::objects::Objects;
 use super::request::RequestInfo;
 use super::rest::ClientCertificate;
@@ -26,7 +28,10 @@ use crate::base::clock;
 #[derive(Debug, Clone, Default)]
 pub struct GateConfig {
     pub client_ca: Option<PathBuf>,
+    pub front_proxy: Option<FrontProxyConfig>,
     pub token_file: Option<PathBuf>,
+    /// Whether the tokens in secrets are believed that nodes join with.
+    pub bootstrap_tokens: bool,
     /// Of service account tokens; the first one is that of the tokens given here.
     pub issuers: Vec<String>,
     /// Public keys (or private ones) that tokens are checked with.
@@ -41,11 +46,22 @@ pub struct GateConfig {
     pub authorization: Vec<String>,
 }
 
+/// Who may tell the names of others.
+#[derive(Debug, Clone)]
+pub struct FrontProxyConfig {
+    /// Who issues their certificates.
+    pub ca: PathBuf,
+    /// Their common names; empty for any.
+    pub names: Vec<String>,
+    pub headers: HeaderNames,
+}
+
 /// See the module comment.
 pub struct Gate {
     authenticator: Authenticator,
     authorizer: Arc<Authorizer>,
     accounts: Arc<ServiceAccounts>,
+    metrics: GateMetrics,
 }
 
 impl Gate {
@@ -53,11 +69,16 @@ impl Gate {
     ///
     /// # Errors
     /// The file that cannot be used.
-    pub fn new(config: &GateConfig, objects: Arc<dyn Objects>) -> Result<Self, String> {
+    pub fn new(
+        config: &GateConfig,
+        objects: Arc<dyn Objects>,
+        metrics: GateMetrics,
+    ) -> Result<Self, String> {
         let client_ca = config.client_ca.as_deref();
         let client_ca = client_ca
             .map(|path| with(path, Authorities::read))
             .transpose()?;
+        let front_proxy = config.front_proxy.as_ref().map(front_proxy).transpose()?;
         let token_file = config.token_file.as_deref();
         let token_file = token_file
             .map(|path| with(path, TokenFile::read))
@@ -90,15 +111,16 @@ impl Gate {
         Ok(Self {
             authenticator: Authenticator::new(Settings {
                 client_ca,
-                front_proxy: None,
+                front_proxy,
                 token_file,
                 service_accounts: Some(Arc::clone(&accounts)),
-                bootstrap_tokens: None,
+                bootstrap_tokens: config.bootstrap_tokens.then(|| Arc::clone(&objects)),
                 audiences,
                 anonymous: config.anonymous,
             }),
             authorizer: Arc::new(Authorizer::new(modes, objects)),
             accounts,
+            metrics,
         })
     }
 
@@ -112,19 +134,24 @@ impl Gate {
         certificate: Option<&ClientCertificate>,
         request: &RequestInfo,
     ) -> ApiResult<User> {
-        let now = clock::unix_time();
+        let (began, now) = (clock::now(), clock::unix_time());
         let nothing = Shown::default();
         let shown = certificate.map_or(&nothing, |certificate| {
             certificate.shown(|chain| self.authenticator.shown(chain, now))
         });
         let known = self.authenticator.authenticate(shown, headers, now);
         let user = match known {
-            Ok(known) => known.user,
+            Ok(known) => {
+                self.metrics.known(&known.user.name, began);
+                known.user
+            }
             Err(why) => {
+                self.metrics.unknown(began);
                 tracing::debug!(%why, "a request of nobody that is known");
                 return Err(ApiError::unauthorized());
             }
         };
+        self.authenticator.strip(headers);
         let other = impersonation::impersonate(&self.authorizer, &user, request, headers)?;
         Ok(other.map_or(user, |other| other.user))
     }
@@ -134,7 +161,9 @@ impl Gate {
     /// # Errors
     /// 403.
     pub fn authorize(&self, user: &User, request: &RequestInfo) -> ApiResult<()> {
+        let began = clock::now();
         let decision = self.authorizer.authorize(user, request);
+        self.metrics.judged(decision.verdict, began);
         if decision.is_allowed() {
             return Ok(());
         }
@@ -199,6 +228,14 @@ impl Gate {
     pub fn accounts(&self) -> &ServiceAccounts {
         &self.accounts
     }
+}
+
+fn front_proxy(config: &FrontProxyConfig) -> Result<FrontProxy, String> {
+    Ok(FrontProxy {
+        authorities: with(&config.ca, Authorities::read)?,
+        names: config.names.clone(),
+        headers: config.headers.clone(),
+    })
 }
 
 /// What a file holds.

@@ -22,9 +22,11 @@ pub mod custom;
 pub mod defaults;
 pub mod discovery;
 pub mod field;
+pub mod flow;
 pub mod gate;
 pub mod health;
 pub mod live;
+pub mod metrics;
 pub mod negotiate;
 pub mod object;
 pub mod objects;
@@ -47,4 +49,6 @@ pub mod validate;
 pub mod version;
 pub mod views;
 
-pub use rest::{ClientAddress, ClientCertificate, KubeBody, KubeServer, KubeSettings};
+pub use rest::{
+    ClientAddress, ClientCertificate, KubeBody, KubeServer, KubeSettings, LimitSettings,
+};

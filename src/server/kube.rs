@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -17,19 +17,27 @@ use crate::base::clock;
 use crate::base::shutdown::Lifecycle;
 use crate::config::KubeConfig;
 use crate::engine::Engine;
-use crate::kube::gate::GateConfig;
+use crate::kube::authn::request_header::HeaderNames;
+use crate::kube::gate::{FrontProxyConfig, GateConfig};
+use crate::kube::metrics::KubeMetrics;
 use crate::kube::pki::{self, Pki};
 use crate::kube::services::Ranges;
 use crate::kube::store::{ObjectStore, ROOT};
 use crate::kube::streams::dial::KubeletSettings;
 use crate::kube::views::Views;
-use crate::kube::{KubeServer, KubeSettings};
+use crate::kube::{KubeServer, KubeSettings, LimitSettings};
 use crate::tls::{AcceptSettings, Acceptor, CertificateFiles, Protocol, Rules, TlsFile, Version};
 
 /// Handshakes under way at a time.
 const HANDSHAKES: usize = 512;
 /// How long one may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time to be taken out of the service `kubernetes` at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Where the system tells the machine's name.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+/// Characters of a label's value.
+const MAX_LABEL: usize = 63;
 /// Between attempts to begin.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -38,6 +46,31 @@ pub(super) struct KubeParts {
     listener: TcpListener,
     acceptor: Arc<Acceptor>,
     settings: KubeSettings,
+    shutdown_delay: Duration,
+}
+
+/// The Kubernetes API of a member that runs.
+#[derive(Debug)]
+pub(super) struct Kube {
+    /// Once it is served.
+    server: Arc<OnceLock<KubeServer>>,
+    shutdown_delay: Duration,
+}
+
+impl Kube {
+    /// Tells whoever looks that the member is about to stop, and gives them the time to see it.
+    pub(super) async fn depart(&self) {
+        let Some(server) = self.server.get() else {
+            return;
+        };
+        if tokio::time::timeout(FAREWELL, server.depart())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the service kubernetes leads here for some seconds more");
+        }
+        tokio::time::sleep(self.shutdown_delay).await;
+    }
 }
 
 impl KubeParts {
@@ -103,9 +136,32 @@ impl KubeParts {
                 service_range: config.service_cidr.clone(),
                 service_address: service,
                 port: config.port,
+                advertise: config.advertise,
+                host: host_name(),
+                limits: LimitSettings {
+                    reading: config.limits.reading,
+                    changing: config.limits.changing,
+                    request_timeout: config.limits.request_timeout,
+                    min_watch: config.limits.min_watch,
+                },
                 gate: GateConfig {
                     client_ca: Some(config.client_ca.clone().unwrap_or(made.ca.certificate)),
+                    front_proxy: Some(FrontProxyConfig {
+                        ca: config
+                            .access
+                            .proxy_ca
+                            .clone()
+                            .unwrap_or(made.front_proxy_ca.certificate),
+                        names: config.access.proxy_names.clone(),
+                        headers: HeaderNames {
+                            user: config.access.user_headers.clone(),
+                            uid: config.access.uid_headers.clone(),
+                            group: config.access.group_headers.clone(),
+                            extra: config.access.extra_prefixes.clone(),
+                        },
+                    }),
                     token_file: config.token_file.clone(),
+                    bootstrap_tokens: config.access.bootstrap_tokens,
                     issuers: config.issuers.clone(),
                     service_account_keys: config.service_account_keys.clone(),
                     signing_key: config
@@ -134,18 +190,25 @@ impl KubeParts {
                     preferred: config.kubelet_addresses.clone(),
                 },
             },
+            shutdown_delay: config.limits.shutdown_delay,
         })
     }
 
     /// Serves once the cluster does, until the member stops.
-    pub(super) fn serve(self, engine: &Engine, life: &Lifecycle, serving: &Arc<Serving>) {
+    pub(super) fn serve(self, engine: &Engine, life: &Lifecycle, serving: &Arc<Serving>) -> Kube {
         let (engine, life, serving) = (engine.clone(), life.clone(), Arc::clone(serving));
+        let kube = Kube {
+            server: Arc::default(),
+            shutdown_delay: self.shutdown_delay,
+        };
+        let server = Arc::clone(&kube.server);
         let tasks = life.clone();
         tasks.task("kubernetes", async move {
-            if let Err(reason) = self.begin(&engine, &life, &serving).await {
+            if let Err(reason) = self.begin(&engine, &life, &serving, &server).await {
                 life.fail("the Kubernetes API", &reason);
             }
         });
+        kube
     }
 
     async fn begin(
@@ -153,10 +216,12 @@ impl KubeParts {
         engine: &Engine,
         life: &Lifecycle,
         serving: &Arc<Serving>,
+        known: &OnceLock<KubeServer>,
     ) -> Result<(), String> {
         parts::ready(engine).await;
+        let metrics = Arc::new(KubeMetrics::new());
         let views = loop {
-            match Views::start(engine, ROOT, life).await {
+            match Views::start(engine, ROOT, &metrics, life).await {
                 Ok(views) => break views,
                 Err(error) => {
                     tracing::warn!(%error, "the Kubernetes API cannot read the store yet");
@@ -166,7 +231,8 @@ impl KubeParts {
         };
         let address = self.settings.address.clone();
         let store = ObjectStore::new(engine.clone(), views);
-        let server = KubeServer::new(store, self.settings, life)?;
+        let server = KubeServer::new(store, self.settings, metrics, life)?;
+        let _ = known.set(server.clone());
         let entrance = Entrance {
             sockets: vec![Socket {
                 listener: self.listener,
@@ -178,10 +244,23 @@ impl KubeParts {
             room: limits::client_connections(),
             open: accept::at_once(),
         };
-        server.establish().await;
+        // Readiness tells when everything is there that clients rely on.
         entrance.serve(life, serving);
         tracing::info!(address, "serving the Kubernetes API");
+        server.establish().await;
+        tokio::join!(server.stay(), server.keep_definitions());
         Ok(())
+    }
+}
+
+/// The machine's name, as a label can have it.
+fn host_name() -> String {
+    let said = std::fs::read_to_string(HOST_NAME).unwrap_or_default();
+    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = said.trim().chars().filter(fits).take(MAX_LABEL).collect();
+    match name.trim_matches(|c: char| !c.is_ascii_alphanumeric()) {
+        "" => "localhost".into(),
+        name => name.into(),
     }
 }
 

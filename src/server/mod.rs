@@ -47,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 use self::accept::Entrance;
 use self::connection::Serving;
 use self::data_dir::{DataDir, Origin};
-use self::kube::KubeParts;
+use self::kube::{Kube, KubeParts};
 use self::listen::Listeners;
 use self::secure::Secured;
 use crate::base::metrics::Metrics;
@@ -94,6 +94,7 @@ pub struct Server {
     life: Lifecycle,
     addresses: Vec<SocketAddr>,
     traces: Option<Arc<Tracer>>,
+    kube: Option<Kube>,
     /// Locked until the very end.
     dir: DataDir,
 }
@@ -160,9 +161,7 @@ impl Server {
         };
         clients.serve(&life, &serving);
         metrics.serve(&life, &serving);
-        if let Some(kube) = kube {
-            kube.serve(&engine, &life, &serving);
-        }
+        let kube = kube.map(|kube| kube.serve(&engine, &life, &serving));
         tracing::info!(?addresses, "listening for clients");
         let patience = config.wait_cluster_ready;
         life.task("readiness", announce_ready(engine.clone(), patience, ready));
@@ -174,6 +173,7 @@ impl Server {
             life,
             addresses,
             traces,
+            kube,
             dir,
         })
     }
@@ -185,6 +185,11 @@ impl Server {
 
     /// Stops the member: nothing acknowledged is lost, and nothing asked for in time goes unanswered.
     pub async fn stop(self, leadership: Leadership) {
+        if let Some(kube) = &self.kube
+            && !self.life.is_stopping()
+        {
+            kube.depart().await;
+        }
         self.serving.close();
         if leadership == Leadership::HandOver {
             hand_over(&self.engine).await;

@@ -27,13 +27,13 @@ struct Buckets {
 
 impl Histogram {
     /// `count` buckets, the first up to `first`, each twice as wide as the one before.
-    pub(super) fn doubling(first: f64, count: u32) -> Self {
+    pub(crate) fn doubling(first: f64, count: u32) -> Self {
         let bounds: Vec<f64> = (0..count).map(|n| first * f64::from(1_u32 << n)).collect();
         Self::up_to(&bounds)
     }
 
     /// Buckets up to these bounds, which rise.
-    pub(super) fn up_to(bounds: &[f64]) -> Self {
+    pub(crate) fn up_to(bounds: &[f64]) -> Self {
         Self(Arc::new(Buckets {
             below: bounds
                 .iter()

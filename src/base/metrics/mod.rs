@@ -22,6 +22,7 @@ pub use groups::{
 };
 pub use histogram::Histogram;
 pub use peers::{PeerMetrics, TransferMetrics};
+pub(crate) use process::process_collector;
 pub use process::{FileDescriptors, file_descriptors};
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use series::{OperationDurations, RequestDurations, RequestsByVersion};
@@ -32,7 +33,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use self::peers::PeerFamilies;
-use self::process::ProcessCollector;
 use self::series::FamilyBy;
 use self::types::{CodeLabels, Label, MethodLabels};
 use super::ids::MemberId;
@@ -81,7 +81,7 @@ impl Metrics {
     /// Every metric at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(ProcessCollector));
+        registry.register_collector(process_collector());
         let mvcc = MvccMetrics::register(&mut registry);
         // The same under the name that it once had, which 3.5 still shows.
         let name = "etcd_debugging_mvcc_range_total";

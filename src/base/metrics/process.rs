@@ -16,7 +16,12 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Reads `/proc` on each scrape.
 #[derive(Debug)]
-pub(super) struct ProcessCollector;
+struct ProcessCollector;
+
+/// What shows them on a page.
+pub(crate) fn process_collector() -> Box<dyn Collector> {
+    Box::new(ProcessCollector)
+}
 
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

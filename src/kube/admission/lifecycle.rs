@@ -80,7 +80,7 @@ pub(super) async fn exists(
 
 pub(super) fn namespaces() -> ApiResult<&'static Resource> {
     let namespaces = Resources::built_in().find("", "v1", "namespaces");
-    namespaces.ok_or_else(ApiError::no_such_resource)
+    Ok(namespaces.ok_or_else(ApiError::no_such_resource)?)
 }
 
 fn terminating(resource: &Resource, name: &str, namespace: &str, _found: &Value) -> ApiError {

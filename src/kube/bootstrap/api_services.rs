@@ -1,6 +1,6 @@
 //! Objects that say which group versions are served here and not by an aggregated server.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::kube::schema::Resources;
 

@@ -14,7 +14,11 @@ use super::apply::{Type, Versions};
 use super::schema::{Resource, Resources, Schema};
 
 /// The object as the version of `resource` has it, made from the stored one.
-pub fn from_storage(resource: &Resource, stored: Value) -> Value {
+pub fn from_storage(resource: &Resource, mut stored: Value) -> Value {
+    if let Some(kind) = &resource.custom {
+        kind.read(&mut stored);
+        return stored;
+    }
     match (&*resource.group, &*resource.version, &*resource.plural) {
         ("events.k8s.io", "v1", "events") => event::from_core(&stored),
         ("autoscaling", "v1", "horizontalpodautoscalers") => autoscaler::from_v2(&stored),
@@ -35,6 +39,9 @@ pub fn is_stored_as_served(resource: &Resource) -> bool {
 
 /// The object that is stored for one of the version of `resource`.
 pub fn to_storage<'a>(resource: &Resource, object: &'a Value) -> Cow<'a, Value> {
+    if let Some(kind) = &resource.custom {
+        return Cow::Owned(kind.to_storage(object));
+    }
     match (&*resource.group, &*resource.version, &*resource.plural) {
         ("events.k8s.io", "v1", "events") => Cow::Owned(event::to_core(object)),
         ("autoscaling", "v1", "horizontalpodautoscalers") => Cow::Owned(autoscaler::to_v2(object)),

@@ -10,6 +10,7 @@ pub mod jsonpath;
 pub mod judge;
 pub mod kinds;
 pub mod names;
+mod objects;
 pub mod openapi;
 pub mod scale;
 pub mod strategy;

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::approval::{self, Approval};
@@ -24,7 +26,10 @@ pub type CheckStructure<'a> = &'a dyn Fn(&Value, &str) -> Vec<FieldError>;
 ///
 /// `all` are the definitions that there are, from whose groups names may be taken; the definition itself may be
 /// among them. `now` is a time as objects have it.
-pub fn settle(crd: &Value, all: &[Value], check: CheckStructure<'_>, now: &str) -> Option<Value> {
+pub fn settle(
+    crd: &Value,
+    all: &[Arc<Value>],
+    check: CheckStructure<'_>, now: &str) -> Option<Value> {
     let mut next = crd.clone();
     settle_names(crd, all, now, &mut next);
     settle_approval(now, &mut next);
@@ -36,7 +41,7 @@ pub fn settle(crd: &Value, all: &[Value], check: CheckStructure<'_>, now: &str) 
 }
 
 /// Accepts the names that nobody else has.
-fn settle_names(crd: &Value, all: &[Value], now: &str, next: &mut Value) {
+fn settle_names(crd: &Value, all: &[Arc<Value>], now: &str, next: &mut Value) {
     let wanted = tree::get(crd, &["spec", "names"]);
     let accepted = tree::get(crd, &["status", "acceptedNames"]);
     if same_names(wanted, accepted) {
@@ -71,7 +76,7 @@ struct Used<'a> {
 }
 
 impl<'a> Used<'a> {
-    fn of(crd: &'a Value, all: &'a [Value]) -> Self {
+    fn of(crd: &'a Value, all: &'a [Arc<Value>]) -> Self {
         let (group, name) = (group(crd), name(crd));
         let others = all
             .iter()

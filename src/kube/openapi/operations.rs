@@ -45,7 +45,7 @@ impl Writer<'_, '_> {
                 self.watches(resource);
             }
         }
-        if self.of.resources.iter().any(watched) {
+        if self.of.resources.iter().any(|one| watched(one)) {
             self.definitions.watch_event();
         }
     }

@@ -14,10 +14,11 @@ use super::establish::{self, ensure};
 use super::options::WriteOptions;
 use super::write::{Change, Owners};
 use super::{Inner, KubeServer, remove, steps};
-use crate::kube::bootstrap::custom_api_service;
+use crate::kube::bootstrap::{AUTOMANAGED, custom_api_service};
 use crate::kube::catalog::DEFINITIONS;
-use crate::kube::custom::conditions::{self, Condition};
-use crate::kube::custom::names;
+use crate::kube::custom::structural::why_not_structural;
+use crate::kube::custom::{finalizer, names};
+use crate::kube::field::FieldError;
 use crate::kube::object::meta;
 use crate::kube::objects::Objects as _;
 use crate::kube::schema::Resources;
@@ -26,8 +27,6 @@ use crate::kube::strategy::deletion::DeleteOptions;
 use crate::kube::views::{Stored, WatchStart};
 use crate::kube::{codec, store, tree};
 
-/// What a definition is held by until its objects are gone.
-const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const GROUP: &str = "apiextensions.k8s.io";
 const PLURAL: &str = "customresourcedefinitions";
 /// Between looks at what is left of definitions that go: their objects may have finalizers of their own.
@@ -90,7 +89,7 @@ async fn settle_all(inner: &Inner) -> ApiResult<Left> {
             if steps::is_deleting(definition) {
                 left = Left::Ending;
                 changed |= end(inner, definition).await?;
-            } else if let Some(wanted) = names::settle(definition, &all, &steps::now()) {
+            } else if let Some(wanted) = names::settle(definition, &all, &structure, &steps::now()) {
                 changed |= write_status(inner, &wanted).await?;
             }
         }
@@ -132,18 +131,17 @@ async fn write_status(inner: &Inner, wanted: &Value) -> ApiResult<bool> {
 
 /// Deletes the objects of a definition that goes, and lets go of it when there are none. True if it has changed.
 async fn end(inner: &Inner, definition: &Value) -> ApiResult<bool> {
-    if !meta::finalizers(definition).any(|one| one == CLEANUP) {
+    if !finalizer::is_due(definition) {
         return Ok(false);
     }
     let objects = instances(inner, definition);
-    let progress = progress(objects.is_empty());
-    if !progress.holds(definition) {
-        let mut wanted = Value::clone(definition);
-        progress.put(&mut wanted, &steps::now());
-        return write_status(inner, &wanted).await;
-    }
     if objects.is_empty() {
         return let_go(inner, definition).await;
+    }
+    let mut wanted = Value::clone(definition);
+    finalizer::deleting(&mut wanted, &steps::now());
+    if wanted != *definition {
+        return write_status(inner, &wanted).await;
     }
     let catalog = inner.catalogs.current();
     let mut custom = catalog.resources().filter(|resource| {
@@ -173,17 +171,9 @@ async fn end(inner: &Inner, definition: &Value) -> ApiResult<bool> {
     Ok(false)
 }
 
-/// What a definition that goes says of its objects.
-fn progress(gone: bool) -> Condition {
-    let (reason, message) = if gone {
-        ("InstanceDeletionCompleted", "removed all instances")
-    } else {
-        (
-            "InstanceDeletionInProgress",
-            "CustomResource deletion is in progress",
-        )
-    };
-    Condition::new(conditions::TERMINATING, !gone, reason, message)
+/// Why a schema is not structural.
+fn structure(schema: &Value, path: &str) -> Vec<FieldError> {
+    why_not_structural(schema, path).unwrap_or_default()
 }
 
 type Instance = (Arc<Stored>, Arc<Value>);
@@ -209,11 +199,10 @@ async fn let_go(inner: &Inner, definition: &Value) -> ApiResult<bool> {
     };
     let without = |current: &Value| {
         let mut object = current.clone();
-        let left: Vec<Value> = meta::finalizers(current)
-            .filter(|one| *one != CLEANUP)
-            .map(Value::from)
-            .collect();
-        meta::set(&mut object, "finalizers", left);
+        finalizer::finish(&mut object, &steps::now());
+        if object.pointer("/metadata/finalizers") == Some(&json!([])) {
+            meta::set(&mut object, "finalizers", Value::Null);
+        }
         Ok(object)
     };
     match change.run(inner, &call, without).await {
@@ -238,7 +227,7 @@ async fn keep_api_services(inner: &Inner) -> ApiResult<()> {
         .live
         .list("apiregistration.k8s.io", "apiservices", None)
     {
-        let managed = meta::label(&existing, "kube-aggregator.kubernetes.io/automanaged");
+        let managed = meta::label(&existing, AUTOMANAGED);
         let name = meta::name(&existing);
         if managed == Some("true") && !wanted.iter().any(|own| own.name() == name) {
             let call = built_in_call("apiregistration.k8s.io", "apiservices", name)?;

@@ -9,13 +9,14 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::call::Call;
+use super::checks::Part;
 use super::options::WriteOptions;
 use super::query::Query;
 use super::serve::KubeServer;
 use super::write::{self, Change as Rewrite, Owners};
 use super::{Inner, remove};
 use crate::base::clock;
-use crate::kube::bootstrap::{self, Change, Facts, Own};
+use crate::kube::bootstrap::{self, Change, Facts, FrontProxyFacts, Own};
 use crate::kube::codec;
 use crate::kube::object::{conform, meta};
 use crate::kube::request::{RequestInfo, Target};
@@ -34,17 +35,19 @@ impl KubeServer {
     /// Makes what is missing; completes once everything is there.
     pub async fn establish(&self) {
         let facts = self.facts();
-        let (namespaces, others): (Vec<Own>, Vec<Own>) = bootstrap::cluster_objects(&facts)
+        let (namespaces, mut others): (Vec<Own>, Vec<Own>) = bootstrap::cluster_objects(&facts)
             .into_iter()
             .partition(|own| own.plural == "namespaces");
         self.establish_all(&namespaces).await;
-        self.establish_all(&others).await;
+        others.sort_by_key(|own| Part::of(own) as u8);
+        let parts = others.chunk_by(|one, other| Part::of(one) == Part::of(other));
+        futures::future::join_all(parts.map(|part| self.establish_all(part))).await;
         self.establish_all(bootstrap::roles_and_bindings()).await;
         tracing::info!("the Kubernetes API has the objects that it begins with");
     }
 
     /// What the objects say of this server.
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let settings = &self.inner().settings;
         Facts {
             service_range: settings.service_range.clone(),
@@ -55,14 +58,23 @@ impl KubeServer {
                 .client_ca
                 .as_ref()
                 .and_then(|path| std::fs::read_to_string(path).ok()),
-            front_proxy: None,
+            front_proxy: settings.gate.front_proxy.as_ref().and_then(|proxy| {
+                Some(FrontProxyFacts {
+                    ca: std::fs::read_to_string(&proxy.ca).ok()?,
+                    names: proxy.names.clone(),
+                    headers: proxy.headers.clone(),
+                })
+            }),
             now: clock::unix_time(),
         }
     }
 
-    /// All at once: they share log entries, and there are a few hundred.
+    /// All of one part at once: they share log entries, and there are a few hundred.
     async fn establish_all(&self, all: &[Own]) {
         futures::future::join_all(all.iter().map(|own| self.insist(own))).await;
+        if let Some(one) = all.first() {
+            self.inner().progress.done(Part::of(one));
+        }
     }
 
     async fn insist(&self, own: &Own) {
@@ -91,7 +103,17 @@ pub(super) async fn ensure(inner: &Inner, own: &Own) -> ApiResult<()> {
             };
             let object = whole(&call, &object);
             change
-                .run(inner, &call, |_| Ok(object.clone()))
+                .run(inner, &call, |current| {
+                    let mut wanted = object.clone();
+                    if call.resource.needs_version {
+                        meta::set(
+                            &mut wanted,
+                            "resourceVersion",
+                            meta::resource_version(current),
+                        );
+                    }
+                    Ok(wanted)
+                })
                 .await
                 .map(|_| ())
         }
@@ -135,7 +157,8 @@ fn whole(call: &Call, object: &Value) -> Value {
     object
 }
 
-fn call(own: &Own) -> ApiResult<Call> {
+/// A request of the server's own.
+pub(super) fn call(own: &Own) -> ApiResult<Call> {
     let resource = Resources::built_in().find(own.group, own.version, own.plural);
     let resource = resource.ok_or_else(ApiError::no_such_resource)?;
     Ok(call_of(Arc::clone(resource), own.namespace(), own.name()))

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -10,6 +11,8 @@ use super::call::Call;
 use super::form::{Form, Shape};
 use super::watching::Frames;
 use super::{answer, steps};
+use crate::base::clock;
+use crate::kube::metrics::{KubeMetrics, PlaceSeries, Scope, WatchSeries};
 use crate::kube::object::{self, Format, meta, protobuf};
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::select::Selector;
@@ -31,6 +34,11 @@ pub(super) struct ResourceFrames {
     table: Option<(Printer, table::Options)>,
     /// Tells this encoding of an event from others of the same resource.
     name: u64,
+    series: Arc<WatchSeries>,
+    /// Counts the objects of the state that the watch begins with.
+    places: Option<Arc<PlaceSeries>>,
+    scope: Scope,
+    began: Instant,
 }
 
 impl ResourceFrames {
@@ -38,7 +46,15 @@ impl ResourceFrames {
     ///
     /// # Errors
     /// 400 for a table that cannot be made.
-    pub(super) fn new(call: &Call, form: Form, selector: Selector) -> ApiResult<Self> {
+    pub(super) fn new(
+        call: &Call,
+        form: Form,
+        selector: Selector,
+        metrics: &KubeMetrics,
+    ) -> ApiResult<Self> {
+        let resource = &call.resource;
+        let (group, plural) = (&resource.group, &resource.plural);
+        let place = resource.key.as_deref();
         let mut name = DefaultHasher::new();
         (call.resource.api_version(), form.media).hash(&mut name);
         format!("{:?}", form.shape).hash(&mut name);
@@ -57,6 +73,10 @@ impl ResourceFrames {
             selector,
             table,
             name: name.finish(),
+            series: metrics.watches.of(group, &resource.version, plural),
+            places: place.map(|place| metrics.places.of(place, group, plural)),
+            scope: Scope::of(&call.info),
+            began: clock::now(),
         })
     }
 
@@ -130,10 +150,15 @@ impl Frames for ResourceFrames {
 
     fn initial(&self, stored: &Stored) -> Option<Bytes> {
         let spliced = self.spliced(EventKind::Added, stored, None);
-        if spliced.is_some() {
-            return spliced;
+        let frame = match spliced {
+            Some(frame) => frame,
+            None => self.frame(EventKind::Added.as_str(), &*self.served(stored)?)?,
+        };
+        if let Some(places) = &self.places {
+            places.initial.inc();
         }
-        self.frame(EventKind::Added.as_str(), &*self.served(stored)?)
+        self.series.sent(frame.len());
+        Some(frame)
     }
 
     fn event(&self, event: &Event, kind: EventKind) -> Option<Bytes> {
@@ -166,7 +191,11 @@ impl Frames for ResourceFrames {
                 Bytes::new()
             })
         });
-        (!failed && !frame.is_empty()).then_some(frame)
+        if failed || frame.is_empty() {
+            return None;
+        }
+        self.series.sent(frame.len());
+        Some(frame)
     }
 
     fn bookmark(&self, revision: i64, initial_end: bool) -> Bytes {
@@ -186,7 +215,12 @@ impl Frames for ResourceFrames {
         {
             object = whole.value;
         }
-        self.frame("BOOKMARK", &object).unwrap_or_default()
+        let frame = self.frame("BOOKMARK", &object).unwrap_or_default();
+        self.series.sent(frame.len());
+        if initial_end {
+            self.series.listed(self.scope, self.began);
+        }
+        frame
     }
 
     fn error(&self, error: &ApiError) -> Bytes {

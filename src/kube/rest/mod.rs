@@ -6,20 +6,26 @@
 mod answer;
 mod call;
 mod connect;
+mod definitions;
+mod checks;
+mod door;
 mod establish;
 mod event_leases;
 mod eviction;
 pub mod form;
 mod frames;
 mod json_list;
+mod limits;
 mod openapi_pages;
 pub mod options;
 mod pages;
 mod patching;
+mod presence;
 pub mod query;
 mod read;
 mod remove;
 pub mod reply;
+mod resetting;
 mod serve;
 mod steps;
 mod subresources;
@@ -29,19 +35,26 @@ mod write;
 
 pub use call::Call;
 pub use connect::ClientAddress;
+pub use limits::LimitSettings;
 pub use reply::KubeBody;
 pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::Value;
 
 use self::connect::Outward;
+use self::checks::Progress;
 use self::event_leases::EventLeases;
+use self::limits::Limits;
 use super::admission::Admission;
 use super::catalog::Catalogs;
+use super::flow::Flows;
 use super::gate::Gate;
 use super::live::Live;
+use super::metrics::KubeMetrics;
 use super::store::ObjectStore;
 
 /// What all requests share.
@@ -53,8 +66,17 @@ struct Inner {
     admission: Admission,
     event_leases: EventLeases,
     outward: Outward,
+    limits: Limits,
+    flows: Flows,
+    metrics: Arc<KubeMetrics>,
+    progress: Progress,
     settings: KubeSettings,
 }
+
+/// Why the body of a request cannot be read.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// The body of a request, of a connection or of a caller in process.
+type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// What a verb answers with, besides lists and streams.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! `/openapi/v3` and `/openapi/v2`: what the API looks like.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
 use http::request::Parts;
@@ -19,9 +19,6 @@ use crate::kube::schema::{Resources, Schema};
 static DOCUMENTS: LazyLock<OpenApi> =
     LazyLock::new(|| OpenApi::new(Schema::built_in(), Resources::built_in()));
 
-/// No custom resources.
-static NONE: LazyLock<Customs> = LazyLock::new(Customs::default);
-
 /// A document that is asked for by its hash does not change: in seconds, how long clients may keep it.
 const YEAR: u64 = 365 * 24 * 3600;
 
@@ -37,6 +34,7 @@ pub(super) async fn page(
     parts: &Parts,
     segments: &[&str],
     query: &Query,
+    customs: &Arc<Customs>,
 ) -> Option<Response<KubeBody>> {
     let accepted = joined(&parts.headers, ACCEPT);
     let page = match segments {
@@ -55,14 +53,15 @@ pub(super) async fn page(
     let known = joined(&parts.headers, IF_NONE_MATCH).unwrap_or_default();
     let gzip = reply::takes_gzip(&parts.headers);
     // A document that is not at hand takes its time, and so does packing one.
-    let answer = tokio::task::spawn_blocking(move || answer(&page, &known, gzip));
+    let customs = Arc::clone(customs);
+    let answer = tokio::task::spawn_blocking(move || answer(&page, &customs, &known, gzip));
     answer.await.ok().flatten()
 }
 
-fn answer(page: &Page, known: &str, gzip: bool) -> Option<Response<KubeBody>> {
+fn answer(page: &Page, customs: &Customs, known: &str, gzip: bool) -> Option<Response<KubeBody>> {
     match page {
         Page::Index => Some(found(
-            &DOCUMENTS.index(&NONE),
+            &DOCUMENTS.index(customs),
             INDEX_MEDIA_TYPE,
             known,
             gzip,
@@ -73,13 +72,13 @@ fn answer(page: &Page, known: &str, gzip: bool) -> Option<Response<KubeBody>> {
                 Form::Protobuf => PROTOBUF_MEDIA_TYPE,
             };
             Some(found(
-                &DOCUMENTS.swagger(*form, &NONE),
+                &DOCUMENTS.swagger(*form, customs),
                 media_type,
                 known,
                 gzip,
             ))
         }
-        Page::Version { path, hash } => match DOCUMENTS.version(path, hash.as_deref(), &NONE) {
+        Page::Version { path, hash } => match DOCUMENTS.version(path, hash.as_deref(), customs) {
             Answer::Found {
                 document,
                 immutable,
@@ -139,7 +138,7 @@ mod tests {
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let response = page(&parts, &segments, &Query::parse(query)).await?;
+        let response = page(&parts, &segments, &Query::parse(query), &Arc::default()).await?;
         let (head, _) = response.into_parts();
         Some((head.status.as_u16(), head.headers))
     }

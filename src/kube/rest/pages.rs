@@ -1,25 +1,30 @@
 //! Paths that are no resources: discovery, health, version.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 use http::{HeaderValue, Response, header};
 use serde_json::Value;
 
-use super::Inner;
 use super::query::Query;
 use super::reply::{self, KubeBody};
+use super::{Inner, checks};
+use crate::base::metrics::CONTENT_TYPE;
 use crate::kube::authn::service_account::discovery::MAX_AGE;
 use crate::kube::discovery::{self, aggregated, legacy};
 use crate::kube::health::{self, Check};
+use crate::kube::status::ApiError;
 use crate::kube::version;
 
-/// Pages besides API groups, as `/` lists them.
-const PAGES: [&str; 7] = [
-    "/healthz",
-    "/livez",
-    "/readyz",
+/// Pages besides API groups and health, as `/` lists them.
+const PAGES: [&str; 8] = [
+    "/.well-known/openid-configuration",
     "/metrics",
+    "/metrics/slis",
     "/openapi/v2",
     "/openapi/v3",
+    "/openapi/v3/",
+    "/openid/v1/jwks",
     "/version",
 ];
 
@@ -34,16 +39,25 @@ pub(super) async fn page(
     let served = catalog.discoverable();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let response = match segments.as_slice() {
-        [""] => pretty(&discovery::root_paths(&served, PAGES)),
+        [""] => {
+            let health: Vec<String> = checks::paths().collect();
+            let pages = health.iter().map(String::as_str).chain(PAGES);
+            pretty(&discovery::root_paths(&served, pages))
+        }
+        ["metrics"] => metrics(inner).await,
+        ["metrics", "slis"] => metrics_page(inner.metrics.encode_slis()),
         ["version"] => pretty(&version::info()),
         [endpoint @ ("healthz" | "livez" | "readyz")] => {
-            let checks = checks(inner).await;
+            let checks = checks::checks(inner, endpoint, None).await;
             let excluded: Vec<&str> = query.all("exclude").collect();
+            note_health(inner, endpoint, &checks, &excluded);
             let verbose = query.get("verbose").is_some();
             health_answer(health::report(endpoint, &checks, verbose, &excluded))
         }
-        ["healthz" | "livez" | "readyz", name @ ..] => {
-            health_answer(health::single(&checks(inner).await, &name.join("/"))?)
+        [endpoint @ ("healthz" | "livez" | "readyz"), name @ ..] => {
+            let name = name.join("/");
+            let checks = checks::checks(inner, endpoint, Some(&name)).await;
+            health_answer(health::single(&checks, &name)?)
         }
         [".well-known", "openid-configuration"] => {
             public(reply::json(200, &inner.gate.accounts().configuration()?))
@@ -61,7 +75,7 @@ pub(super) async fn page(
         ["apis", group, version] => {
             reply::json(200, &legacy::resource_list(served.find(group, version)?))
         }
-        _ => return super::openapi_pages::page(parts, &segments, query).await,
+        _ => return super::openapi_pages::page(parts, &segments, query, catalog.documents()).await,
     };
     Some(response)
 }
@@ -79,22 +93,40 @@ fn public(mut response: Response<KubeBody>) -> Response<KubeBody> {
     response
 }
 
-/// What the health pages look at.
-async fn checks(inner: &Inner) -> Vec<Check<'static>> {
-    let store = match inner.store.engine().read_barrier().await {
-        Ok(()) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    };
-    ["ping", "log", "etcd", "etcd-readiness", "informer-sync"]
-        .map(|name| Check {
-            name,
-            result: if name.starts_with("etcd") {
-                store.clone()
-            } else {
-                Ok(())
-            },
-        })
-        .into()
+/// Keeps account of checks that somebody has asked for.
+fn note_health(inner: &Inner, endpoint: &str, checks: &[Check<'static>], excluded: &[&str]) {
+    let page = checks::PAGES.iter().find(|page| **page == endpoint);
+    for check in checks
+        .iter()
+        .filter(|check| !excluded.contains(&check.name))
+    {
+        if let Some(&page) = page {
+            inner
+                .metrics
+                .health
+                .note(page, check.name, check.result.is_ok());
+        }
+    }
+}
+
+/// Everything that is counted, with what is known by looking.
+async fn metrics(inner: &Inner) -> Response<KubeBody> {
+    let metrics = &inner.metrics;
+    metrics.show_in_flight(inner.limits.peaks());
+    let (counted, world) = (Arc::clone(metrics), inner.store.views().world());
+    // It walks over every object, and the page takes a while to write.
+    let page = tokio::task::spawn_blocking(move || {
+        counted.places.show(&world);
+        counted.encode()
+    });
+    metrics_page(page.await.unwrap_or(Err(std::fmt::Error)))
+}
+
+fn metrics_page(page: Result<String, std::fmt::Error>) -> Response<KubeBody> {
+    match page {
+        Ok(text) => reply::whole(200, CONTENT_TYPE, text),
+        Err(error) => reply::refusal(&ApiError::internal(error)),
+    }
 }
 
 fn health_answer(answer: health::Answer) -> Response<KubeBody> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
-use super::steps;
+use super::{resetting, steps};
 use crate::kube::apply::Apply;
 use crate::kube::field::FieldError;
 use crate::kube::object::{self, Expected, Format, decode_value};
@@ -118,7 +118,12 @@ impl Patching {
                 let patched = patch.apply(current.clone(), typed)?;
                 let decoded = decode_value(&patched, &expected, FieldValidation::Warn)
                     .map_err(|error| patch.misfit(&patched, &error.message))?;
-                let found = strict.iter().chain(&decoded.warnings).cloned();
+                let mut value = decoded.value;
+                let mut warnings = decoded.warnings;
+                if let Some(kind) = steps::custom_kind(call, &expected) {
+                    warnings.extend(steps::receive(kind, &mut value)?);
+                }
+                let found = strict.iter().chain(&warnings).cloned();
                 match options.validation {
                     FieldValidation::Strict => {
                         let all: Vec<String> = found.collect();
@@ -127,14 +132,14 @@ impl Patching {
                         }
                     }
                     FieldValidation::Warn => {
-                        decoded.warnings.iter().for_each(|text| call.warn(text));
+                        warnings.iter().for_each(|text| call.warn(text));
                     }
                     FieldValidation::Ignore => {}
                 }
-                let mut value = decoded.value;
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);
                 }
+                resetting::carry_from(&patched, &mut value);
                 Ok(value)
             }
             Self::Apply {
@@ -151,6 +156,17 @@ impl Patching {
                 })?;
                 let decoded = decode_value(&applied, &expected, FieldValidation::Ignore)?;
                 let mut value = decoded.value;
+                if let Some(kind) = steps::custom_kind(call, &expected) {
+                    let unknown = steps::receive(kind, &mut value)?;
+                    match options.validation {
+                        FieldValidation::Strict if !unknown.is_empty() => {
+                            let why = format!("strict decoding error: {}", unknown.join(", "));
+                            return Err(ApiError::bad_request(why));
+                        }
+                        FieldValidation::Warn => unknown.into_iter().for_each(|text| call.warn(text)),
+                        FieldValidation::Strict | FieldValidation::Ignore => {}
+                    }
+                }
                 if let Some(id) = expected.id {
                     crate::kube::defaults::apply(schema, id, &mut value);
                 }

@@ -1,12 +1,15 @@
 //! `get` and `list`: which version is read, where from, and in pages.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::query::{ListOptions, Version};
 use super::token::Continue;
+use crate::base::clock;
 use crate::base::range::KeyRange;
+use crate::kube::metrics::PlaceSeries;
 use crate::kube::select::Selector;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
@@ -76,7 +79,9 @@ pub(super) async fn list(
     collection: &Collection<'_>,
     options: &ListOptions,
     selects: Selects<'_>,
+    series: &PlaceSeries,
 ) -> ApiResult<Page> {
+    let began = clock::now();
     let prefix = store::prefix(collection.place, collection.namespace);
     let mut limit = options.limit;
     if let Some(token) = &options.continue_token {
@@ -84,24 +89,20 @@ pub(super) async fn list(
         let start = format!("{prefix}{}", token.start);
         return match token.revision {
             None => {
-                let world = store.latest().await?;
-                Ok(page(&world, collection, &prefix, &start, limit, selects))
+                let world = latest(store, series, began).await?;
+                Ok(page(
+                    &world, collection, &prefix, &start, limit, selects, series,
+                ))
             }
             Some(revision) => {
-                let at = exactly(
-                    store,
-                    collection,
-                    (&prefix, &start),
-                    revision,
-                    limit,
-                    selects,
-                );
+                let from = (prefix.as_str(), start.as_str());
+                let at = exactly(store, collection, from, revision, limit, selects, series);
                 at.await.map_err(|error| go_on(error, &token))
             }
         };
     }
     let world = match options.version {
-        Version::Latest => store.latest().await?,
+        Version::Latest => latest(store, series, began).await?,
         Version::Any => {
             // Whatever is at hand is handed out whole.
             if !options.matched {
@@ -109,14 +110,34 @@ pub(super) async fn list(
             }
             store.views().world()
         }
-        Version::NotOlderThan(revision) => store.not_older_than(revision).await?,
+        Version::NotOlderThan(revision) => {
+            let world = store.not_older_than(revision).await;
+            series.waited(began);
+            world?
+        }
         Version::Exactly(revision) => {
             store.not_older_than(revision).await?;
             let from = (prefix.as_str(), prefix.as_str());
-            return exactly(store, collection, from, revision, limit, selects).await;
+            return exactly(store, collection, from, revision, limit, selects, series).await;
         }
     };
-    Ok(page(&world, collection, &prefix, &prefix, limit, selects))
+    Ok(page(
+        &world, collection, &prefix, &prefix, limit, selects, series,
+    ))
+}
+
+async fn latest(
+    store: &ObjectStore,
+    series: &PlaceSeries,
+    began: Instant,
+) -> ApiResult<Arc<World>> {
+    let world = store.latest().await;
+    match &world {
+        Ok(_) => series.consistent.inc(),
+        Err(_) => series.inconsistent.inc(),
+    }
+    series.waited(began);
+    world
 }
 
 /// A page of what a world has.
@@ -127,12 +148,15 @@ fn page(
     start: &str,
     limit: Option<usize>,
     selects: Selects<'_>,
+    series: &PlaceSeries,
 ) -> Page {
     let everything = collection.selector.is_everything();
     let mut found = world.range(prefix.as_bytes(), start.as_bytes());
-    let mut selected = found
-        .by_ref()
-        .filter(|stored| everything || selects(stored));
+    let mut fetched = 0;
+    let mut selected = found.by_ref().filter(|stored| {
+        fetched += 1;
+        everything || selects(stored)
+    });
     let limit = limit.unwrap_or(usize::MAX);
     let items: Vec<_> = selected.by_ref().take(limit).cloned().collect();
     // Whether there is more is known once one more has been found.
@@ -142,6 +166,7 @@ fn page(
     } else {
         0
     };
+    series.listed(fetched, items.len());
     Page {
         next: next(more, items.last(), prefix, Some(world.revision)),
         remaining: (left > 0).then(|| i64::try_from(left).unwrap_or(i64::MAX)),
@@ -169,10 +194,13 @@ async fn exactly(
     revision: i64,
     limit: Option<usize>,
     selects: Selects<'_>,
+    series: &PlaceSeries,
 ) -> ApiResult<Page> {
     let world = store.views().world();
     if world.revision == revision {
-        return Ok(page(&world, collection, prefix, start, limit, selects));
+        return Ok(page(
+            &world, collection, prefix, start, limit, selects, series,
+        ));
     }
     let everything = collection.selector.is_everything();
     let end = KeyRange::prefix(Bytes::copy_from_slice(prefix.as_bytes())).upper_bound();
@@ -180,6 +208,7 @@ async fn exactly(
     let mut from = Bytes::copy_from_slice(start.max(prefix).as_bytes());
     let mut items: Vec<Arc<Stored>> = Vec::new();
     let mut left = 0;
+    let (mut fetched, mut evaluated) = (0, 0);
     loop {
         let range = KeyRange::from_wire(from, end.clone().unwrap_or_default());
         let wanted = limit.saturating_sub(items.len()).saturating_add(1);
@@ -191,8 +220,10 @@ async fn exactly(
         let size = size.min(STORE_PAGE.max(wanted.min(10_000)));
         let (page, count) = store.exactly(range, revision, Some(size)).await?;
         let read = page.len();
+        fetched += read;
         let last = page.last().map(|stored| stored.key.clone());
         for (nth, stored) in page.into_iter().enumerate() {
+            evaluated += 1;
             if !everything && !selects(&stored) {
                 continue;
             }
@@ -209,6 +240,7 @@ async fn exactly(
             _ => break,
         }
     }
+    series.listed_from_store(fetched, evaluated, items.len());
     Ok(Page {
         next: next(left > 0, items.last(), prefix, Some(revision)),
         remaining: (everything && left > 0).then_some(left),

@@ -9,6 +9,7 @@ use super::query::ListOptions;
 use super::read::{self, Collection};
 use super::steps;
 use super::{Answer, Inner};
+use crate::kube::custom::finalizer;
 use crate::kube::object::meta;
 use crate::kube::select::{Fields, Selector};
 use crate::kube::status::{self, ApiError, ApiResult, Details};
@@ -64,7 +65,13 @@ pub(super) async fn delete_collection(
     };
     let selects =
         |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
-    let page = read::list(&server.store, &collection, &list, &selects).await?;
+    let places = &server.metrics.places;
+    let series = places.of(
+        collection.place,
+        &call.resource.group,
+        &call.resource.plural,
+    );
+    let page = read::list(&server.store, &collection, &list, &selects, &series).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for stored in page.items {
         let copy = Stored::new(stored.key.clone(), stored.value.clone(), stored.revision);
@@ -110,6 +117,9 @@ pub(super) async fn remove(
         let in_storage = codec::decode(&stored).map_err(ApiError::internal)?;
         let mut object = convert::from_storage(&call.resource, in_storage);
         steps::admit_deletion(server, call, &object).await?;
+        if &*call.resource.plural == "customresourcedefinitions" && !steps::is_deleting(&object) {
+            finalizer::begin(&mut object, &steps::now());
+        }
         let verdict = steps::mark_deletion(call, &mut object, options)?;
         if verdict == Verdict::Pending {
             return Ok((object, false));

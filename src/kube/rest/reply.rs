@@ -1,6 +1,8 @@
 //! Answers: bodies, their headers, and the odd forms that some refusals have.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -47,6 +49,42 @@ pub fn streamed(
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     set_type(response.headers_mut(), content_type);
     response
+}
+
+/// A body that keeps something until it has been sent, or is given up.
+pub fn with_guard<G: Send + 'static>(body: KubeBody, guard: G) -> KubeBody {
+    Guarded {
+        body,
+        guard: Box::new(guard),
+    }
+    .boxed_unsync()
+}
+
+struct Guarded<G> {
+    body: KubeBody,
+    /// Dropped with the body.
+    #[allow(dead_code, reason = "it is there to be dropped")]
+    guard: Box<G>,
+}
+
+impl<G> http_body::Body for Guarded<G> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A JSON answer.

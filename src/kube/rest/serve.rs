@@ -1,48 +1,49 @@
 //! One request through all stages.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
-use http_body::Body;
+use http::{Method, Response};
 use http_body_util::{BodyExt as _, Limited};
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
 use super::call::Call;
+use super::checks::Progress;
 use super::connect::{Leads, Outward};
+use super::door::Visit;
 use super::event_leases::EventLeases;
 use super::form::Form;
 use super::frames::ResourceFrames;
+use super::limits::{LimitSettings, Limits};
 use super::query::{ListOptions, Query};
 use super::read::{self, Collection};
 use super::reply::{self, KubeBody};
-use super::{Answer, Inner, answer, pages, remove, steps, subresources, watching, write};
+use super::{Answer, Inner, RequestBody, answer, pages, remove, subresources, watching, write};
 use crate::base::shutdown::Lifecycle;
 use crate::kube::admission::Admission;
 use crate::kube::authn::Shown;
 use crate::kube::catalog::{Catalog, Catalogs};
 use crate::kube::codec;
+use crate::kube::flow::Flows;
 use crate::kube::gate::{Gate, GateConfig};
 use crate::kube::live::Live;
+use crate::kube::metrics::KubeMetrics;
 use crate::kube::negotiate::Answer as Answering;
-use crate::kube::request::{RequestError, RequestInfo, Target};
-use crate::kube::schema::Verb;
+use crate::kube::request::{RequestInfo, Target};
+use crate::kube::schema::{Resource, Verb};
 use crate::kube::select::{Fields, Selector};
 use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
 use crate::kube::store::{self, ObjectStore};
 use crate::kube::streams::dial::KubeletSettings;
+use crate::kube::user::User;
 use crate::kube::views::Stored;
 
 /// Bytes of a request's body: kube-apiserver's bound.
 const MAX_BODY: usize = 3 << 20;
-/// Requests take no longer, but for those that are meant to: `--request-timeout` of kube-apiserver.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The certificates that a client has shown, its own first. That it has the key is certain; nothing else is.
 #[derive(Debug, Clone, Default)]
@@ -94,6 +95,12 @@ pub struct KubeSettings {
     pub admission_disabled: Vec<String>,
     /// How kubelets are called.
     pub kubelet: KubeletSettings,
+    /// How much is taken on, and for how long.
+    pub limits: LimitSettings,
+    /// Where others reach this member: `--advertise-address`.
+    pub advertise: IpAddr,
+    /// The machine's name.
+    pub host: String,
 }
 
 /// Serves the Kubernetes API of one member. Cheap to clone.
@@ -110,19 +117,8 @@ impl std::fmt::Debug for KubeServer {
     }
 }
 
-/// The body of a request: of a connection, or of a caller in process.
-pub trait RequestBody:
-    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send
-{
-}
-
-impl<B> RequestBody for B where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send
-{
-}
-
 /// What a request is found to be.
-enum Outcome {
+pub(super) enum Outcome {
     Done(Response<KubeBody>),
     Refused(ApiError, Option<Form>),
 }
@@ -142,10 +138,13 @@ impl KubeServer {
     pub fn new(
         store: ObjectStore,
         settings: KubeSettings,
+        metrics: Arc<KubeMetrics>,
         life: &Lifecycle,
     ) -> Result<Self, String> {
         let live = Arc::new(Live::new(store.views().clone()));
-        let gate = Gate::new(&settings.gate, Arc::clone(&live) as Arc<_>)?;
+        let objects = || Arc::clone(&live) as Arc<_>;
+        let gate = Gate::new(&settings.gate, objects(), metrics.gate.clone())?;
+        let flows = Flows::new(objects());
         let admission = Admission::new(
             store.clone(),
             Arc::clone(&live),
@@ -162,6 +161,10 @@ impl KubeServer {
                 admission,
                 event_leases: EventLeases::default(),
                 outward: Outward::new(&settings.kubelet, life)?,
+                limits: Limits::new(&settings.limits),
+                flows,
+                metrics,
+                progress: Progress::default(),
                 settings,
             }),
         })
@@ -171,47 +174,24 @@ impl KubeServer {
         &self.inner
     }
 
-    /// Answers one request.
-    pub async fn answer<B: RequestBody>(&self, request: Request<B>) -> Response<KubeBody> {
-        let (parts, body) = request.into_parts();
-        let audit_id = crate::kube::strategy::uid(&mut rand::random);
-        let mut warnings = Vec::new();
-        let mut response = match self.process(parts, body, &mut warnings).await {
-            Outcome::Done(response) => response,
-            Outcome::Refused(error, form) => answer::refusal(form.as_ref(), &error),
-        };
-        reply::finish(&mut response, &audit_id, &warnings);
-        response
+    /// The resource that a target names, if it is served.
+    pub(super) fn resource(&self, target: &Target) -> Option<Arc<Resource>> {
+        let catalog = self.inner.catalogs.current();
+        catalog
+            .find(&target.group, &target.version, &target.resource)
+            .cloned()
     }
 
-    async fn process<B: RequestBody>(
+    /// Answers a request that has been let in.
+    pub(super) async fn process(
         &self,
-        mut parts: Parts,
-        body: B,
-        warnings: &mut Vec<String>,
+        parts: Parts,
+        body: RequestBody,
+        info: RequestInfo,
+        user: User,
+        visit: &mut Visit,
     ) -> Outcome {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let query = query.as_str();
-        let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
-            Ok(info) => info,
-            Err(error @ RequestError::Escape) => {
-                return ApiError::bad_request(error.to_string()).into();
-            }
-            Err(error) => {
-                let path = parts.uri.path();
-                let body = format!("Internal Server Error: {path:?}: {error}\n");
-                return Outcome::Done(reply::whole(500, reply::TEXT, body));
-            }
-        };
-        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
-        let gate = &self.inner.gate;
-        let user = match gate.identify(&mut parts.headers, certificate.as_ref(), &info) {
-            Ok(user) => user,
-            Err(error) => return error.into(),
-        };
-        if let Err(error) = self.inner.gate.authorize(&user, &info) {
-            return error.into();
-        }
+        let query = parts.uri.query().unwrap_or_default();
         let Some(target) = info.target.clone() else {
             return match pages::page(&self.inner, &parts, &info.path, &Query::parse(query)).await {
                 Some(response) => Outcome::Done(response),
@@ -230,6 +210,7 @@ impl KubeServer {
             Ok(None) => return Outcome::Done(reply::page_not_found()),
             Err(error) => return error.into(),
         };
+        visit.is_for(self, &call.resource, call.subresource_name());
         let outcome = match Leads::of(&call) {
             Some(leads) => {
                 // Refusals have the form that was asked for, if there is one; what is passed on has its own.
@@ -244,12 +225,12 @@ impl KubeServer {
             }
             None => self.serve(&call, &info, body).await,
         };
-        warnings.append(&mut call.warnings.lock());
+        visit.warnings.append(&mut call.warnings.lock());
         outcome
     }
 
     /// Runs the verb of a request for a resource.
-    async fn serve<B: RequestBody>(&self, call: &Call, info: &RequestInfo, body: B) -> Outcome {
+    async fn serve(&self, call: &Call, info: &RequestInfo, body: RequestBody) -> Outcome {
         let purpose = match info.verb.as_str() {
             "list" | "deletecollection" => Answering::List,
             "watch" => Answering::Watch,
@@ -263,12 +244,7 @@ impl KubeServer {
             if info.verb == "watch" {
                 return self.watch(call, form).await;
             }
-            let limit = timeout(&call.query)?;
-            let verb = self.verb(call, &info.verb, form, body);
-            match tokio::time::timeout(limit, verb).await {
-                Ok(answered) => answered,
-                Err(_) => Ok(timed_out()),
-            }
+            self.verb(call, &info.verb, form, body).await
         };
         match served.await {
             Ok(response) => Outcome::Done(response),
@@ -276,12 +252,12 @@ impl KubeServer {
         }
     }
 
-    async fn verb<B: RequestBody>(
+    async fn verb(
         &self,
         call: &Call,
         verb: &str,
         form: Form,
-        body: B,
+        body: RequestBody,
     ) -> ApiResult<Response<KubeBody>> {
         let inner = &*self.inner;
         check_verb(call, verb)?;
@@ -320,7 +296,13 @@ impl KubeServer {
         let collection = collection(call, &selector)?;
         let selects =
             |stored: &Stored| codec::object(stored).is_ok_and(|object| selector.matches(object));
-        let page = read::list(&self.inner.store, &collection, &options, &selects).await?;
+        let places = &self.inner.metrics.places;
+        let series = places.of(
+            collection.place,
+            &call.resource.group,
+            &call.resource.plural,
+        );
+        let page = read::list(&self.inner.store, &collection, &options, &selects, &series).await?;
         answer::page(call, &form, page)
     }
 
@@ -333,8 +315,9 @@ impl KubeServer {
         };
         let selector = selector(call, &options)?;
         let collection = collection(call, &selector)?;
-        let lifetime = options.timeout.unwrap_or_else(steps::lifetime);
-        let frames = ResourceFrames::new(call, form, selector.clone())?;
+        let limits = &self.inner.limits;
+        let lifetime = options.timeout.unwrap_or_else(|| limits.watch_life());
+        let frames = ResourceFrames::new(call, form, selector.clone(), &self.inner.metrics)?;
         let stream = watching::open(
             &self.inner.store,
             &collection,
@@ -352,7 +335,7 @@ fn find(
     catalog: &Catalog,
     parts: &Parts,
     query: &str,
-    user: crate::kube::user::User,
+    user: User,
     target: Target,
     info: RequestInfo,
 ) -> ApiResult<Option<Call>> {
@@ -469,7 +452,7 @@ pub(super) async fn get(inner: &Inner, call: &Call) -> ApiResult<Answer> {
 }
 
 /// Reads the whole body.
-async fn read_body<B: RequestBody>(body: B) -> ApiResult<Bytes> {
+async fn read_body(body: RequestBody) -> ApiResult<Bytes> {
     let read = Limited::new(body, MAX_BODY).collect().await;
     match read {
         Ok(body) => Ok(body.to_bytes()),
@@ -480,32 +463,4 @@ async fn read_body<B: RequestBody>(body: B) -> ApiResult<Bytes> {
             "the body cannot be read: {error}"
         ))),
     }
-}
-
-/// The time that a request has: its own, if that is shorter than the server's.
-fn timeout(query: &Query) -> ApiResult<Duration> {
-    let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
-        return Ok(REQUEST_TIMEOUT);
-    };
-    match crate::kube::object::duration::parse(text) {
-        Ok(nanos) => {
-            let asked = u64::try_from(nanos).unwrap_or_default();
-            if asked == 0 {
-                return Ok(REQUEST_TIMEOUT);
-            }
-            Ok(Duration::from_nanos(asked).min(REQUEST_TIMEOUT))
-        }
-        Err(error) => Err(ApiError::bad_request(format!(
-            "invalid timeout specified in the request URL - {error}"
-        ))),
-    }
-}
-
-/// What the release writes when time is up: a `Status` without its kind, as text.
-fn timed_out() -> Response<KubeBody> {
-    let body = concat!(
-        r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","#,
-        r#""reason":"Timeout","details":{},"code":504}"#
-    );
-    reply::whole(504, reply::TEXT, body)
 }

@@ -1,6 +1,6 @@
 //! The steps of a write between its body and the store, as one request goes through them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -14,6 +14,7 @@ use crate::base::ids::LeaseId;
 use crate::kube::admission::{Attributes, Operation};
 use crate::kube::apply::{FieldManager, Update};
 use crate::kube::convert::BuiltInVersions;
+use crate::kube::custom;
 use crate::kube::object::{self, Expected, Format, meta};
 use crate::kube::schema::Schema;
 use crate::kube::services::{self, Taken};
@@ -67,7 +68,11 @@ pub(super) fn media_type(call: &Call) -> String {
     media_type.unwrap_or_else(|| super::reply::JSON.into())
 }
 
-fn format(call: &Call) -> ApiResult<Format> {
+/// The form of a body.
+///
+/// # Errors
+/// 415 for one that is not known.
+pub(super) fn format(call: &Call) -> ApiResult<Format> {
     let said = call
         .headers
         .get(CONTENT_TYPE)
@@ -108,16 +113,55 @@ fn decode_as(
     strict: FieldValidation,
     expected: &Expected,
 ) -> ApiResult<Value> {
-    let decoded = object::decode(body, format(call)?, expected, strict)?;
-    decoded
-        .warnings
-        .into_iter()
-        .for_each(|text| call.warn(text));
+    let custom = custom_kind(call, expected);
+    // Fields that are there twice are told together with those that the schema does not know.
+    let first = match custom {
+        Some(_) if strict == FieldValidation::Strict => FieldValidation::Warn,
+        _ => strict,
+    };
+    let decoded = object::decode(body, format(call)?, expected, first)?;
     let mut value = decoded.value;
+    let mut told = decoded.warnings;
+    if let Some(kind) = custom {
+        let unknown = receive(kind, &mut value)?;
+        if strict != FieldValidation::Ignore {
+            told.extend(unknown);
+        }
+        if strict == FieldValidation::Strict && !told.is_empty() {
+            let why = format!("strict decoding error: {}", told.join(", "));
+            return Err(unfit(kind, &why));
+        }
+    }
+    told.into_iter().for_each(|text| call.warn(text));
     if let Some(id) = expected.id {
         defaults::apply(Schema::built_in(), id, &mut value);
     }
     Ok(value)
+}
+
+/// What a definition says of what a call is about, unless that is a part of another kind.
+pub(super) fn custom_kind<'a>(call: &'a Call, expected: &Expected) -> Option<&'a custom::Kind> {
+    let kind = call.resource.custom.as_deref()?;
+    (expected.id.is_none() && *expected.gvk.kind == *kind.definition.kind).then_some(kind)
+}
+
+/// Brings a custom object into the form of its schema, with defaults; returns what strict clients are told of.
+///
+/// # Errors
+/// 400 for metadata that is not of its type.
+pub(super) fn receive(kind: &custom::Kind, object: &mut Value) -> ApiResult<Vec<String>> {
+    let unknown = kind.receive(object).map_err(|why| unfit(kind, &why))?;
+    Ok(unknown
+        .iter()
+        .map(|path| format!("unknown field {path:?}"))
+        .collect())
+}
+
+fn unfit(kind: &custom::Kind, why: &str) -> ApiError {
+    let (name, version) = (&kind.definition.kind, &kind.version.name);
+    ApiError::bad_request(format!(
+        "{name} in version {version:?} cannot be handled as a {name}: {why}"
+    ))
 }
 
 /// What a client may not say of a new object is taken away.
@@ -192,7 +236,11 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
     server
         .gate
         .check_rights(&call.user, &call.info, &call.resource, object, None)?;
-    let errors = validate::create(schema, &call.resource, object);
+    let errors = match &call.resource.custom {
+        Some(kind) => kind.judge_create(&call.resource, object),
+        None => validate::create(schema, &call.resource, object),
+    };
+    warn_of_definitions(call, None, object);
     invalid(call, object, &errors)?;
     let attributes = creation(call, meta::name(object));
     server
@@ -308,13 +356,30 @@ pub(super) async fn validate_update(
     let (gate, resource) = (&server.gate, &call.resource);
     gate.check_rights(&call.user, &call.info, resource, wanted, Some(current))?;
     let sub = call.subresource_name();
-    let errors = validate::update(schema, &call.resource, sub, current, wanted);
+    let errors = match &call.resource.custom {
+        Some(kind) => kind.judge_update(sub, current, wanted),
+        None => validate::update(schema, &call.resource, sub, current, wanted),
+    };
+    warn_of_definitions(call, Some(current), wanted);
     invalid(call, wanted, &errors)?;
     let attributes = attributes(call, Operation::Update);
     server
         .admission
         .validate(&attributes, Some(current), Some(wanted))
         .await
+}
+
+/// What writes of definitions and of custom objects warn of.
+fn warn_of_definitions(call: &Call, old: Option<&Value>, new: &Value) {
+    let resource = &call.resource;
+    let told = if resource.custom.is_some() {
+        custom::judge::warnings(old, new)
+    } else if &*resource.plural == "customresourcedefinitions" {
+        custom::warnings::of_write(old, new)
+    } else {
+        return;
+    };
+    told.into_iter().for_each(|text| call.warn(text));
 }
 
 fn invalid(
@@ -424,12 +489,6 @@ pub(super) fn without_kind(mut object: Value) -> Value {
         map.shift_remove("apiVersion");
     }
     object
-}
-
-/// How long a watch lives that does not say it: somewhere between half an hour and an hour, so that those that
-/// began together do not end together.
-pub(super) fn lifetime() -> Duration {
-    Duration::from_secs(1800 + random() % 1800)
 }
 
 /// What admission knows of a creation, whose path has no name.

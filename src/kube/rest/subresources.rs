@@ -8,6 +8,8 @@ use super::options::{FieldValidation, WriteOptions};
 use super::patching::Patching;
 use super::write::{self, Change, Owners};
 use super::{Answer, Inner, steps};
+use crate::kube::apply::ScaleFields;
+use crate::kube::custom;
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::status::{ApiError, ApiResult};
@@ -85,7 +87,13 @@ async fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
 }
 
 /// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
-fn scale_of(resource: &Resource, object: &Value) -> Value {
+///
+/// # Errors
+/// 500 for a custom object that has something else in those places.
+fn scale_of(resource: &Resource, object: &Value) -> ApiResult<Value> {
+    if let Some(paths) = paths(resource) {
+        return custom::scale::read(paths, object);
+    }
     let selector = object
         .pointer("/spec/selector")
         .map_or_else(String::new, |selector| {
@@ -121,13 +129,13 @@ fn scale_of(resource: &Resource, object: &Value) -> Value {
     if !selector.is_empty() {
         status.insert("selector".into(), selector.into());
     }
-    json!({
+    Ok(json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
         "spec": spec,
         "status": status,
-    })
+    }))
 }
 
 async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResult<Answer> {
@@ -135,9 +143,14 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     let whole = Call::of_object(call);
     if verb == "get" {
         let answer = super::serve::get(inner, &whole).await?;
-        return Ok(Answer::of(scale_of(&call.resource, &answer.object)));
+        return Ok(Answer::of(scale_of(&call.resource, &answer.object)?));
     }
-    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+    let kind = if verb == "patch" {
+        "PatchOptions"
+    } else {
+        "UpdateOptions"
+    };
+    let options = WriteOptions::parse(&call.query, kind)?;
     let now = steps::now();
     let (patching, replacement) = if verb == "patch" {
         (Some(Patching::read(call, body, &options)?), Value::Null)
@@ -153,12 +166,28 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
     let change = Change {
         options: &options,
         attempts: TRIED,
-        owners: Owners::Tracked,
+        // Whoever changes a scale owns the number in it, and that number alone.
+        owners: Owners::Known,
     };
     let resource = &call.resource;
+    let place = paths(resource).map_or("spec.replicas", |paths| {
+        paths.spec_replicas.trim_start_matches('.')
+    });
+    let owners = ScaleFields::new(resource, place);
+    let applies = patching.as_ref().is_some_and(Patching::is_apply);
     let answer = change
         .run(inner, &whole, |current| {
-            let scale = wanted(&scale_of(resource, current))?;
+            let mut live = match paths(resource) {
+                Some(paths) => custom::scale::before_update(paths, current)?,
+                None => scale_of(resource, current)?,
+            };
+            if let Some(managed) = owners.of_object(current) {
+                meta::set(&mut live, "managedFields", managed);
+            }
+            let mut scale = wanted(&live)?;
+            if !applies {
+                steps::manage_fields(call, Some(&live), &mut scale, &options);
+            }
             let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
             if replicas < 0 {
                 let why = "must be greater than or equal to 0";
@@ -179,6 +208,9 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
                 "" => meta::strip_resource_version(&mut object),
                 version => meta::set(&mut object, "resourceVersion", version),
             }
+            if let Some(paths) = paths(resource) {
+                custom::scale::into_object(paths, &scale, &mut object)?;
+            }
             let schema = Schema::built_in();
             let spec = resource
                 .object
@@ -188,10 +220,19 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
             {
                 tree::set_in_order(of, spec, "replicas", replicas.into());
             }
+            owners.into_object(&scale, &mut object);
             Ok(object)
         })
         .await?;
-    Ok(Answer::of(scale_of(&call.resource, &answer.object)))
+    Ok(Answer::of(match paths(resource) {
+        Some(paths) => custom::scale::after_update(paths, &answer.object)?,
+        None => scale_of(resource, &answer.object)?,
+    }))
+}
+
+/// Where objects of a custom resource have what their scale shows.
+fn paths(resource: &Resource) -> Option<&custom::ScalePaths> {
+    resource.custom.as_ref()?.version.scale.as_ref()
 }
 
 /// Gives a pod its node.

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::options::WriteOptions;
 use super::patching::Patching;
 use super::steps::{self, Deletion};
-use super::{Answer, Inner};
+use super::{Answer, Inner, resetting};
 use crate::base::ids::LeaseId;
 use crate::kube::object::meta;
 use crate::kube::status::{ApiError, ApiResult};
@@ -108,6 +108,7 @@ fn exists(call: &Call, name: &str, other: &Stored) -> ApiError {
 pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
     let mut wanted = steps::decode(call, body, options.validation)?;
+    resetting::carry(body, steps::format(call)?, &mut wanted);
     steps::check_place(call, &wanted)?;
     if call.resource.namespaced {
         // Whoever leaves it out means that of the path.

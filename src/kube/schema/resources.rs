@@ -32,7 +32,7 @@ pub struct Resources {
 }
 
 /// A version of an API group and what it serves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GroupVersion {
     /// `""` is core.
     pub group: Box<str>,

@@ -15,6 +15,7 @@ use crate::base::change::{Change, ChangeKind};
 use crate::base::kv::{self, KvView};
 use crate::base::shutdown::Lifecycle;
 use crate::base::wire::{Field, FieldReader};
+use crate::kube::metrics::KubeMetrics;
 use crate::watch::{Follower, HistoryError};
 
 /// Events and their bytes that are kept for watchers that come back.
@@ -30,6 +31,7 @@ pub(super) struct Feeder {
     pub(super) shared: Arc<Shared>,
     pub(super) follower: Follower,
     pub(super) asked: Receiver<WatchAsked>,
+    metrics: Arc<KubeMetrics>,
     /// The prefix of everything that is kept.
     pub(super) root: Bytes,
     world: World,
@@ -44,7 +46,7 @@ impl Feeder {
     pub(super) fn new(
         shared: Arc<Shared>,
         follower: Follower,
-        asked: Receiver<WatchAsked>,
+        (asked, metrics): (Receiver<WatchAsked>, Arc<KubeMetrics>),
         root: Bytes,
         world: World,
     ) -> Self {
@@ -53,6 +55,7 @@ impl Feeder {
             shared,
             follower,
             asked,
+            metrics,
             root,
             world,
             watchers: Watchers::default(),
@@ -103,7 +106,12 @@ impl Feeder {
         });
         world.revision = follower.reached().get();
         for event in &told {
-            self.watchers.tell(event);
+            let ended = self.watchers.tell(event);
+            if let Some(series) = self.metrics.places.of_key(&event.key) {
+                series.received.inc();
+                series.dispatched.inc();
+                series.terminated.add(ended);
+            }
         }
         told.into_iter().for_each(|event| self.keep(event));
         let mut worked = walked?;

@@ -31,6 +31,7 @@ use crate::base::ids::Revision;
 use crate::base::range::KeyRange;
 use crate::base::shutdown::Lifecycle;
 use crate::engine::{Consistency, Engine, EngineError};
+use crate::kube::metrics::KubeMetrics;
 use crate::mvcc::ops::RangeOp;
 use crate::watch::Bell;
 
@@ -106,7 +107,12 @@ impl Views {
     ///
     /// # Errors
     /// The store does not read, or the system refuses a thread.
-    pub async fn start(engine: &Engine, root: &str, life: &Lifecycle) -> Result<Self, String> {
+    pub async fn start(
+        engine: &Engine,
+        root: &str,
+        metrics: &Arc<KubeMetrics>,
+        life: &Lifecycle,
+    ) -> Result<Self, String> {
         let root = Bytes::copy_from_slice(root.as_bytes());
         let world = read_world(engine, &root).await?;
         let shared = Arc::new(Shared {
@@ -116,7 +122,8 @@ impl Views {
         let follower = engine.follow(Revision(world.revision));
         let bell = follower.bell();
         let (asked, queue) = channel::bounded(ASKED);
-        let feeder = Feeder::new(Arc::clone(&shared), follower, queue, root.clone(), world);
+        let tell = (queue, Arc::clone(metrics));
+        let feeder = Feeder::new(Arc::clone(&shared), follower, tell, root.clone(), world);
         let (engine, runtime, stop) = (engine.clone(), Handle::current(), life.clone());
         life.thread("kube-views", move || {
             feeder.run(&stop, || runtime.block_on(read_world(&engine, &root)));

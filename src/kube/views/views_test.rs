@@ -14,6 +14,11 @@ fn key(name: &str) -> Bytes {
     format!("/registry/configmaps/default/{name}").into()
 }
 
+async fn start(engine: &Engine, life: &Lifecycle) -> Views {
+    let views = Views::start(engine, "/registry/", &Arc::default(), life).await;
+    views.unwrap()
+}
+
 async fn put(engine: &Engine, name: &str, value: &str) -> i64 {
     let op = PutOp::new(key(name), Bytes::copy_from_slice(value.as_bytes()));
     engine.put(op).await.unwrap().0.revision.get()
@@ -50,7 +55,7 @@ async fn a_watch_meets_the_world_that_it_begins_with() {
     let life = Lifecycle::new();
     let engine = testing::start(dir.path());
     put(&engine, "a", "1").await;
-    let views = Views::start(&engine, "/registry/", &life).await.unwrap();
+    let views = start(&engine, &life).await;
     let prefix = Bytes::from_static(b"/registry/configmaps/");
     let mut opened = views
         .watch(WatchStart::State, prefix.clone())
@@ -88,7 +93,7 @@ async fn worlds_follow_many_writers_without_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let life = Lifecycle::new();
     let engine = testing::start(dir.path());
-    let views = Views::start(&engine, "/registry/", &life).await.unwrap();
+    let views = start(&engine, &life).await;
     let prefix = Bytes::from_static(b"/registry/configmaps/default/");
     let mut opened = views.watch(WatchStart::Now, prefix.clone()).await.unwrap();
     let writers = (0..8).map(|writer| {

@@ -39,8 +39,10 @@ impl Watchers {
         receiver
     }
 
-    /// Hands an event to all who want it. Those that are gone or do not keep up are forgotten.
-    pub(super) fn tell(&mut self, event: &Arc<Event>) {
+    /// Hands an event to all who want it. Those that are gone or do not keep up are forgotten; gives the number of
+    /// the latter.
+    pub(super) fn tell(&mut self, event: &Arc<Event>) -> u64 {
+        let mut ended = 0;
         let key = &event.key;
         let slashes = key.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let prefixes = slashes.map(|(at, _)| at + 1).chain([key.len()]);
@@ -55,6 +57,7 @@ impl Watchers {
                 let told = watcher.events.try_send(Arc::clone(event));
                 if let Err(mpsc::error::TrySendError::Full(_)) = &told {
                     tracing::debug!(id = watcher.id, "a watcher does not keep up and is ended");
+                    ended += 1;
                 }
                 told.is_ok()
             });
@@ -62,6 +65,7 @@ impl Watchers {
                 self.by_prefix.remove(prefix);
             }
         }
+        ended
     }
 
     /// Forgets those whose clients are gone: those of quiet resources are not found by [`Self::tell`].

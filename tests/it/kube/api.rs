@@ -111,6 +111,25 @@ impl Api {
         }
     }
 
+    /// With another certificate of the directory.
+    pub fn showing(&self, name: &str) -> Self {
+        let file = |ending: &str| {
+            let path = self.certificates.join(format!("{name}.{ending}"));
+            std::fs::read_to_string(path).unwrap()
+        };
+        let authority = std::fs::read_to_string(self.certificates.join("ca.crt")).unwrap();
+        Self {
+            config: config(authority, Some((file("crt"), file("key")))),
+            ..self.clone()
+        }
+    }
+
+    /// A connection, to say on it what one likes.
+    pub async fn stream(&self) -> Box<dyn Stream> {
+        let config = ClientConfig::clone(&self.config);
+        Box::new(connect(config, &self.address).await.unwrap())
+    }
+
     /// With one more header in each request.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut other = self.clone();

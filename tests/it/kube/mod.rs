@@ -6,11 +6,16 @@ mod access;
 mod admission;
 mod api;
 mod discovery;
+mod doors;
 mod kubelet;
+mod kube_rs;
 mod lifecycle;
 mod lists;
+mod metrics;
 mod objects;
+mod owners;
 mod patches;
+mod presence;
 mod reply;
 mod session;
 mod streams;
@@ -41,6 +46,11 @@ async fn the_kubernetes_api() {
         .with(discovery::cases())
         .with(session::cases())
         .with(streams::cases())
+        .with(doors::cases())
+        .with(owners::cases())
+        .with(presence::cases())
+        .with(metrics::cases())
+        .with(kube_rs::cases())
         .run(&member.server)
         .await;
 }

@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use self::processes::Process;
 use super::call::Call;
 use super::reply::KubeBody;
-use super::{Inner, KubeServer};
+use super::{Inner, KubeServer, RequestBody};
 use crate::base::shutdown::Lifecycle;
 use crate::kube::codec;
 use crate::kube::schema::Resources;
@@ -121,7 +120,7 @@ impl Leads {
 
 /// A request on its way out.
 struct Leaving {
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     client: Option<IpAddr>,
 }
 
@@ -141,7 +140,7 @@ impl KubeServer {
         leads: Leads,
         call: &Call,
         parts: Parts,
-        body: Incoming,
+        body: RequestBody,
     ) -> ApiResult<Response<KubeBody>> {
         let inner = self.inner();
         if !leads.takes(&call.method) || call.name().is_empty() {
