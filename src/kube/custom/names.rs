@@ -29,7 +29,9 @@ pub type CheckStructure<'a> = &'a dyn Fn(&Value, &str) -> Vec<FieldError>;
 pub fn settle(
     crd: &Value,
     all: &[Arc<Value>],
-    check: CheckStructure<'_>, now: &str) -> Option<Value> {
+    check: CheckStructure<'_>,
+    now: &str,
+) -> Option<Value> {
     let mut next = crd.clone();
     settle_names(crd, all, now, &mut next);
     settle_approval(now, &mut next);

@@ -89,7 +89,8 @@ async fn settle_all(inner: &Inner) -> ApiResult<Left> {
             if steps::is_deleting(definition) {
                 left = Left::Ending;
                 changed |= end(inner, definition).await?;
-            } else if let Some(wanted) = names::settle(definition, &all, &structure, &steps::now()) {
+            } else if let Some(wanted) = names::settle(definition, &all, &structure, &steps::now())
+            {
                 changed |= write_status(inner, &wanted).await?;
             }
         }

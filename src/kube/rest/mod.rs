@@ -5,9 +5,9 @@
 
 mod answer;
 mod call;
+mod checks;
 mod connect;
 mod definitions;
-mod checks;
 mod door;
 mod establish;
 mod event_leases;
@@ -45,8 +45,8 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::Value;
 
-use self::connect::Outward;
 use self::checks::Progress;
+use self::connect::Outward;
 use self::event_leases::EventLeases;
 use self::limits::Limits;
 use super::admission::Admission;

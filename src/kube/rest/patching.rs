@@ -163,7 +163,9 @@ impl Patching {
                             let why = format!("strict decoding error: {}", unknown.join(", "));
                             return Err(ApiError::bad_request(why));
                         }
-                        FieldValidation::Warn => unknown.into_iter().for_each(|text| call.warn(text)),
+                        FieldValidation::Warn => {
+                            unknown.into_iter().for_each(|text| call.warn(text))
+                        }
                         FieldValidation::Strict | FieldValidation::Ignore => {}
                     }
                 }

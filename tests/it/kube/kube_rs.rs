@@ -34,7 +34,9 @@ pub fn cases() -> Vec<NamedCase> {
 async fn client(api: &Api) -> Client {
     let file = Kubeconfig::read_from(api.kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
+    let mut config = Config::from_custom_kubeconfig(file, &options)
+        .await
+        .unwrap();
     config.default_namespace = api.space().to_owned();
     Client::try_from(config).unwrap()
 }
@@ -73,7 +75,9 @@ async fn reflects(name: &str, config: watcher::Config) {
     let api = space(name).await;
     let maps: Typed<ConfigMap> = Typed::default_namespaced(client(&api).await);
     let post = PostParams::default();
-    maps.create(&post, &settings("a", &[("k", "1")])).await.unwrap();
+    maps.create(&post, &settings("a", &[("k", "1")]))
+        .await
+        .unwrap();
     let (reader, writer) = reflector::store();
     let stream = reflector(writer, watcher(maps.clone(), config))
         .default_backoff()
@@ -85,7 +89,9 @@ async fn reflects(name: &str, config: watcher::Config) {
     let changing = async {
         reader.wait_until_ready().await.unwrap();
         assert_eq!(reader.len(), 1);
-        maps.create(&post, &settings("b", &[("k", "2")])).await.unwrap();
+        maps.create(&post, &settings("b", &[("k", "2")]))
+            .await
+            .unwrap();
         until("both are seen", || reader.len() == 2).await;
         let patch = serde_json::json!({"data": {"k": "3"}});
         let patched = maps
@@ -143,7 +149,8 @@ async fn a_kube_rs_controller_makes_what_its_objects_ask_for(_: Case) {
         let is = |expected: &'static str| {
             move |secret: Option<&Secret>| {
                 let data = secret.and_then(|secret| secret.data.as_ref());
-                data.and_then(|data| data.get("user")).is_some_and(|value| value.0 == expected.as_bytes())
+                data.and_then(|data| data.get("user"))
+                    .is_some_and(|value| value.0 == expected.as_bytes())
             }
         };
         let come = await_condition(secrets.clone(), "wanted", is("me"));
@@ -182,10 +189,17 @@ async fn kube_rs_applies_and_is_told_of_conflicts(_: Case) {
         panic!("{refused}")
     };
     assert_eq!(status.code, 409);
-    assert!(status.message.contains(r#"conflict with "one": .data.k"#), "{}", status.message);
+    assert!(
+        status.message.contains(r#"conflict with "one": .data.k"#),
+        "{}",
+        status.message
+    );
     let params = PatchParams::apply("two").force();
     let map = settings("shared", &[("k", "2")]);
-    let forced = maps.patch("shared", &params, &Patch::Apply(&map)).await.unwrap();
+    let forced = maps
+        .patch("shared", &params, &Patch::Apply(&map))
+        .await
+        .unwrap();
     let owners: Vec<_> = forced
         .managed_fields()
         .iter()
@@ -219,23 +233,35 @@ async fn kube_rs_works_with_kinds_that_it_learns_of_at_run_time(_: Case) {
     .unwrap();
     let definitions: Typed<CustomResourceDefinition> = Typed::all(client.clone());
     let name = definition.name_any();
-    definitions.create(&PostParams::default(), &definition).await.unwrap();
+    definitions
+        .create(&PostParams::default(), &definition)
+        .await
+        .unwrap();
     let come = await_condition(definitions.clone(), &name, conditions::is_crd_established());
     tokio::time::timeout(PATIENCE, come).await.unwrap().unwrap();
 
-    let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&group, "v1", "Widget"), "widgets");
+    let kind = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(&group, "v1", "Widget"),
+        "widgets",
+    );
     let widgets: Typed<DynamicObject> = Typed::default_namespaced_with(client.clone(), &kind);
     let mut one = DynamicObject::new("one", &kind);
     one.data = serde_json::json!({"spec": {}, "status": {"ready": true}});
     let made = widgets.create(&PostParams::default(), &one).await.unwrap();
     assert_eq!(made.data["spec"]["size"], 3);
-    assert!(made.data.get("status").is_none(), "a status is set by its subresource");
+    assert!(
+        made.data.get("status").is_none(),
+        "a status is set by its subresource"
+    );
     let status = serde_json::json!({"status": {"ready": true}});
     let told = widgets
         .patch_status("one", &PatchParams::default(), &Patch::Merge(&status))
         .await
         .unwrap();
-    assert_eq!((told.metadata.generation, &told.data["status"]["ready"]), (Some(1), &true.into()));
+    assert_eq!(
+        (told.metadata.generation, &told.data["status"]["ready"]),
+        (Some(1), &true.into())
+    );
     let small = serde_json::json!({"spec": {"size": 0}});
     let refused = widgets
         .patch("one", &PatchParams::default(), &Patch::Merge(&small))
@@ -247,21 +273,33 @@ async fn kube_rs_works_with_kinds_that_it_learns_of_at_run_time(_: Case) {
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default())
         .boxed();
-    let first = tokio::time::timeout(PATIENCE, changes.try_next()).await.unwrap();
+    let first = tokio::time::timeout(PATIENCE, changes.try_next())
+        .await
+        .unwrap();
     assert_eq!(first.unwrap().unwrap().name_any(), "one");
     let larger = serde_json::json!({"spec": {"size": 5}});
     widgets
         .patch("one", &PatchParams::default(), &Patch::Merge(&larger))
         .await
         .unwrap();
-    let next = tokio::time::timeout(PATIENCE, changes.try_next()).await.unwrap();
+    let next = tokio::time::timeout(PATIENCE, changes.try_next())
+        .await
+        .unwrap();
     assert_eq!(next.unwrap().unwrap().data["spec"]["size"], 5);
 
-    let found = kube::discovery::pinned_kind(&client, &GroupVersionKind::gvk(&group, "v1", "Widget"));
+    let found =
+        kube::discovery::pinned_kind(&client, &GroupVersionKind::gvk(&group, "v1", "Widget"));
     let (found, _) = found.await.unwrap();
     assert_eq!(found.plural, "widgets");
-    definitions.delete(&name, &DeleteParams::default()).await.unwrap();
-    let gone = await_condition(definitions.clone(), &name, |crd: Option<&CustomResourceDefinition>| crd.is_none());
+    definitions
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+    let gone = await_condition(
+        definitions.clone(),
+        &name,
+        |crd: Option<&CustomResourceDefinition>| crd.is_none(),
+    );
     tokio::time::timeout(PATIENCE, gone).await.unwrap().unwrap();
     let refused = widgets.list(&ListParams::default()).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 404));
