@@ -379,10 +379,7 @@ impl Reading {
                 }
             }
             Frame::Data { stream, bytes, fin } => {
-                let inbox = self.inboxes.lock();
-                let pieces = inbox.get(&stream).map(|inbox| inbox.pieces.clone());
-                drop(inbox);
-                if let Some(pieces) = pieces
+                if let Some(pieces) = self.pieces_of(stream)
                     && !bytes.is_empty()
                 {
                     // Nobody may want it any more.
@@ -400,6 +397,12 @@ impl Reading {
             Frame::Ping(_) | Frame::GoAway { .. } | Frame::Other => {}
         }
         Ok(())
+    }
+
+    /// Where data for a stream goes.
+    fn pieces_of(&self, stream: u32) -> Option<mpsc::Sender<Bytes>> {
+        let inboxes = self.inboxes.lock();
+        inboxes.get(&stream).map(|inbox| inbox.pieces.clone())
     }
 
     /// Takes a stream that the other side opens. Those of a client count up, in odd numbers.
