@@ -51,4 +51,5 @@ pub mod views;
 
 pub use rest::{
     ClientAddress, ClientCertificate, KubeBody, KubeServer, KubeSettings, LimitSettings,
+    request_body,
 };

@@ -14,11 +14,13 @@ use crate::base::ids::{ClusterId, LeaseId, MemberId};
 use crate::base::shutdown::Lifecycle;
 use crate::engine::{AuthConfig, AutoCompaction, Engine, EngineConfig, Member, SlowLimits};
 use crate::kube::gate::GateConfig;
+use crate::kube::metrics::KubeMetrics;
 use crate::kube::pki::{self, Pki};
 use crate::kube::services::Ranges;
 use crate::kube::store::{ObjectStore, ROOT};
+use crate::kube::streams::dial::KubeletSettings;
 use crate::kube::views::Views;
-use crate::kube::{KubeBody, KubeServer, KubeSettings};
+use crate::kube::{KubeBody, KubeServer, KubeSettings, LimitSettings, request_body};
 use crate::raft::transport::{DEFAULT_MAX_SNAPSHOT, PeerConfig, PeerNetwork};
 use crate::storage::StoreOptions;
 
@@ -41,9 +43,10 @@ impl KubeBench {
     pub async fn start(dir: &Path) -> Result<Self, String> {
         let life = Lifecycle::new();
         let engine = engine(dir, &life)?;
-        let views = Views::start(&engine, ROOT, &life).await?;
+        let metrics = Arc::new(KubeMetrics::new());
+        let views = Views::start(&engine, ROOT, &metrics, &life).await?;
         let store = ObjectStore::new(engine, views);
-        let server = KubeServer::new(store.clone(), settings(dir)?)?;
+        let server = KubeServer::new(store.clone(), settings(dir)?, metrics, &life)?;
         server.establish().await;
         Ok(Self {
             server,
@@ -68,7 +71,7 @@ impl KubeBench {
             .header("user-agent", "bench/1.0")
             .body(Full::new(body))
             .unwrap_or_default();
-        self.server.answer(request).await
+        self.server.answer(request.map(request_body)).await
     }
 
     /// The same with the whole body.
@@ -191,5 +194,18 @@ fn settings(dir: &Path) -> Result<KubeSettings, String> {
         services: Ranges::parse(range).map_err(|error| error.to_string())?,
         admission_enabled: Vec::new(),
         admission_disabled: vec!["ServiceAccount".into()],
+        kubelet: KubeletSettings {
+            certificate: None,
+            authority: None,
+            preferred: Vec::new(),
+        },
+        limits: LimitSettings {
+            reading: None,
+            changing: None,
+            request_timeout: Duration::from_secs(60),
+            min_watch: Duration::from_secs(1800),
+        },
+        advertise: [127, 0, 0, 1].into(),
+        host: "bench".into(),
     })
 }

@@ -28,7 +28,7 @@ use super::pings::Pings;
 use super::streams::{Connection, Streams};
 use crate::config::{KeepaliveConfig, LimitConfig};
 use crate::etcd::{CertifiedName, ClientServices};
-use crate::kube::{ClientAddress, ClientCertificate, KubeBody, KubeServer};
+use crate::kube::{ClientAddress, ClientCertificate, KubeBody, KubeServer, request_body};
 use crate::tls::Wire;
 
 /// Bytes a client may send on one stream before it is answered: a largest request fits with little waiting.
@@ -96,6 +96,7 @@ impl Respond for KubeServer {
         pending: TaskTrackerToken,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         let server = self.clone();
+        let request = request.map(request_body);
         async move {
             let response = server.answer(request).await;
             drop(pending);

@@ -87,7 +87,7 @@ impl<'a> Used<'a> {
             resources: BTreeSet::new(),
             kinds: BTreeSet::new(),
         };
-        for one in others.chain([crd]) {
+        for one in others.map(|one| &**one).chain([crd]) {
             let accepted = |key| tree::text(one, &["status", "acceptedNames", key]);
             used.resources
                 .extend([accepted("plural"), accepted("singular")]);

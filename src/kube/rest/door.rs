@@ -6,16 +6,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
-use http_body::Body;
-use http_body_util::BodyExt as _;
+use http_body::Body as _;
 
 use super::query::Query;
 use super::reply::{self, KubeBody};
 use super::serve::{ClientCertificate, KubeServer, Outcome};
-use super::{BodyError, RequestBody, answer, limits};
+use super::{RequestBody, answer, limits};
 use crate::base::clock;
 use crate::kube::flow::Flow;
 use crate::kube::metrics::{DryRun, Measured, ResourceSeries, Scope, Verb};
@@ -122,12 +120,8 @@ impl Visit {
 
 impl KubeServer {
     /// Answers one request.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<KubeBody>
-    where
-        B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
-    {
+    pub async fn answer(&self, request: Request<RequestBody>) -> Response<KubeBody> {
         let (parts, body) = request.into_parts();
-        let body = body.map_err(Into::into).boxed_unsync();
         let audit_id = crate::kube::strategy::uid(&mut rand::random);
         let mut visit = Visit::new();
         let mut response = self.let_in(parts, body, &mut visit).await;

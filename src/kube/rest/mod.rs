@@ -42,6 +42,8 @@ pub use serve::{ClientCertificate, KubeServer, KubeSettings};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::Value;
 
@@ -74,9 +76,21 @@ struct Inner {
 }
 
 /// Why the body of a request cannot be read.
-type BodyError = Box<dyn std::error::Error + Send + Sync>;
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BodyError(Box<dyn std::error::Error + Send + Sync>);
+
 /// The body of a request, of a connection or of a caller in process.
-type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Makes any body one of a request.
+pub fn request_body<B>(body: B) -> RequestBody
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
+    body.map_err(|error| BodyError(Box::new(error)))
+        .boxed_unsync()
+}
 
 /// What a verb answers with, besides lists and streams.
 #[derive(Debug)]
