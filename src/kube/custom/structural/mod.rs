@@ -24,3 +24,6 @@ pub use metadata::{Malformed, coerce, receive, validate_metadata};
 pub use node::{Additional, Checks, Junctions, ListType, MapType, Rule, SchemaType, Structural};
 pub use prune::prune;
 pub use validate::{validate, validate_at};
+
+#[cfg(test)]
+mod tests;
