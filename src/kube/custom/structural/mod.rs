@@ -7,6 +7,8 @@ mod check;
 mod default;
 mod field_path;
 mod formats;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod list_type;
 mod metadata;
 mod node;
