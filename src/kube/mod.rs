@@ -15,6 +15,7 @@ pub mod apply;
 pub mod authn;
 pub mod authz;
 pub mod bootstrap;
+pub mod cel;
 pub mod codec;
 pub mod convert;
 pub mod custom;

@@ -1,3 +1,4 @@
 //! Custom resources: what CustomResourceDefinitions make of the API.
 
+pub mod rules;
 pub mod structural;
