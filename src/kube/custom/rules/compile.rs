@@ -281,23 +281,24 @@ fn form(rule: &Rule, node: &Structural, path: &str) -> Vec<FieldError> {
     errors
 }
 
-/// A rule as Go prints the structure.
+/// A rule as errors print it: JSON of the structure, with what HTML minds escaped.
 fn printed(rule: &Rule) -> String {
-    // Pointers are printed as addresses; which, nobody can rely on.
-    let pointer = |of: &str, set: bool| {
-        let value = if set { "0xc000000000" } else { "nil" };
-        format!("(*{of})({value})")
-    };
-    format!(
-        "apiextensions.ValidationRule{{Rule:{}, Message:{}, MessageExpression:{}, Reason:{}, FieldPath:{}, \
-         OptionalOldSelf:{}}}",
-        quoted(&rule.rule),
-        quoted(&rule.message),
-        quoted(&rule.message_expression),
-        pointer("apiextensions.FieldValueErrorReason", !rule.reason.is_empty()),
-        quoted(&rule.field_path),
-        pointer("bool", rule.optional_old_self.is_some()),
-    )
+    let reason = (!rule.reason.is_empty()).then_some(&rule.reason);
+    let printed = serde_json::json!({
+        "Rule": rule.rule,
+        "Message": rule.message,
+        "MessageExpression": rule.message_expression,
+        "Reason": reason,
+        "FieldPath": rule.field_path,
+        "OptionalOldSelf": rule.optional_old_self,
+    });
+    printed
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }
 
 /// Compiles the rules of a node and looks at what they cost and use.
