@@ -16,6 +16,7 @@ pub mod authn;
 pub mod authz;
 pub mod bootstrap;
 pub mod catalog;
+pub mod cel;
 pub mod codec;
 pub mod convert;
 pub mod custom;

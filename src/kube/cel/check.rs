@@ -42,6 +42,8 @@ struct Checker<'e> {
     /// Variables of the folds around, the innermost last.
     scopes: Vec<(String, Type)>,
     issues: Vec<Issue>,
+    /// The parts of the `&&` or `||` at hand.
+    logic_args: Vec<Id>,
 }
 
 /// # Errors
@@ -57,6 +59,7 @@ pub(super) fn check(parsed: Parsed, env: &Environment) -> Result<Checked, Vec<Is
         named: HashMap::new(),
         scopes: Vec::new(),
         issues: Vec::new(),
+        logic_args: Vec::new(),
     };
     checker.check(&mut root);
     if checker.known.too_large {
@@ -228,6 +231,9 @@ impl Checker<'_> {
             return self.resolved(&of);
         }
         let mut types: Vec<Type> = args.iter_mut().map(|arg| self.check(arg)).collect();
+        if matches!(function.as_str(), op::AND | op::OR) {
+            self.logic_args = args.iter().map(|arg| arg.id).collect();
+        }
         let Some(receiver) = target else {
             let name = function.strip_prefix('.').unwrap_or(function).to_owned();
             let Some((name, overloads)) = FUNCTIONS.get_key_value(name.as_str()) else {
@@ -257,6 +263,9 @@ impl Checker<'_> {
     fn overload(&mut self, id: Id, name: &str, overloads: &'static [Overload], args: &[Type], method: bool) -> Type {
         let mut result: Option<Type> = None;
         let mut matching = Vec::new();
+        if matches!(name, op::AND | op::OR) {
+            return self.logic(id, name, args);
+        }
         for overload in overloads {
             if overload.method != method || overload.args.len() != args.len() {
                 continue;
@@ -297,6 +306,23 @@ impl Checker<'_> {
         result
     }
 
+    /// `&&` and `||` say of each part that is no bool where it is.
+    fn logic(&mut self, id: Id, name: &str, args: &[Type]) -> Type {
+        let mut of = Type::Bool;
+        let places = std::mem::take(&mut self.logic_args);
+        for (arg, place) in args.iter().zip(places) {
+            if !self.known.assignable(arg, &Type::Bool) {
+                self.mismatch(place, &Type::Bool, arg);
+                of = Type::Error;
+            }
+        }
+        if of == Type::Bool {
+            let overload = if name == op::AND { "logical_and" } else { "logical_or" };
+            self.overloads.insert(id, vec![overload]);
+        }
+        of
+    }
+
     /// The type of a value, and of what is in it if it is said to be optional.
     fn entry(&mut self, value: &mut Expr, optional: bool) -> Type {
         let of = self.check(value);
@@ -314,22 +340,22 @@ impl Checker<'_> {
         }
     }
 
-    fn join(&mut self, id: Id, before: Option<Type>, of: Type) -> Type {
+    fn join(&mut self, before: Option<Type>, of: Type) -> Type {
         let Some(before) = before else {
             return of;
         };
         if self.known.assignable(&before, &of) {
             return Known::general(&before, &of);
         }
-        self.mismatch(id, &before, &of);
-        Type::Error
+        // Mixed items are for the check of literals to refuse: formats may have them.
+        Type::Dyn
     }
 
     fn list(&mut self, items: &mut [Item]) -> Type {
         let mut of = None;
         for item in items {
             let found = self.entry(&mut item.value, item.optional);
-            of = Some(self.join(item.value.id, of, found));
+            of = Some(self.join(of, found));
         }
         let of = of.unwrap_or_else(|| self.known.fresh());
         Type::list(of)
@@ -339,9 +365,9 @@ impl Checker<'_> {
         let (mut keys, mut values) = (None, None);
         for entry in entries {
             let key = self.check(&mut entry.key);
-            keys = Some(self.join(entry.key.id, keys, key));
+            keys = Some(self.join(keys, key));
             let value = self.entry(&mut entry.value, entry.optional);
-            values = Some(self.join(entry.value.id, values, value));
+            values = Some(self.join(values, value));
         }
         let keys = keys.unwrap_or_else(|| self.known.fresh());
         let values = values.unwrap_or_else(|| self.known.fresh());

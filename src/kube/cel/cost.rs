@@ -85,10 +85,14 @@ impl Made<'_, '_> {
             "list_flatten" => Self::allocated(1.0, self.arg(0)),
             "list_flatten_int" => {
                 let depth = match self.args.get(1) {
-                    Some(Ok(Value::Int(depth))) => u64::try_from(*depth).unwrap_or(0),
+                    Some(Ok(Value::Int(depth))) => *depth,
                     _ => 1,
                 };
-                Self::allocated(1.0, self.arg(0).saturating_mul(depth))
+                // A depth below zero is an error, and the release's sum wraps around.
+                let size = i64::try_from(self.arg(0)).unwrap_or(i64::MAX);
+                #[expect(clippy::cast_sign_loss, reason = "as the release computes")]
+                let size = size.saturating_mul(depth) as u64;
+                size.wrapping_add(1 + LIST)
             }
             "list_distinct" => self.compared(0),
             "list_sets_contains_list" | "list_sets_intersects_list" => {

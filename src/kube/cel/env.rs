@@ -89,7 +89,11 @@ impl Environment {
 impl ObjectShape {
     /// The field that expressions call so.
     pub(super) fn named(&self, name: &str) -> Option<&FieldShape> {
-        let mut fields = self.fields.values();
-        fields.find(|field| field.exposed && field.escaped.as_deref() == Some(name))
+        let find = |name: &str| {
+            let mut fields = self.fields.values();
+            fields.find(|field| field.exposed && field.escaped.as_deref() == Some(name))
+        };
+        // Words of the language may be said plainly: a field can be nothing else.
+        find(name).or_else(|| find(&format!("__{name}__")).filter(|_| super::names::is_reserved(name)))
     }
 }

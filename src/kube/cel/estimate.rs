@@ -258,7 +258,8 @@ impl<'c> Estimator<'c> {
                     Some(local) => local.at,
                     None => match self.env.find(name.trim_start_matches('.')) {
                         Some((_, variable)) => variable.shape.as_deref().map_or(At::Lost, At::Shape),
-                        None => At::Lost,
+                        // The name of a type is taken for the root as well.
+                        None => self.next(At::Nowhere, &Next::Indices),
                     },
                 };
                 self.paths.insert(expr.id, at);

@@ -295,13 +295,7 @@ impl<'a> Run<'a, '_> {
             Some(fault) => Err(fault.clone()),
             None => {
                 let values: Vec<Value<'a>> = args.iter().flatten().cloned().collect();
-                (call.run)(&values).map_err(|fault| match &fault {
-                    // The plain one is that of operators.
-                    Fault::Error(text) if text == "no such overload" && !is_operator(&call.function) => {
-                        Fault::overload_of(&call.function, &values)
-                    }
-                    _ => fault,
-                })
+                (call.run)(&values).map_err(|fault| named(fault, &call.function, &values))
             }
         };
         self.uncancelled(&result)?;
@@ -491,6 +485,19 @@ impl<'a> Run<'a, '_> {
 impl Default for Slot<'_> {
     fn default() -> Self {
         Self::Empty
+    }
+}
+
+/// Functions of libraries say what they were called on where they have no overload for it; the language's own do not.
+pub(super) fn named(fault: Fault, function: &str, args: &[Value<'_>]) -> Fault {
+    if fault != Fault::overload() || is_operator(function) {
+        return fault;
+    }
+    match function {
+        "matches" | "contains" | "startsWith" | "endsWith" | "containsIP" => fault,
+        "size" => Fault::new("no such overload: size"),
+        name if name.starts_with("get") && args.len() <= 2 && !name.starts_with("getE") => fault,
+        name => Fault::overload_of(name, args),
     }
 }
 

@@ -5,7 +5,6 @@ use super::check::Checked;
 use super::lib;
 use super::source::Issue;
 use super::types::Type;
-use super::value::Value;
 
 struct Literals<'c> {
     checked: &'c Checked,
@@ -46,10 +45,13 @@ impl Literals<'_> {
             return;
         };
         let wrong = match function.as_str() {
-            "duration" | "timestamp" => string(arg).is_some_and(|text| {
-                let run = lib::find(function);
-                run.is_some_and(|run| run(&[Value::text(text)]).is_err())
-            }),
+            "duration" | "timestamp" => match &arg.kind {
+                Kind::Literal(literal) => {
+                    let value = super::plan::constant(literal);
+                    lib::find(function).is_some_and(|run| run(&[value]).is_err())
+                }
+                _ => false,
+            },
             "matches" => string(arg).is_some_and(|pattern| lib::compile_regex(pattern).is_err()),
             "format" => {
                 if let Some(format) = target.as_deref().and_then(string) {

@@ -34,7 +34,7 @@ mod value;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod testing;
 
 use std::collections::HashSet;
 

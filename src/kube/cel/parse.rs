@@ -73,6 +73,8 @@ struct Parser {
     nodes: Nodes,
     issues: Vec<Issue>,
     depths: [usize; 8],
+    /// Whether the last `[` begins an index.
+    indexing: bool,
 }
 
 /// Parsing goes no further; what is wrong has been noted.
@@ -101,6 +103,7 @@ pub(super) fn parse(source: &Source) -> Result<Parsed, Vec<Issue>> {
         nodes: Nodes::default(),
         issues,
         depths: [0; 8],
+        indexing: false,
     };
     let root = parser.whole();
     match root {
@@ -116,7 +119,9 @@ impl Parser {
     fn whole(&mut self) -> Result<Tall, Stop> {
         let root = self.expr()?;
         if !matches!(self.peek(), Token::End) {
-            return Err(self.unexpected("<EOF>"));
+            let how = if *self.after() == Token::End { "extraneous" } else { "mismatched" };
+            self.told(how, "<EOF>");
+            return Err(Stop);
         }
         if root.height > MAX_DEPTH {
             return Err(self.internal("max recursion depth exceeded"));
@@ -156,10 +161,18 @@ impl Parser {
     }
 
     fn expect(&mut self, sign: &str) -> Result<usize, Stop> {
-        match self.sign(sign) {
-            Some(at) => Ok(at),
-            None => Err(self.unexpected(&format!("'{sign}'"))),
+        if let Some(at) = self.sign(sign) {
+            return Ok(at);
         }
+        let wanted = format!("'{sign}'");
+        if matches!(self.after(), Token::Sign(next) if *next == sign) {
+            self.told("extraneous", &wanted);
+        } else if *self.peek() == Token::End && sign == ")" {
+            self.issue(self.place(), "Syntax error: missing ')' at '<EOF>'".into());
+        } else {
+            self.told("mismatched", &wanted);
+        }
+        Err(Stop)
     }
 
     fn issue(&mut self, offset: usize, message: String) {
@@ -178,12 +191,21 @@ impl Parser {
     }
 
     fn unexpected(&mut self, wanted: &str) -> Stop {
+        self.told("mismatched", wanted);
+        Stop
+    }
+
+    fn told(&mut self, how: &str, wanted: &str) {
         let text = self.peek().text();
         self.issue(
             self.place(),
-            format!("Syntax error: mismatched input '{text}' expecting {wanted}"),
+            format!("Syntax error: {how} input '{text}' expecting {wanted}"),
         );
-        Stop
+    }
+
+    fn after(&self) -> &Token {
+        let next = self.tokens.get(self.at + 1);
+        next.map_or(&Token::End, |placed| &placed.token)
     }
 
     fn enter(&mut self, rule: Rule) -> Result<(), Stop> {
@@ -428,6 +450,7 @@ impl Parser {
             } else if let Some(at) = self.sign("[") {
                 self.enter(Rule::Member)?;
                 let optional = self.sign("?").is_some();
+                self.indexing = !optional;
                 let index = self.expr()?;
                 self.expect("]")?;
                 let function = if optional { op::OPT_INDEX } else { op::INDEX };
@@ -451,17 +474,17 @@ impl Parser {
                 String::new()
             }
             _ => {
-                self.at = self.at.saturating_sub(usize::from(self.peek() != &Token::End));
-                self.at = self
-                    .tokens
-                    .iter()
-                    .position(|placed| placed.at == place)
-                    .unwrap_or(self.at);
-                return Err(self.unexpected(if optional {
-                    "{IDENTIFIER, ESC_IDENTIFIER}"
-                } else {
-                    "IDENTIFIER"
-                }));
+                let found = self.tokens.iter().find(|placed| placed.at == place);
+                let text = match found.map(|placed| &placed.token) {
+                    None | Some(Token::End) => String::new(),
+                    Some(token) => token.text(),
+                };
+                let dot = if optional { ".?" } else { "." };
+                self.issue(
+                    place,
+                    format!("Syntax error: no viable alternative at input '{dot}{text}'"),
+                );
+                return Err(Stop);
             }
         };
         let height = operand.height + 1;
@@ -617,6 +640,7 @@ impl Parser {
 
     fn list(&mut self) -> Result<Tall, Stop> {
         let at = self.expect("[")?;
+        self.indexing = false;
         let mut items = Vec::new();
         let mut height = 0;
         while self.sign("]").is_none() {
@@ -656,7 +680,7 @@ impl Parser {
 
     fn literal(&mut self, at: usize, sign: &str) -> Result<Tall, Stop> {
         let literal = match self.peek().clone() {
-            Token::Int(text) => self.number(at, sign, &text),
+            Token::Int(text) => self.number(sign, &text),
             Token::Uint(text) if sign.is_empty() => {
                 let digits = text.trim_end_matches('u');
                 let parsed = match digits.strip_prefix("0x") {
@@ -683,12 +707,7 @@ impl Parser {
             Token::Word("true") if sign.is_empty() => Ok(Literal::Bool(true)),
             Token::Word("false") if sign.is_empty() => Ok(Literal::Bool(false)),
             Token::Word("null") if sign.is_empty() => Ok(Literal::Null),
-            _ => {
-                return Err(self.unexpected(
-                    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, \
-                     BYTES, IDENTIFIER}",
-                ));
-            }
+            _ => return self.no_primary(),
         };
         self.at += 1;
         let kind = match literal {
@@ -702,7 +721,31 @@ impl Parser {
         Ok(Tall { expr, height: 0 })
     }
 
-    fn number(&self, _at: usize, sign: &str, text: &str) -> Result<Literal, String> {
+    /// Something that begins no value: it is left out if what follows does.
+    fn no_primary(&mut self) -> Result<Tall, Stop> {
+        let optional = match self.at.checked_sub(1).and_then(|before| self.tokens.get(before)) {
+            Some(before) if before.token == Token::Sign("[") && self.indexing => " '?',",
+            _ => "",
+        };
+        let wanted = format!(
+            "{{'[', '{{', '(', '.', '-', '!',{optional} 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, \
+             BYTES, IDENTIFIER}}"
+        );
+        let goes_on = match self.after() {
+            Token::Word(word) => *word != "in",
+            Token::Sign(sign) => matches!(*sign, "[" | "{" | "(" | "." | "-" | "!"),
+            Token::End => false,
+            _ => true,
+        };
+        if !goes_on || *self.peek() == Token::End {
+            return Err(self.unexpected(&wanted));
+        }
+        self.told("extraneous", &wanted);
+        self.at += 1;
+        self.primary_of()
+    }
+
+    fn number(&self, sign: &str, text: &str) -> Result<Literal, String> {
         let parsed = match text.strip_prefix("0x") {
             Some(hex) => i64::from_str_radix(&format!("{sign}{hex}"), 16),
             None => format!("{sign}{text}").parse(),

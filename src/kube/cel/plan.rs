@@ -122,7 +122,7 @@ pub(super) fn plan(checked: &Checked, env: &Environment) -> Result<(Node, HashSe
 
 type Planned = Result<Node, String>;
 
-fn constant(literal: &Literal) -> Value<'static> {
+pub(super) fn constant(literal: &Literal) -> Value<'static> {
     match literal {
         Literal::Null => Value::Null,
         Literal::Bool(yes) => Value::Bool(*yes),
@@ -294,7 +294,8 @@ impl Planner<'_> {
             _ => lib::find(function).ok_or_else(|| format!("no such overload: {function}"))?,
         };
         if let (true, [Node::Const(value)]) = (lib::is_conversion(function), args.as_slice()) {
-            let made = run(std::slice::from_ref(value)).map_err(|fault| fault.to_string())?;
+            let args = std::slice::from_ref(value);
+            let made = run(args).map_err(|fault| eval::named(fault, function, args).to_string())?;
             return Ok(Node::Const(made));
         }
         if overload == Some("in_list")

@@ -60,7 +60,11 @@ impl Time {
             });
         }
         let local = format!("{text}Z");
-        let moment = Moment::parse(text).or_else(|error| Moment::parse(&local).map_err(|_| error))?;
+        let moment = Moment::parse(text).or_else(|error| {
+            // Of several layouts the one without a zone is tried last.
+            let told = |_| error.replace("15:04:05Z07:00", "15:04:05");
+            Moment::parse(&local).map_err(told)
+        })?;
         Ok(Self {
             seconds: moment.seconds,
             nanos: moment.nanos,
@@ -97,7 +101,7 @@ impl Time {
     /// # Errors
     /// If it is more than a duration holds.
     pub(super) fn minus(self, other: Self) -> Result<i64, &'static str> {
-        i64::try_from(self.total() - other.total()).map_err(|_| "duration overflow")
+        i64::try_from(self.total() - other.total()).map_err(|_| "integer overflow")
     }
 
     /// A part of it as seen in a zone; None if there is no such part.

@@ -117,8 +117,22 @@ impl Lexer<'_> {
         let quoted = self.peek(0).is_some_and(|c| matches!(c, '"' | '\''));
         let rest = self.chars.get(at..).unwrap_or_default();
         let length = if quoted {
-            let end = rest.iter().skip(1).position(|c| matches!(c, '\n' | '\r'));
-            end.map_or(rest.len(), |end| end + 1)
+            let mut length = 1;
+            loop {
+                match rest.get(length) {
+                    None | Some('\n' | '\r') => break,
+                    Some('\\') => match self.escape(length) {
+                        Some(more) => length += more,
+                        None => {
+                            // Up to the character that is no escape.
+                            length = (length + 2).min(rest.len());
+                            break;
+                        }
+                    },
+                    Some(_) => length += 1,
+                }
+            }
+            length
         } else {
             1
         };

@@ -201,10 +201,11 @@ impl<'a> Map<'a> {
         match &shape.kind {
             ShapeKind::Map(values) => fields.get(name).map(|json| (json, &**values)),
             ShapeKind::Object(object) => {
+                // A name without escapes is the JSON one.
                 let plain = object
                     .fields
                     .get_key_value(name)
-                    .filter(|(_, field)| field.escaped.as_deref() == Some(name));
+                    .filter(|_| !name.contains("__"));
                 let (json_name, field) = plain.or_else(|| {
                     let mut all = object.fields.iter();
                     all.find(|(_, field)| field.escaped.as_deref() == Some(name))

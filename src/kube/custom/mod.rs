@@ -14,6 +14,7 @@ mod objects;
 pub mod openapi;
 pub mod scale;
 pub mod strategy;
+pub mod rules;
 pub mod structural;
 pub mod warnings;
 

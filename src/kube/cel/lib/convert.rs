@@ -159,7 +159,7 @@ fn to_bool<'a>(args: &[Value<'a>]) -> Answer<'a> {
 fn to_duration<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
         [Value::Duration(nanos)] => Ok(Value::Duration(*nanos)),
-        [Value::Int(nanos)] => Ok(Value::Duration(*nanos)),
+        [Value::Int(_)] => Err(wrong("int", "google.protobuf.Duration")),
         [Value::String(text)] => duration::parse(text)
             .map(Value::Duration)
             .map_err(|_| wrong("string", "google.protobuf.Duration")),

@@ -53,7 +53,7 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
 
 const INT: &str = "integer overflow";
 const UINT: &str = "unsigned integer overflow";
-const DURATION: &str = "duration overflow";
+const DURATION: &str = INT;
 const BY_ZERO: &str = "division by zero";
 const MODULO_ZERO: &str = "modulus by zero";
 

@@ -146,7 +146,9 @@ fn one(clause: Clause, value: &Value<'_>) -> Result<String, Fault> {
         }
         ('e', value) => {
             let double = double(value).ok_or_else(refused)?;
-            Ok(special(double).unwrap_or_else(|| scientific(double, precision)))
+            // What looks like a precision is a width in the release.
+            let text = special(double).unwrap_or_else(|| scientific(double, PRECISION));
+            Ok(format!("{text:>precision$}"))
         }
         ('b', Value::Int(int)) => Ok(signed(*int, |value| format!("{value:b}"))),
         ('b', Value::Uint(uint)) => Ok(format!("{uint:b}")),
@@ -235,7 +237,7 @@ fn scientific(value: f64, precision: usize) -> String {
         .chars()
         .filter_map(|c| SUPER.get(c.to_digit(10)? as usize))
         .collect();
-    format!("{digits}\u{a0}\u{d7}\u{a0}10{sign}{raised}")
+    format!("{digits}\u{202f}\u{d7}\u{202f}10{sign}{raised}")
 }
 
 /// As `%s` shows it; None for what it cannot show.

@@ -42,14 +42,14 @@ static FORMATS: [Format; 13] = [
     ),
     format("labelValue", "LabelValue", |text| told(names::label_value(text)), 40),
     format("uri", "URI", |text| url::request(text).err().into_iter().collect(), 1103),
-    format("uuid", "uuid", |text| unless(is_uuid(text), "does not match the UUID format"), 76),
+    format("uuid", "uuid", |text| unless(is_uuid(text), "does not match the UUID format"), 70),
     format("byte", "byte", |text| unless(is_base64(text), "invalid base64"), 84),
-    format("date", "date", |text| unless(Time::date(text).is_ok(), "invalid date"), 77),
+    format("date", "date", |text| unless(Time::date(text).is_ok(), "invalid date"), 71),
     format(
         "datetime",
         "datetime",
         |text| unless(Time::formatted(text).is_ok() && !text.is_empty(), "invalid datetime"),
-        77,
+        71,
     ),
 ];
 

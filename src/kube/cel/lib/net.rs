@@ -213,7 +213,7 @@ fn range(text: &str) -> Result<Cidr, Fault> {
 fn contains_ip<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let (cidr, address) = match args {
         [Value::Cidr(cidr), Value::Ip(ip)] => (cidr, *ip),
-        [Value::Cidr(cidr), Value::String(text)] => (cidr, parse(text).map_err(Fault::new)?),
+        [Value::Cidr(cidr), Value::String(text)] => (cidr, parse(text).map_err(|_| Fault::overload())?),
         _ => return Err(Fault::overload()),
     };
     Ok(Value::Bool(cidr.contains(address)))
