@@ -44,7 +44,7 @@ fn spdy_frames(pieces: &mut dyn Iterator<Item = &[u8]>) -> Read<Frame, spdy::Spd
     for piece in pieces {
         decoder.buffer().extend_from_slice(piece);
         loop {
-            match decoder.next() {
+            match decoder.take() {
                 Ok(Some(frame)) => add(&mut all, frame),
                 Ok(None) => break,
                 Err(error) => return (all, Some(error)),
@@ -85,7 +85,7 @@ fn events(
     for piece in pieces {
         decoder.buffer().extend_from_slice(piece);
         loop {
-            match decoder.next() {
+            match decoder.take() {
                 Ok(Some(event)) => add_event(&mut all, event),
                 Ok(None) => break,
                 Err(error) => return (all, Some(error)),

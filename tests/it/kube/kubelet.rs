@@ -10,7 +10,7 @@ use holdfast::kube::streams::spdy::{self, Headers, Opened, Session, StreamWriter
 use holdfast::kube::streams::websocket::{self, Connection, Kind, NORMAL};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use super::api::Api;
 use crate::harness::Pki;
 
-type Body = BoxBody<Bytes, std::convert::Infallible>;
+type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
 /// A kubelet, and the node that it says it is.
 pub struct Kubelet {
@@ -123,7 +123,7 @@ async fn accept(
 }
 
 fn text(code: u16, text: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Full::new(text.into()).boxed());
+    let mut response = Response::new(Full::new(text.into()).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
 }
@@ -141,25 +141,12 @@ fn answer(request: Request<Incoming>) -> Response<Body> {
                 let frame = Frame::data(Bytes::from(format!("line {line}\n")));
                 Some((Ok::<_, std::convert::Infallible>(frame), line + 1))
             });
-            Response::new(StreamBody::new(lines.boxed()).boxed_sync())
+            Response::new(StreamBody::new(lines.boxed()).boxed_unsync())
         }
         ["containerLogs", _, pod, container] => text(200, format!("{pod}/{container} {query}\n")),
         ["exec" | "attach", ..] => leave(request, &query, Speaks::Process),
         ["portForward", ..] => leave(request, &query, Speaks::Ports),
         _ => text(404, "404 page not found\n"),
-    }
-}
-
-trait Sync_ {
-    fn boxed_sync(self) -> Body;
-}
-
-impl<B> Sync_ for B
-where
-    B: http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + Sync + 'static,
-{
-    fn boxed_sync(self) -> Body {
-        BoxBody::new(self)
     }
 }
 

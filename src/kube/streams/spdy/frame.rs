@@ -171,7 +171,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`SpdyError`]; nothing more can be read then.
-    pub fn next(&mut self) -> Result<Option<Frame>, SpdyError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, SpdyError> {
         if let Some(open) = self.open {
             return Ok(self.data(open));
         }
@@ -313,7 +313,7 @@ mod tests {
         let mut all = Vec::new();
         for part in parts {
             decoder.buffer().extend_from_slice(&part);
-            while let Some(frame) = decoder.next().unwrap() {
+            while let Some(frame) = decoder.take().unwrap() {
                 all.push(frame);
             }
         }
@@ -376,7 +376,7 @@ mod tests {
         fn any_bytes_are_frames_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let mut decoder = Decoder::default();
             decoder.buffer().extend_from_slice(&bytes);
-            while let Ok(Some(_)) = decoder.next() {}
+            while let Ok(Some(_)) = decoder.take() {}
         }
     }
 
@@ -386,7 +386,7 @@ mod tests {
         decoder
             .buffer()
             .extend_from_slice(&[0x80, 3, 0, 1, 0, 1, 0, 1]);
-        assert_eq!(decoder.next(), Err(SpdyError::TooLong(65537)));
+        assert_eq!(decoder.take(), Err(SpdyError::TooLong(65537)));
     }
 
     #[test]
@@ -395,10 +395,10 @@ mod tests {
         decoder
             .buffer()
             .extend_from_slice(&[0, 0, 0, 9, 1, 0xff, 0xff, 0xff]);
-        assert_eq!(decoder.next(), Ok(None));
+        assert_eq!(decoder.take(), Ok(None));
         for _ in 0..3 {
             decoder.buffer().extend_from_slice(b"abc");
-            let piece = decoder.next().unwrap().unwrap();
+            let piece = decoder.take().unwrap().unwrap();
             let bytes = Bytes::from_static(b"abc");
             assert_eq!(
                 piece,
@@ -408,7 +408,7 @@ mod tests {
                     fin: false
                 }
             );
-            assert_eq!(decoder.next(), Ok(None));
+            assert_eq!(decoder.take(), Ok(None));
         }
         assert!(decoder.is_within());
     }
@@ -420,12 +420,12 @@ mod tests {
             decoder
                 .buffer()
                 .extend_from_slice(&[0x80, 3, 0, kind, 0, 0, 0, 2, 0, 0]);
-            assert!(decoder.next().is_err(), "{kind}");
+            assert!(decoder.take().is_err(), "{kind}");
         }
         let mut decoder = Decoder::default();
         decoder
             .buffer()
             .extend_from_slice(&[0x80, 2, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1]);
-        assert_eq!(decoder.next(), Err(SpdyError::Version(2)));
+        assert_eq!(decoder.take(), Err(SpdyError::Version(2)));
     }
 }

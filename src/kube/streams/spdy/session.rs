@@ -343,7 +343,7 @@ impl Reading {
     async fn run(mut self, mut input: impl AsyncRead + Unpin) -> Result<(), SpdyError> {
         let mut decoder = Decoder::default();
         loop {
-            while let Some(frame) = decoder.next()? {
+            while let Some(frame) = decoder.take()? {
                 if let Frame::GoAway { .. } = frame {
                     return Ok(());
                 }
@@ -560,7 +560,7 @@ mod tests {
             write.write_all(&out).await.unwrap();
             let mut decoder = Decoder::default();
             loop {
-                if let Some(frame) = decoder.next().unwrap() {
+                if let Some(frame) = decoder.take().unwrap() {
                     break frame;
                 }
                 read.read_buf(decoder.buffer()).await.unwrap();

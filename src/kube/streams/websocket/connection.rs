@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
     /// lost if the wait is given up.
     pub async fn next(&mut self) -> Option<Piece> {
         loop {
-            match self.decoder.next() {
+            match self.decoder.take() {
                 Ok(Some(Event::Piece {
                     text,
                     first,

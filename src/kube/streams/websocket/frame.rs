@@ -105,7 +105,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`FrameError`]; nothing more can be read then.
-    pub fn next(&mut self) -> Result<Option<Event>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<Event>, FrameError> {
         if let Some(open) = self.open {
             return Ok(self.piece(open));
         }
@@ -286,7 +286,7 @@ mod tests {
         let mut all: Vec<Event> = Vec::new();
         for part in parts {
             decoder.buffer().extend_from_slice(part);
-            while let Some(event) = decoder.next()? {
+            while let Some(event) = decoder.take()? {
                 match (all.last_mut(), event) {
                     (
                         Some(Event::Piece {
@@ -366,9 +366,9 @@ mod tests {
         let mut decoder = Decoder::new(Role::Server);
         let head = [0x82, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         decoder.buffer().extend_from_slice(&head);
-        assert_eq!(decoder.next(), Ok(None));
+        assert_eq!(decoder.take(), Ok(None));
         decoder.buffer().extend_from_slice(b"abc");
-        let piece = decoder.next().unwrap();
+        let piece = decoder.take().unwrap();
         assert!(matches!(piece, Some(Event::Piece { last: false, .. })));
         assert!(decoder.buffer().capacity() < 1 << 10);
     }
