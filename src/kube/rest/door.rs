@@ -152,14 +152,16 @@ impl KubeServer {
         if COUNTED_PAGES.contains(&&*info.path) {
             visit.series = Some(self.inner().metrics.requests.of("", "", "", &info.path));
         }
-        if visit.lasting {
-            return self.admit(parts, body, info, visit).await;
-        }
         let time = match self.inner().limits.time(&query) {
+            _ if visit.lasting => {
+                // On the heap, here and below: it is large, and would be moved about.
+                return Box::pin(self.admit(parts, body, info, visit)).await;
+            }
             Ok(time) => time,
             Err(error) => return answer::refusal(None, &error),
         };
-        match tokio::time::timeout(time, self.admit(parts, body, info, visit)).await {
+        let admitted = Box::pin(self.admit(parts, body, info, visit));
+        match tokio::time::timeout(time, admitted).await {
             Ok(response) => response,
             Err(_) => {
                 visit.cut = true;

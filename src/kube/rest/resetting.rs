@@ -28,8 +28,9 @@ pub(super) fn carry_from(sent: &Value, object: &mut Value) {
     }
 }
 
+/// Of the two ways to say it, the one that is kept in Go form. The field manager takes it out again.
 fn forget(object: &mut Value) {
-    meta::set(object, "managedFields", json!([]));
+    meta::set(object, "managedFields", json!([{}]));
 }
 
 /// Whether the field's name is somewhere followed by an empty list, or one of an empty map.
