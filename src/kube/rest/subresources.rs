@@ -8,6 +8,8 @@ use super::options::{FieldValidation, WriteOptions};
 use super::patching::Patching;
 use super::write::{self, Change, Owners};
 use super::{Answer, Inner, steps};
+use crate::kube::apply::ScaleFields;
+use crate::kube::field::FieldError;
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::status::{ApiError, ApiResult};
@@ -56,7 +58,10 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
             bind(inner, call, body, &name).await
         }
         ("authentication.k8s.io" | "authorization.k8s.io", _) => {
-            let review = steps::decode(call, body, FieldValidation::Ignore)?;
+            let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+            let mut review = steps::decode(call, body, options.validation)?;
+            // As with everything that is created, also what is not stored.
+            steps::manage_fields(call, None, &mut review, &options);
             let namespace = call.namespace();
             let answer = inner
                 .gate
@@ -69,11 +74,13 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
 
 /// A token for a service account.
 fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
-    let request = if body.is_empty() {
+    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let mut request = if body.is_empty() {
         json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"})
     } else {
-        steps::decode(call, body, FieldValidation::Ignore)?
+        steps::decode(call, body, options.validation)?
     };
+    steps::manage_fields(call, None, &mut request, &options);
     let issued = inner
         .gate
         .issue_token(call.namespace(), call.name(), &request)?;
@@ -136,7 +143,11 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
         let answer = super::serve::get(inner, &whole).await?;
         return Ok(Answer::of(scale_of(&call.resource, &answer.object)));
     }
-    let options = WriteOptions::parse(&call.query, "UpdateOptions")?;
+    let kind = match verb {
+        "patch" => "PatchOptions",
+        _ => "UpdateOptions",
+    };
+    let options = WriteOptions::parse(&call.query, kind)?;
     let now = steps::now();
     let (patching, replacement) = if verb == "patch" {
         (Some(Patching::read(call, body, &options)?), Value::Null)
@@ -145,72 +156,77 @@ async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResul
         steps::check_place(call, &scale)?;
         (None, scale)
     };
-    let wanted = |current: &Value| match &patching {
-        Some(patching) => patching.apply(call, Some(current), &options, &now),
-        None => Ok(replacement.clone()),
+    let resource = &call.resource;
+    let fields = ScaleFields::new(resource, "spec.replicas");
+    let wanted = |current: &Value| {
+        let mut before = scale_of(resource, current);
+        if let Some(owners) = fields.of_object(current) {
+            meta::set(&mut before, "managedFields", owners);
+        }
+        let mut scale = match &patching {
+            Some(patching) => patching.apply(call, Some(&before), &options, &now)?,
+            None => replacement.clone(),
+        };
+        if !patching.as_ref().is_some_and(Patching::is_apply) {
+            steps::manage_fields(call, Some(&before), &mut scale, &options);
+        }
+        Ok(scale)
     };
     let change = Change {
         options: &options,
         attempts: TRIED,
-        owners: Owners::Tracked,
+        owners: Owners::Known,
     };
-    let resource = &call.resource;
     let answer = change
         .run(inner, &whole, |current| {
-            let scale = wanted(&scale_of(resource, current))?;
-            let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
-            if replicas < 0 {
-                let why = "must be greater than or equal to 0";
-                let error = crate::kube::field::FieldError::invalid(
-                    "spec.replicas",
-                    replicas.to_string(),
-                    why,
-                );
-                return Err(ApiError::invalid(
-                    "autoscaling",
-                    "Scale",
-                    call.name(),
-                    &[error],
-                ));
-            }
-            let mut object = current.clone();
-            match meta::resource_version(&scale) {
-                "" => meta::strip_resource_version(&mut object),
-                version => meta::set(&mut object, "resourceVersion", version),
-            }
-            let schema = Schema::built_in();
-            let spec = resource
-                .object
-                .and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
-            if let (Some(of), Some(spec)) =
-                (spec, object.get_mut("spec").and_then(Value::as_object_mut))
-            {
-                tree::set_in_order(of, spec, "replicas", replicas.into());
-            }
-            Ok(object)
+            let scale = wanted(current)?;
+            scaled(call, current, &scale, &fields)
         })
         .await?;
     Ok(Answer::of(scale_of(&call.resource, &answer.object)))
 }
 
+/// The object that a changed scale of it asks for.
+fn scaled(call: &Call, current: &Value, scale: &Value, fields: &ScaleFields) -> ApiResult<Value> {
+    steps::check_place(call, scale)?;
+    let replicas = tree::int(scale, &["spec", "replicas"]).unwrap_or(0);
+    if replicas < 0 {
+        let why = "must be greater than or equal to 0";
+        let error = FieldError::invalid("spec.replicas", replicas.to_string(), why);
+        return Err(ApiError::invalid(
+            "autoscaling",
+            "Scale",
+            call.name(),
+            &[error],
+        ));
+    }
+    let mut object = current.clone();
+    fields.into_object(scale, &mut object);
+    match meta::resource_version(scale) {
+        "" => meta::strip_resource_version(&mut object),
+        version => meta::set(&mut object, "resourceVersion", version),
+    }
+    let schema = Schema::built_in();
+    let spec = call
+        .resource
+        .object
+        .and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
+    if let (Some(of), Some(spec)) = (spec, object.get_mut("spec").and_then(Value::as_object_mut)) {
+        tree::set_in_order(of, spec, "replicas", replicas.into());
+    }
+    Ok(object)
+}
+
 /// Gives a pod its node.
 async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult<Answer> {
-    let binding = steps::decode(call, body, FieldValidation::Ignore)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let binding = steps::decode(call, body, options.validation)?;
+    if meta::name(&binding) != name {
+        let why = "name in URL does not match name in Binding object";
+        return Err(ApiError::bad_request(why));
+    }
     let node = tree::text(&binding, &["target", "name"]).to_owned();
-    let kind = tree::text(&binding, &["target", "kind"]);
-    if !kind.is_empty() && kind != "Node" {
-        let error = crate::kube::field::FieldError::not_supported(
-            "target.kind",
-            kind,
-            &["Node", "<empty>"],
-        );
-        return Err(ApiError::invalid("", "Binding", name, &[error]));
-    }
-    if node.is_empty() {
-        let error = crate::kube::field::FieldError::required("target.name", "");
-        return Err(ApiError::invalid("", "Binding", name, &[error]));
-    }
+    check_target(tree::text(&binding, &["target", "kind"]), &node)?;
     let resources = crate::kube::schema::Resources::built_in();
     let pods = resources
         .find("", "v1", "pods")
@@ -238,6 +254,24 @@ async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult
         }
     }
     Err(ApiError::modified(pods, name))
+}
+
+/// What is wrong with the target of a binding. The release gives the bare field errors, which are no API status.
+fn check_target(kind: &str, node: &str) -> ApiResult<()> {
+    let mut errors = Vec::new();
+    if !kind.is_empty() && kind != "Node" {
+        let known = ["Node", "<empty>"];
+        errors.push(FieldError::not_supported("target.kind", kind, &known));
+    }
+    if node.is_empty() {
+        errors.push(FieldError::required("target.name", ""));
+    }
+    let texts: Vec<String> = errors.iter().map(FieldError::to_string).collect();
+    match texts.as_slice() {
+        [] => Ok(()),
+        [one] => Err(ApiError::unclassified(one)),
+        several => Err(ApiError::unclassified(format!("[{}]", several.join(", ")))),
+    }
 }
 
 fn bound() -> Answer {
@@ -268,9 +302,13 @@ fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> A
         ),
     ] {
         if !given.is_empty() && given != is {
-            return refuse(format!(
-                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {is}"
-            ));
+            let key = store::key(store::place(pods)?, meta::namespace(pod), name);
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+                 failed: {what} in precondition: {given}, {what} in object meta: {is}",
+                String::from_utf8_lossy(&key)
+            );
+            return Err(ApiError::conflict(pods, name, why));
         }
     }
     if steps::is_deleting(pod) {
