@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::options::FieldValidation;
+use super::options::WriteOptions;
 use super::{Answer, Inner, remove, steps, write};
 use crate::kube::object::meta;
 use crate::kube::objects::Objects as _;
@@ -24,14 +24,15 @@ const MAX_DISRUPTED: usize = 2000;
 /// # Errors
 /// 404, 429 if the budget does not allow it, 500 if there are several budgets.
 pub(super) async fn evict(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
-    let mut eviction = steps::decode(call, body, FieldValidation::Ignore)?;
-    if meta::name(&eviction) != call.name() {
+    let given = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let mut eviction = steps::decode(call, body, given.validation)?;
+    let name = call.name();
+    if meta::name(&eviction) != name {
         return Err(ApiError::bad_request(
             "name in URL does not match name in Eviction object",
         ));
     }
     steps::admit_part(inner, call, &mut eviction).await?;
-    let name = call.name();
     let key = store::key(store::place(&call.resource)?, call.namespace(), name);
     let stored = inner.store.read(key).await?;
     let stored = stored.ok_or_else(|| ApiError::not_found(&call.resource, name))?;
@@ -40,7 +41,7 @@ pub(super) async fn evict(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult
         .get("deleteOptions")
         .map(DeleteOptions::from_value)
         .unwrap_or_default();
-    if call.query.all("dryRun").any(|value| value == "All") {
+    if given.dry_run {
         options.dry_run = vec!["All".into()];
     }
     if !ignores_budget(&pod) {

@@ -26,6 +26,7 @@ mod read;
 mod remove;
 pub mod reply;
 mod resetting;
+mod scale;
 mod serve;
 mod steps;
 mod subresources;

@@ -9,7 +9,7 @@ use super::patching::Patching;
 use super::write::{self, Change, Owners};
 use super::{Answer, Inner, steps};
 use crate::kube::apply::ScaleFields;
-use crate::kube::custom;
+use crate::kube::field::FieldError;
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};
 use crate::kube::status::{ApiError, ApiResult};
@@ -29,7 +29,7 @@ pub(super) async fn serve(
     body: &Bytes,
 ) -> ApiResult<Answer> {
     match (&*call.resource.plural, call.subresource_name(), verb) {
-        (_, "scale", _) => scale(inner, call, verb, body).await,
+        (_, "scale", _) => super::scale::serve(inner, call, verb, body).await,
         ("pods", "binding", "create") => bind(inner, call, body, call.name()).await,
         ("pods", "eviction", "create") => super::eviction::evict(inner, call, body).await,
         ("serviceaccounts", "token", "create") => token(inner, call, body).await,
@@ -58,7 +58,10 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
             bind(inner, call, body, &name).await
         }
         ("authentication.k8s.io" | "authorization.k8s.io", _) => {
-            let review = steps::decode(call, body, FieldValidation::Ignore)?;
+            let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+            let mut review = steps::decode(call, body, options.validation)?;
+            // As with everything that is created, also what is not stored.
+            steps::manage_fields(call, None, &mut review, &options);
             let namespace = call.namespace();
             let answer = inner
                 .gate
@@ -71,12 +74,14 @@ pub(super) async fn create_virtual(inner: &Inner, call: &Call, body: &Bytes) -> 
 
 /// A token for a service account.
 async fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
+    let options = WriteOptions::parse(&call.query, "CreateOptions")?;
     let mut request = if body.is_empty() {
         json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"})
     } else {
-        steps::decode(call, body, FieldValidation::Ignore)?
+        steps::decode(call, body, options.validation)?
     };
     steps::admit_part(inner, call, &mut request).await?;
+    steps::manage_fields(call, None, &mut request, &options);
     let issued = inner
         .gate
         .issue_token(call.namespace(), call.name(), &request)?;
@@ -86,174 +91,17 @@ async fn token(inner: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
     Ok(Answer::created(issued.object))
 }
 
-/// Where `scale` stands in objects of a resource: replicas wanted and had, and the selector of its pods.
-///
-/// # Errors
-/// 500 for a custom object that has something else in those places.
-fn scale_of(resource: &Resource, object: &Value) -> ApiResult<Value> {
-    if let Some(paths) = paths(resource) {
-        return custom::scale::read(paths, object);
-    }
-    let selector = object
-        .pointer("/spec/selector")
-        .map_or_else(String::new, |selector| {
-            if &*resource.plural == "replicationcontrollers" {
-                let labels = selector.as_object().cloned().unwrap_or_default();
-                crate::kube::select::LabelSelector::from_labels(&labels).to_string()
-            } else {
-                crate::kube::select::LabelSelector::from_object(selector)
-                    .map(|selector| selector.to_string())
-                    .unwrap_or_default()
-            }
-        });
-    let metadata = object.get("metadata").cloned().unwrap_or_default();
-    let kept = [
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-    ];
-    let metadata: serde_json::Map<String, Value> = kept
-        .iter()
-        .filter_map(|key| Some(((*key).to_owned(), metadata.get(*key)?.clone())))
-        .collect();
-    let mut spec = serde_json::Map::new();
-    let wanted = tree::int(object, &["spec", "replicas"]).unwrap_or(0);
-    if wanted != 0 {
-        spec.insert("replicas".into(), wanted.into());
-    }
-    let mut status = serde_json::Map::new();
-    let had = tree::int(object, &["status", "replicas"]).unwrap_or(0);
-    status.insert("replicas".into(), had.into());
-    if !selector.is_empty() {
-        status.insert("selector".into(), selector.into());
-    }
-    Ok(json!({
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": metadata,
-        "spec": spec,
-        "status": status,
-    }))
-}
-
-async fn scale(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResult<Answer> {
-    // The object itself is what is read and written.
-    let whole = Call::of_object(call);
-    if verb == "get" {
-        let answer = super::serve::get(inner, &whole).await?;
-        return Ok(Answer::of(scale_of(&call.resource, &answer.object)?));
-    }
-    let kind = if verb == "patch" {
-        "PatchOptions"
-    } else {
-        "UpdateOptions"
-    };
-    let options = WriteOptions::parse(&call.query, kind)?;
-    let now = steps::now();
-    let (patching, replacement) = if verb == "patch" {
-        (Some(Patching::read(call, body, &options)?), Value::Null)
-    } else {
-        let scale = steps::decode(call, body, options.validation)?;
-        steps::check_place(call, &scale)?;
-        (None, scale)
-    };
-    let wanted = |current: &Value| match &patching {
-        Some(patching) => patching.apply(call, Some(current), &options, &now),
-        None => Ok(replacement.clone()),
-    };
-    let change = Change {
-        options: &options,
-        attempts: TRIED,
-        // Whoever changes a scale owns the number in it, and that number alone.
-        owners: Owners::Known,
-    };
-    let resource = &call.resource;
-    let place = paths(resource).map_or("spec.replicas", |paths| {
-        paths.spec_replicas.trim_start_matches('.')
-    });
-    let owners = ScaleFields::new(resource, place);
-    let applies = patching.as_ref().is_some_and(Patching::is_apply);
-    let answer = change
-        .run(inner, &whole, |current| {
-            let mut live = match paths(resource) {
-                Some(paths) => custom::scale::before_update(paths, current)?,
-                None => scale_of(resource, current)?,
-            };
-            if let Some(managed) = owners.of_object(current) {
-                meta::set(&mut live, "managedFields", managed);
-            }
-            let mut scale = wanted(&live)?;
-            if !applies {
-                steps::manage_fields(call, Some(&live), &mut scale, &options);
-            }
-            let replicas = tree::int(&scale, &["spec", "replicas"]).unwrap_or(0);
-            if replicas < 0 {
-                let why = "must be greater than or equal to 0";
-                let error = crate::kube::field::FieldError::invalid(
-                    "spec.replicas",
-                    replicas.to_string(),
-                    why,
-                );
-                return Err(ApiError::invalid(
-                    "autoscaling",
-                    "Scale",
-                    call.name(),
-                    &[error],
-                ));
-            }
-            let mut object = current.clone();
-            match meta::resource_version(&scale) {
-                "" => meta::strip_resource_version(&mut object),
-                version => meta::set(&mut object, "resourceVersion", version),
-            }
-            if let Some(paths) = paths(resource) {
-                custom::scale::into_object(paths, &scale, &mut object)?;
-            }
-            let schema = Schema::built_in();
-            let spec = resource
-                .object
-                .and_then(|id| tree::type_of(schema, schema.get(id), "spec"));
-            if let (Some(of), Some(spec)) =
-                (spec, object.get_mut("spec").and_then(Value::as_object_mut))
-            {
-                tree::set_in_order(of, spec, "replicas", replicas.into());
-            }
-            owners.into_object(&scale, &mut object);
-            Ok(object)
-        })
-        .await?;
-    Ok(Answer::of(match paths(resource) {
-        Some(paths) => custom::scale::after_update(paths, &answer.object)?,
-        None => scale_of(resource, &answer.object)?,
-    }))
-}
-
-/// Where objects of a custom resource have what their scale shows.
-fn paths(resource: &Resource) -> Option<&custom::ScalePaths> {
-    resource.custom.as_ref()?.version.scale.as_ref()
-}
-
 /// Gives a pod its node.
 async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult<Answer> {
-    let mut binding = steps::decode(call, body, FieldValidation::Ignore)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions")?;
+    let mut binding = steps::decode(call, body, options.validation)?;
+    if meta::name(&binding) != name {
+        let why = "name in URL does not match name in Binding object";
+        return Err(ApiError::bad_request(why));
+    }
     steps::admit_part(inner, call, &mut binding).await?;
     let node = tree::text(&binding, &["target", "name"]).to_owned();
-    let kind = tree::text(&binding, &["target", "kind"]);
-    if !kind.is_empty() && kind != "Node" {
-        let error = crate::kube::field::FieldError::not_supported(
-            "target.kind",
-            kind,
-            &["Node", "<empty>"],
-        );
-        return Err(ApiError::invalid("", "Binding", name, &[error]));
-    }
-    if node.is_empty() {
-        let error = crate::kube::field::FieldError::required("target.name", "");
-        return Err(ApiError::invalid("", "Binding", name, &[error]));
-    }
+    check_target(tree::text(&binding, &["target", "kind"]), &node)?;
     let resources = crate::kube::schema::Resources::built_in();
     let pods = resources
         .find("", "v1", "pods")
@@ -281,6 +129,24 @@ async fn bind(inner: &Inner, call: &Call, body: &Bytes, name: &str) -> ApiResult
         }
     }
     Err(ApiError::modified(pods, name))
+}
+
+/// What is wrong with the target of a binding. The release gives the bare field errors, which are no API status.
+fn check_target(kind: &str, node: &str) -> ApiResult<()> {
+    let mut errors = Vec::new();
+    if !kind.is_empty() && kind != "Node" {
+        let known = ["Node", "<empty>"];
+        errors.push(FieldError::not_supported("target.kind", kind, &known));
+    }
+    if node.is_empty() {
+        errors.push(FieldError::required("target.name", ""));
+    }
+    let texts: Vec<String> = errors.iter().map(FieldError::to_string).collect();
+    match texts.as_slice() {
+        [] => Ok(()),
+        [one] => Err(ApiError::unclassified(one)),
+        several => Err(ApiError::unclassified(format!("[{}]", several.join(", ")))),
+    }
 }
 
 fn bound() -> Answer {
@@ -311,9 +177,13 @@ fn check_binding(pods: &Resource, binding: &Value, pod: &Value, node: &str) -> A
         ),
     ] {
         if !given.is_empty() && given != is {
-            return refuse(format!(
-                "Precondition failed: {what} in precondition: {given}, {what} in object meta: {is}"
-            ));
+            let key = store::key(store::place(pods)?, meta::namespace(pod), name);
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+                 failed: {what} in precondition: {given}, {what} in object meta: {is}",
+                String::from_utf8_lossy(&key)
+            );
+            return Err(ApiError::conflict(pods, name, why));
         }
     }
     if steps::is_deleting(pod) {
