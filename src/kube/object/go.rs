@@ -28,7 +28,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// `strconv.Quote`.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("\"{}\"", escaped(text))
 }
 

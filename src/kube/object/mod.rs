@@ -27,6 +27,7 @@ pub mod time;
 
 pub use conform::{Conformed, conform};
 pub use decode::{Decoded, Expected, FieldValidation, Gvk, decode, decode_value, summary, tree};
+pub(crate) use go::quote;
 pub use json_out::{encode_json, write_json};
 pub use node::MAX_DEPTH;
 pub use yaml::encode_yaml;

@@ -62,7 +62,7 @@ fn knows_finalizers(resource: &Resource) -> bool {
 
 /// Metadata with the kind's rule for names.
 pub(super) fn create(resource: &Resource, meta: &At<'_>, errors: &mut Errors) {
-    with_rule(resource, NameRule::of(resource), meta, errors);
+    with_rule(resource.namespaced, NameRule::of(resource), meta, errors);
     if knows_finalizers(resource) {
         standard_finalizers(meta, errors);
     }
@@ -85,10 +85,22 @@ pub(super) fn of_custom(resource: &Resource, meta: &At<'_>, errors: &mut Errors)
 
 /// What holds for all names.
 pub(super) fn generic(resource: &Resource, meta: &At<'_>, errors: &mut Errors) {
-    with_rule(resource, NameRule::PathSegment, meta, errors);
+    with_rule(resource.namespaced, NameRule::PathSegment, meta, errors);
 }
 
-fn with_rule(resource: &Resource, rule: NameRule, meta: &At<'_>, errors: &mut Errors) {
+/// Metadata of an object that lies in another: it may be in a namespace, and need not have a name.
+pub(super) fn embedded(meta: &At<'_>, errors: &mut Errors) {
+    let namespaced = !meta.field("namespace").is_empty();
+    let mut found = Errors::default();
+    with_rule(namespaced, NameRule::PathSegment, meta, &mut found);
+    if meta.field("name").is_empty() {
+        let name = meta.field("name").path;
+        found.0.retain(|error| error.path != name);
+    }
+    errors.0.append(&mut found.0);
+}
+
+fn with_rule(namespaced: bool, rule: NameRule, meta: &At<'_>, errors: &mut Errors) {
     let generate = meta.field("generateName");
     if !generate.is_empty() {
         errors.bad_texts(&generate, rule.judge(generate.text(), true));
@@ -100,7 +112,7 @@ fn with_rule(resource: &Resource, rule: NameRule, meta: &At<'_>, errors: &mut Er
         errors.bad_texts(&name, rule.judge(name.text(), false));
     }
     let namespace = meta.field("namespace");
-    if resource.namespaced {
+    if namespaced {
         if namespace.is_empty() {
             errors.required(&namespace, "");
         } else {

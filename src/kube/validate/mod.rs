@@ -57,6 +57,18 @@ pub fn create(_: &Schema, resource: &Resource, object: &Value) -> Vec<FieldError
     errors.0
 }
 
+/// What is wrong with metadata at a path, that of an object that lies in another.
+pub fn embedded_metadata(path: &str, metadata: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::embedded(&At::root(metadata).named(path), &mut errors);
+    errors.0
+}
+
+/// What is wrong with the kind of an object that lies in another.
+pub fn embedded_kind(kind: &str) -> Vec<String> {
+    names::dns_1035_label(&kind.to_lowercase())
+}
+
 /// What is wrong with an update of `old`; `subresource` is `""` for the object itself.
 ///
 /// Whether a resource version has to be named is not judged here: see [`must_name_version`].
