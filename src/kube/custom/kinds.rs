@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::columns::Column;
 use super::conditions;
-use super::structural::Structural;
+use super::structural::{self, Structural};
 use crate::kube::discovery::compare_versions;
 use crate::kube::schema::{GroupVersion, Resource, Subresource, Verb, Verbs};
 use crate::kube::tree;
@@ -86,19 +86,16 @@ impl Definition {
     }
 }
 
-/// Reads a schema as a definition has it in `openAPIV3Schema`; none if it is not structural.
-pub type ReadSchema<'a> = &'a dyn Fn(&Value) -> Option<Structural>;
-
 /// The resources that a definition makes, one for each served version; none while its names are not accepted.
 ///
 /// One that is not established is served but not yet told of: see [`Definition::established`].
-pub fn served(crd: &Value, read: ReadSchema<'_>) -> Vec<Resource> {
+pub fn served(crd: &Value) -> Vec<Resource> {
     let accepted = conditions::is_true(crd, conditions::NAMES_ACCEPTED);
     let established = conditions::is_true(crd, conditions::ESTABLISHED);
     if !accepted && !established {
         return Vec::new();
     }
-    let definition = Arc::new(definition(crd, established, read));
+    let definition = Arc::new(definition(crd, established));
     let versions = definition.versions.iter().filter(|one| one.served);
     versions
         .map(|version| resource(crd, &definition, version))
@@ -128,13 +125,10 @@ pub fn group_versions(resources: impl IntoIterator<Item = Resource>) -> Vec<Grou
     groups
 }
 
-fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definition {
+fn definition(crd: &Value, established: bool) -> Definition {
     let names = |key| tree::text(crd, &["status", "acceptedNames", key]).into();
     let all = tree::items(crd, &["spec", "versions"]);
-    let versions: Vec<_> = all
-        .iter()
-        .map(|one| Arc::new(version(crd, one, read)))
-        .collect();
+    let versions: Vec<_> = all.iter().map(|one| Arc::new(version(crd, one))).collect();
     let stored = versions.iter().find(|one| one.storage);
     let conversion = match tree::text(crd, &["spec", "conversion", "strategy"]) {
         "Webhook" => {
@@ -158,7 +152,15 @@ fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definitio
     }
 }
 
-fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
+/// A schema as objects are held to it: its defaults have nothing in them that it does not know. None if it is not
+/// structural, which nobody can write any more.
+fn read(schema: &Value) -> Option<Structural> {
+    let mut schema = Structural::parse(schema).ok()?;
+    structural::prune_defaults(&mut schema).ok()?;
+    Some(schema)
+}
+
+fn version(crd: &Value, of: &Value) -> Version {
     let schema = tree::get(of, &["schema", "openAPIV3Schema"]).and_then(read);
     let selectable = tree::items(of, &["selectableFields"]).iter();
     let selectable = selectable.map(|field| {
@@ -301,13 +303,9 @@ mod tests {
         ])
     }
 
-    fn read(_: &Value) -> Option<Structural> {
-        None
-    }
-
     #[test]
     fn each_served_version_is_a_resource() {
-        let all = served(&crd(&versions()), &read);
+        let all = served(&crd(&versions()));
         let names: Vec<_> = all.iter().map(|one| &*one.version).collect();
         assert_eq!(names, ["v1alpha1", "v1beta1", "v1beta2", "v1"]);
         let v1 = all.last().unwrap();
@@ -324,7 +322,7 @@ mod tests {
 
     #[test]
     fn deprecated_versions_name_the_best_that_is_not() {
-        let all = served(&crd(&versions()), &read);
+        let all = served(&crd(&versions()));
         let warnings = all.iter().map(|one| {
             let kind = one.custom.as_ref().unwrap();
             kind.version.deprecation_warning.as_deref()
@@ -344,9 +342,9 @@ mod tests {
     fn nothing_is_served_before_names_are_accepted() {
         let mut crd = crd(&versions());
         crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "False"}]);
-        assert!(served(&crd, &read).is_empty());
+        assert!(served(&crd).is_empty());
         crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "True"}]);
-        let all = served(&crd, &read);
+        let all = served(&crd);
         assert!(!all[0].custom.as_ref().unwrap().definition.established);
     }
 }

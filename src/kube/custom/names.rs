@@ -12,23 +12,20 @@ use super::approval::{self, Approval};
 use super::conditions::{
     API_APPROVAL, Condition, ESTABLISHED, NAMES_ACCEPTED, NON_STRUCTURAL, find, is_true, remove,
 };
-use super::{authorities, status_of};
+use super::{authorities, status_of, structural};
 use crate::kube::field::FieldError;
 use crate::kube::schema::Schema;
 use crate::kube::tree;
-
-/// Judges a schema as a definition has it in `openAPIV3Schema`, which stands at a path: what is not structural in it.
-pub type CheckStructure<'a> = &'a dyn Fn(&Value, &str) -> Vec<FieldError>;
 
 /// A definition with the status that it should have next; none if it has it.
 ///
 /// `all` are the definitions that there are, from whose groups names may be taken; the definition itself may be
 /// among them. `now` is a time as objects have it.
-pub fn settle(crd: &Value, all: &[Value], check: CheckStructure<'_>, now: &str) -> Option<Value> {
+pub fn settle(crd: &Value, all: &[Value], now: &str) -> Option<Value> {
     let mut next = crd.clone();
     settle_names(crd, all, now, &mut next);
     settle_approval(now, &mut next);
-    settle_structure(check, now, &mut next);
+    settle_structure(now, &mut next);
     if next == *crd {
         establish(now, &mut next);
     }
@@ -233,31 +230,46 @@ fn settle_approval(now: &str, next: &mut Value) {
 }
 
 /// Says what is not structural in the schemas of a definition; nothing is said if all is well.
-fn settle_structure(check: CheckStructure<'_>, now: &str, next: &mut Value) {
+fn settle_structure(now: &str, next: &mut Value) {
+    match structure(next) {
+        None if find(next, NON_STRUCTURAL).is_some() => remove(next, NON_STRUCTURAL),
+        Some(condition) if !condition.holds(next) => condition.put(next, now),
+        _ => {}
+    }
+}
+
+/// The condition of a definition that is not structural.
+fn structure(crd: &Value) -> Option<Condition> {
     let mut errors = Vec::new();
-    if tree::flag(next, &["spec", "preserveUnknownFields"]) {
+    if tree::flag(crd, &["spec", "preserveUnknownFields"]) {
         let path = "spec.preserveUnknownFields";
         errors.push(FieldError::invalid(path, "true", "must be false"));
     }
-    for (at, version) in tree::items(next, &["spec", "versions"]).iter().enumerate() {
-        if let Some(schema) = tree::get(version, &["schema", "openAPIV3Schema"]) {
-            let path = format!("spec.versions[{at}].schema.openAPIV3Schema");
-            errors.extend(check(schema, &path));
+    for (at, version) in tree::items(crd, &["spec", "versions"]).iter().enumerate() {
+        let Some(schema) = tree::get(version, &["schema", "openAPIV3Schema"]) else {
+            continue;
+        };
+        let path = format!("spec.versions[{at}].schema.openAPIV3Schema");
+        match structural::why_not_structural(schema, &path) {
+            Ok(more) => errors.extend(more),
+            Err(why) => {
+                let name = tree::text(version, &["name"]);
+                let why = format!("failed to check validation schema for version {name}: {why}");
+                return Some(Condition {
+                    status: "Unknown",
+                    ..Condition::new(NON_STRUCTURAL, false, "StructuralError", why)
+                });
+            }
         }
     }
     if errors.is_empty() {
-        if find(next, NON_STRUCTURAL).is_some() {
-            remove(next, NON_STRUCTURAL);
-        }
-        return;
+        return None;
     }
     let mut seen = BTreeSet::new();
     let mut messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
     messages.retain(|message| seen.insert(message.clone()));
-    let condition = Condition::new(NON_STRUCTURAL, true, "Violations", aggregate(&messages));
-    if !condition.holds(next) {
-        condition.put(next, now);
-    }
+    let messages = aggregate(&messages);
+    Some(Condition::new(NON_STRUCTURAL, true, "Violations", messages))
 }
 
 /// Lets a definition be told of whose names are accepted.
@@ -307,13 +319,9 @@ mod tests {
         json!({"plural": "widgets", "singular": "widget", "shortNames": ["w"], "kind": "Widget", "listKind": "WidgetList"})
     }
 
-    fn structural(_: &Value, _: &str) -> Vec<FieldError> {
-        Vec::new()
-    }
-
     fn settled(mut crd: Value, all: &[Value]) -> Value {
         for _ in 0..4 {
-            match settle(&crd, all, &structural, NOW) {
+            match settle(&crd, all, NOW) {
                 Some(next) => crd = next,
                 None => return crd,
             }
@@ -335,17 +343,17 @@ mod tests {
 
     #[test]
     fn names_are_accepted_before_the_definition_is_established() {
-        let first = settle(&crd(&widgets()), &[], &structural, NOW).unwrap();
+        let first = settle(&crd(&widgets()), &[], NOW).unwrap();
         assert_eq!(
             first["status"].to_string(),
             r#"{"conditions":[{"type":"NamesAccepted","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"NoConflicts","message":"no conflicts found"},{"type":"Established","status":"False","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"Installing","message":"the initial names have been accepted"}],"acceptedNames":{"plural":"widgets","singular":"widget","shortNames":["w"],"kind":"Widget","listKind":"WidgetList"},"storedVersions":["v1"]}"#
         );
-        let second = settle(&first, &[], &structural, LATER).unwrap();
+        let second = settle(&first, &[], LATER).unwrap();
         assert_eq!(
             second["status"]["conditions"].to_string(),
             r#"[{"type":"NamesAccepted","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z","reason":"NoConflicts","message":"no conflicts found"},{"type":"Established","status":"True","lastTransitionTime":"2026-01-02T03:04:06Z","reason":"InitialNamesAccepted","message":"the initial names have been accepted"}]"#
         );
-        assert_eq!(settle(&second, &[], &structural, LATER), None);
+        assert_eq!(settle(&second, &[], LATER), None);
     }
 
     #[test]
@@ -434,20 +442,17 @@ mod tests {
         protected["spec"]["group"] = "foo.k8s.io".into();
         protected["metadata"]["annotations"] =
             json!({"api-approved.kubernetes.io": "unapproved, test"});
-        let wrong = |_: &Value, path: &str| {
-            vec![
-                FieldError::required(format!("{path}.type"), "must not be empty"),
-                FieldError::forbidden(format!("{path}.x"), "no"),
-            ]
-        };
-        let told = settle(&protected, &[], &wrong, NOW).unwrap();
+        protected["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+            json!({"properties": {"a": {"items": {"type": "string"}}}});
+        let mut told = settle(&protected, &[], NOW).unwrap();
         assert_eq!(
             said(&told)[2..],
             [
                 "KubernetesAPIApprovalPolicyConformant|False|UnapprovedAnnotation|not approved: \"unapproved, test\"",
-                "NonStructuralSchema|True|Violations|[spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty, spec.versions[0].schema.openAPIV3Schema.x: Forbidden: no]",
+                "NonStructuralSchema|True|Violations|[spec.versions[0].schema.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields, spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty at the root]",
             ]
         );
+        told["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({"type": "object"});
         let mended = settled(told, &[]);
         assert_eq!(said(&mended).len(), 3);
     }

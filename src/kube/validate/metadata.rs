@@ -80,7 +80,7 @@ fn standard_finalizers(meta: &At<'_>, errors: &mut Errors) {
 
 /// Metadata of a custom object, whose finalizers are warned of and not refused.
 pub(super) fn of_custom(resource: &Resource, meta: &At<'_>, errors: &mut Errors) {
-    with_rule(resource, NameRule::Subdomain, meta, errors);
+    with_rule(resource.namespaced, NameRule::Subdomain, meta, errors);
 }
 
 /// What holds for all names.

@@ -199,7 +199,7 @@ fn custom(columns: Value) -> Resource {
             "conditions": [condition("NamesAccepted"), condition("Established")],
         },
     });
-    crate::kube::custom::served(&crd, &|_| None).remove(0)
+    crate::kube::custom::served(&crd).remove(0)
 }
 
 #[test]
