@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::columns::Column;
 use super::conditions;
-use super::structural::{self, Structural};
+use super::structural::{self, Additional, Structural};
 use crate::kube::discovery::compare_versions;
 use crate::kube::schema::{GroupVersion, Resource, Subresource, Verb, Verbs};
 use crate::kube::tree;
@@ -53,6 +53,8 @@ pub struct Version {
     /// What every answer warns of, if it is deprecated.
     pub deprecation_warning: Option<String>,
     pub schema: Option<Arc<Structural>>,
+    /// Whether there are rules in CEL anywhere in the schema.
+    pub ruled: bool,
     /// `additionalPrinterColumns`; never empty: without any there is `Age`.
     pub columns: Vec<Column>,
     /// Paths of fields that selectors may name, without their leading dot.
@@ -160,6 +162,19 @@ fn read(schema: &Value) -> Option<Structural> {
     Some(schema)
 }
 
+/// Whether a schema has rules on the spine of its fields and items: the release looks for them nowhere else, and runs those of
+/// junctions only if there are any. As deep as the schema, whose depth is bounded by that of bodies.
+fn has_rules(schema: &Structural) -> bool {
+    let additional = match &schema.additional {
+        Additional::Of(of) => Some(of),
+        _ => None,
+    };
+    let mut below = schema.items.iter().chain(additional);
+    !schema.rules.is_empty()
+        || below.any(|of| has_rules(of))
+        || schema.properties.values().any(has_rules)
+}
+
 fn version(crd: &Value, of: &Value) -> Version {
     let schema = tree::get(of, &["schema", "openAPIV3Schema"]).and_then(read);
     let selectable = tree::items(of, &["selectableFields"]).iter();
@@ -173,6 +188,7 @@ fn version(crd: &Value, of: &Value) -> Version {
         served: tree::flag(of, &["served"]),
         storage: tree::flag(of, &["storage"]),
         deprecation_warning: deprecation_warning(crd, of),
+        ruled: schema.as_ref().is_some_and(has_rules),
         schema: schema.map(Arc::new),
         columns: Column::all(of),
         selectable: selectable.collect(),

@@ -87,7 +87,8 @@ fn cells_are_those_of_the_release() {
 fn objects_are_prepared_and_judged_as_the_release_does() {
     let rules = |_: &Value, _: Option<&Value>| Vec::new();
     for case in lines(include_str!("recorded/objects.jsonl")) {
-        let resource = resource(json!({"subresources": case["subresources"]}));
+        let resource =
+            resource(json!({"subresources": case["subresources"], "schema": case["schema"]}));
         let kind = resource.custom.as_deref().unwrap();
         let sub = case["sub"].as_str().unwrap_or_default();
         let mut object = case["object"].clone();
