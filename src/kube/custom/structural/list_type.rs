@@ -41,12 +41,9 @@ fn fields(schema: &Structural, map: &Map<String, Value>, path: &str, errors: &mu
         }
     }
     for (name, inner) in &schema.properties {
-        match map.get(&**name) {
-            Some(value @ (Value::Object(_) | Value::Array(_))) => {
-                let dot = if path.is_empty() { "" } else { "." };
-                below(inner, value, &format!("{path}{dot}{name}"), errors);
-            }
-            _ => {}
+        if let Some(value @ (Value::Object(_) | Value::Array(_))) = map.get(&**name) {
+            let dot = if path.is_empty() { "" } else { "." };
+            below(inner, value, &format!("{path}{dot}{name}"), errors);
         }
     }
 }

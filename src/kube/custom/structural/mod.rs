@@ -7,6 +7,8 @@ mod check;
 mod default;
 mod field_path;
 mod formats;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod list_type;
 mod metadata;
 mod node;
@@ -24,3 +26,6 @@ pub use metadata::{Malformed, coerce, receive, validate_metadata};
 pub use node::{Additional, Checks, Junctions, ListType, MapType, Rule, SchemaType, Structural};
 pub use prune::prune;
 pub use validate::{validate, validate_at};
+
+#[cfg(test)]
+mod tests;

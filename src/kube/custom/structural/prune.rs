@@ -114,7 +114,7 @@ impl Pruning {
         }
         let dot = if self.path.is_empty() { "" } else { "." };
         self.step(&format!("{dot}{key}"), |this| {
-            this.value(value, schema, false)
+            this.value(value, schema, false);
         });
     }
 

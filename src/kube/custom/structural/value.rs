@@ -34,10 +34,10 @@ impl Num {
     }
 }
 
-/// `%v` of a float: the shortest digits, with an exponent of two digits from 1e21 on and below 1e-4.
+/// `%v` of a float: the shortest digits, with an exponent of two digits from 1e6 on and below 1e-4.
 pub(super) fn shown_float(float: f64) -> String {
     let size = float.abs();
-    if size == 0.0 || (1e-4..1e21).contains(&size) {
+    if size == 0.0 || (1e-4..1e6).contains(&size) {
         return format!("{float}");
     }
     let text = format!("{float:e}");
@@ -148,7 +148,9 @@ mod tests {
             (0.1, "0.1", "0.1"),
             (1e-5, "1e-05", "0.00001"),
             (1.5e-7, "1.5e-07", "1.5e-7"),
-            (1e20, "100000000000000000000", "100000000000000000000"),
+            (123_456.7, "123456.7", "123456.7"),
+            (1e6, "1e+06", "1000000"),
+            (1e20, "1e+20", "100000000000000000000"),
             (1e21, "1e+21", "1e+21"),
             (-2.5e300, "-2.5e+300", "-2.5e+300"),
         ] {

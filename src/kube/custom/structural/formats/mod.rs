@@ -129,7 +129,7 @@ fn is_isbn13(text: &str) -> bool {
         let weighted = digits.iter().zip([1, 3].into_iter().cycle());
         weighted.map(|(digit, weight)| digit * weight).sum()
     };
-    text.len() == 13 && digits.is_some_and(|digits| sum(digits) % 10 == 0)
+    text.len() == 13 && digits.is_some_and(|digits| sum(digits).is_multiple_of(10))
 }
 
 fn is_credit_card(text: &str) -> bool {
@@ -144,7 +144,7 @@ fn is_credit_card(text: &str) -> bool {
             (_, digit) => digit * 2,
         })
         .sum();
-    CREDIT_CARD.is_match(&digits) && sum % 10 == 0
+    CREDIT_CARD.is_match(&digits) && sum.is_multiple_of(10)
 }
 
 /// `2006-01-02`.
