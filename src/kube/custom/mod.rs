@@ -9,9 +9,10 @@ mod go;
 pub mod jsonpath;
 pub mod judge;
 pub mod kinds;
-pub mod names;
+mod names;
 pub mod openapi;
 pub mod scale;
+mod settle;
 pub mod strategy;
 pub mod structural;
 pub mod warnings;
@@ -19,6 +20,7 @@ pub mod warnings;
 use serde_json::{Map, Value};
 
 pub use kinds::{Conversion, Definition, Kind, ScalePaths, Version, group_versions, served};
+pub use settle::settle;
 
 /// The status of a definition, made if it is not there. None if something else stands in its place.
 fn status_of(crd: &mut Value) -> Option<&mut Map<String, Value>> {
