@@ -6,10 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::codec;
-use super::custom::{self, structural::Structural};
+use super::custom;
 use super::discovery::Served;
 use super::openapi::Customs;
 use super::schema::{GroupVersion, Resource, Resources};
@@ -109,7 +108,7 @@ impl Catalogs {
                 .filter(|(revision, _)| *revision == stored.revision);
             let resources = match (known, codec::object(stored)) {
                 (Some((_, resources)), _) => resources,
-                (None, Ok(definition)) => custom::served(definition, &read_schema).into(),
+                (None, Ok(definition)) => custom::served(definition).into(),
                 (None, Err(_)) => continue,
             };
             custom.extend(resources.iter().map(Arc::clone));
@@ -129,11 +128,4 @@ impl Catalogs {
             custom: custom::group_versions(custom),
         }
     }
-}
-
-/// Schemas were checked when they were written; what cannot be read is from somebody who went around that.
-fn read_schema(schema: &Value) -> Option<Structural> {
-    Structural::parse(schema)
-        .inspect_err(|why| tracing::warn!(why, "a definition's schema cannot be read"))
-        .ok()
 }

@@ -3,14 +3,12 @@
 //! A view on the tables of [`crate::kube::schema`], as the release makes its own from OpenAPI. What has no type is
 //! deduced: maps are merged, lists are replaced.
 
+mod custom;
+
 use serde_json::{Map, Value};
 
-use crate::kube::custom;
-use crate::kube::custom::structural::{Additional, SchemaType, Structural};
+use self::custom::Custom;
 use crate::kube::schema::{Field, Leaf, ListKind, ObjectType, Omit, Schema, Shape, TypeId};
-
-/// Of `kind` and `apiVersion`.
-static TEXT: Shape = Shape::Leaf(Leaf::String);
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy)]
@@ -34,86 +32,6 @@ enum Node<'s> {
     Deduced,
     /// Anything, as a whole.
     Atomic,
-}
-
-/// A node of a custom resource's schema.
-#[derive(Debug, Clone, Copy)]
-struct Custom<'s> {
-    of: &'s Structural,
-    /// Whether it or a node above keeps fields that it does not name.
-    preserve: bool,
-    /// Whether it is an object of its own, with kind and metadata.
-    whole: bool,
-}
-
-impl<'s> Custom<'s> {
-    fn below(self, of: &'s Structural) -> Type<'s> {
-        Type(Node::Custom(Self {
-            of,
-            preserve: self.preserve || of.preserve_unknown,
-            whole: of.embedded,
-        }))
-    }
-
-    fn declares(self, name: &str) -> bool {
-        let own = self.whole && matches!(name, "kind" | "apiVersion" | "metadata");
-        own || self.of.properties.contains_key(name)
-    }
-
-    fn field(self, name: &str) -> Option<Type<'s>> {
-        let schema = Schema::built_in();
-        match name {
-            "kind" | "apiVersion" if self.whole => Some(Type::shaped(schema, &TEXT, None)),
-            "metadata" if self.whole => {
-                let metadata = schema.find("meta/v1.ObjectMeta");
-                Some(metadata.map_or_else(Type::deduced, |id| Type::of(schema, id)))
-            }
-            name => self.of.properties.get(name).map(|of| self.below(of)),
-        }
-    }
-
-    /// The type of fields that are not named; none if they may not be there.
-    fn element(self) -> Option<Type<'s>> {
-        let named = self.whole || !self.of.properties.is_empty();
-        match &self.of.additional {
-            Additional::Of(of) => Some(self.below(of)),
-            Additional::Allowed(yes) => yes.then(Type::deduced),
-            Additional::Unsaid => (self.preserve || !named).then(Type::deduced),
-        }
-    }
-
-    fn list(self) -> ListType<'s> {
-        use custom::structural::ListType as Of;
-        let (atomic, keys) = match self.of.list_type {
-            Some(Of::Set) => (false, &[] as &[_]),
-            Some(Of::Map) => (false, self.of.list_map_keys.as_slice()),
-            Some(Of::Atomic) | None => (true, &[] as &[_]),
-        };
-        let items = self.of.items.as_deref();
-        ListType {
-            atomic,
-            keys,
-            element: items.map_or(Type(Node::Atomic), |of| self.below(of)),
-        }
-    }
-
-    fn scalar(self) -> Option<Scalar> {
-        match self.of.of {
-            None => Some(Scalar::Untyped),
-            Some(SchemaType::Boolean) => Some(Scalar::Boolean),
-            Some(SchemaType::Integer | SchemaType::Number) => Some(Scalar::Numeric),
-            Some(SchemaType::String) => match self.of.checks.format.as_str() {
-                "" | "byte" => Some(Scalar::String),
-                _ => Some(Scalar::Untyped),
-            },
-            Some(SchemaType::Object | SchemaType::Array) => None,
-        }
-    }
-
-    /// Whether it is of one of these types or of any.
-    fn may_be(self, of: SchemaType) -> bool {
-        self.of.of.is_none_or(|own| own == of)
-    }
 }
 
 /// What a value is taken for.
@@ -157,18 +75,6 @@ enum Fields<'s> {
 }
 
 impl<'s> Type<'s> {
-    /// The type of the objects of a custom resource.
-    pub fn custom(definition: &'s custom::Definition, version: &'s custom::Version) -> Self {
-        let Some(of) = version.schema.as_deref() else {
-            return Self::deduced();
-        };
-        Self(Node::Custom(Custom {
-            of,
-            preserve: definition.preserve_unknown || of.preserve_unknown,
-            whole: true,
-        }))
-    }
-
     /// The type of an object of a table.
     pub fn of(schema: &'s Schema, id: TypeId) -> Self {
         let atomic = schema.get(id).atomic;
@@ -226,11 +132,7 @@ impl<'s> Type<'s> {
                 element: Some(Self::shaped(schema, element, None)),
             }),
             Node::Shape { .. } => None,
-            Node::Custom(custom) => custom.may_be(SchemaType::Object).then(|| MapType {
-                atomic: custom.of.map_type == Some(custom::structural::MapType::Atomic),
-                fields: Fields::Custom(custom),
-                element: custom.element(),
-            }),
+            Node::Custom(custom) => custom.map(),
             Node::Deduced => Some(MapType {
                 atomic: false,
                 fields: Fields::None,
@@ -264,7 +166,7 @@ impl<'s> Type<'s> {
                 })
             }
             Node::Shape { .. } => None,
-            Node::Custom(custom) => custom.may_be(SchemaType::Array).then(|| custom.list()),
+            Node::Custom(custom) => custom.list(),
             Node::Deduced | Node::Atomic => Some(ListType {
                 atomic: true,
                 keys: &[],
@@ -309,7 +211,7 @@ impl<'s> Type<'s> {
     pub(super) fn same_atom(self, one: &Value, other: &Value) -> bool {
         match self.0 {
             Node::Object { .. } | Node::Shape { .. } => true,
-            Node::Custom(custom) if custom.of.of.is_some() => true,
+            Node::Custom(custom) if custom.is_typed() => true,
             Node::Custom(_) | Node::Deduced | Node::Atomic => {
                 let form = |value: &Value| match value {
                     Value::Object(_) => 0,
@@ -406,7 +308,7 @@ impl<'s> MapType<'s> {
         match self.fields {
             Fields::None => None,
             Fields::Table(_, of) => default_of(of.field(name)?),
-            Fields::Custom(of) => of.of.properties.get(name)?.default.clone(),
+            Fields::Custom(of) => of.default_of(name),
         }
     }
 }

@@ -3,41 +3,40 @@
 use serde_json::Value;
 
 use super::kinds::{Kind, ScalePaths};
-use super::scale;
+use super::{scale, structural};
 use crate::kube::field::{FieldError, FieldErrorKind, quoted};
 use crate::kube::schema::Resource;
 use crate::kube::tree;
 use crate::kube::validate;
 
-/// What judges objects by their schema: another module's part, handed in.
-#[derive(Clone, Copy)]
-pub struct Judges<'a> {
-    /// Value validation of a value at a path, `""` for the object; of an update with what was there, which is tolerated.
-    pub values: &'a dyn Fn(&Value, Option<&Value>, &str) -> Vec<FieldError>,
-    /// Metadata of embedded objects.
-    pub embedded: &'a dyn Fn(&Value) -> Vec<FieldError>,
-    /// Whether lists of type set and map have no duplicates.
-    pub lists: &'a dyn Fn(&Value) -> Vec<FieldError>,
-    /// Rules in CEL, of an update with the old object.
-    pub rules: &'a dyn Fn(&Value, Option<&Value>) -> Vec<FieldError>,
-}
+/// Runs the rules of a schema on an object, of an update with the old one: another module's part, handed in.
+pub type Rules<'a> = &'a dyn Fn(&Value, Option<&Value>) -> Vec<FieldError>;
 
 /// What is wrong with a new object.
 pub fn create(
     resource: &Resource,
     kind: &Kind,
     object: &Value,
-    judges: Judges<'_>,
+    rules: Rules<'_>,
 ) -> Vec<FieldError> {
+    let schema = kind.version.schema.as_deref();
     let mut errors = type_meta(kind, object);
     if errors.is_empty() {
         errors.extend(validate::custom_metadata(resource, object));
-        errors.extend((judges.values)(object, None, ""));
+        errors.extend(
+            schema
+                .iter()
+                .flat_map(|of| structural::validate(of, object, None)),
+        );
         errors.extend(scales(kind, object));
     }
-    errors.extend((judges.embedded)(object));
-    errors.extend((judges.lists)(object));
-    ruled(object, None, judges, &mut errors);
+    if let Some(schema) = schema {
+        errors.extend(structural::validate_metadata(schema, object, false));
+        errors.extend(structural::validate_lists(schema, object));
+    }
+    if kind.version.ruled {
+        ruled(object, None, rules, &mut errors);
+    }
     errors
 }
 
@@ -48,19 +47,23 @@ pub fn update(
     subresource: &str,
     old: &Value,
     new: &Value,
-    judges: Judges<'_>,
+    rules: Rules<'_>,
 ) -> Vec<FieldError> {
+    let schema = kind.version.schema.as_deref();
     let mut errors = type_meta(kind, new);
     let whole = subresource != "status";
     if errors.is_empty() {
         errors.extend(validate::metadata_update(old, new));
         if whole {
-            errors.extend((judges.values)(new, Some(old), ""));
+            let values = |of| structural::validate(of, new, Some(old));
+            errors.extend(schema.iter().copied().flat_map(values));
             errors.extend(scales(kind, new));
         } else {
-            if let Some(status) = new.get("status") {
+            let of_status = schema.and_then(|schema| schema.properties.get("status"));
+            if let (Some(of), Some(status)) = (of_status, new.get("status")) {
                 let before = old.get("status").unwrap_or(&Value::Null);
-                errors.extend((judges.values)(status, Some(before), "status"));
+                let found = structural::validate_at(of, "status", status, Some(before));
+                errors.extend(found);
             }
             errors.extend(
                 kind.version
@@ -70,18 +73,20 @@ pub fn update(
             );
         }
     }
-    if whole {
-        errors.extend((judges.embedded)(new));
+    if let Some(schema) = schema {
+        if whole {
+            errors.extend(structural::validate_metadata(schema, new, false));
+        }
+        errors.extend(structural::validate_list_types(schema, new, Some(old)));
     }
-    if (judges.lists)(old).is_empty() {
-        errors.extend((judges.lists)(new));
+    if kind.version.ruled {
+        ruled(new, Some(old), rules, &mut errors);
     }
-    ruled(new, Some(old), judges, &mut errors);
     errors
 }
 
 /// Rules are not run on what has not the form that they rely on.
-fn ruled(new: &Value, old: Option<&Value>, judges: Judges<'_>, errors: &mut Vec<FieldError>) {
+fn ruled(new: &Value, old: Option<&Value>, rules: Rules<'_>, errors: &mut Vec<FieldError>) {
     let blocked = errors.iter().any(|error| {
         matches!(
             error.kind,
@@ -96,7 +101,7 @@ fn ruled(new: &Value, old: Option<&Value>, judges: Judges<'_>, errors: &mut Vec<
         let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
         errors.push(FieldError::invalid("<nil>", "null", why));
     } else {
-        errors.extend((judges.rules)(new, old));
+        errors.extend(rules(new, old));
     }
 }
 

@@ -3,13 +3,14 @@
 //! A definition is served once its names are accepted and it is established. Its versions share all but schema,
 //! columns and subresources, so each [`Kind`] leads to the whole [`Definition`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::columns::Column;
 use super::conditions;
-use super::structural::Structural;
+use super::rules::CompiledRules;
+use super::structural::{self, Additional, Structural};
 use crate::kube::discovery::compare_versions;
 use crate::kube::schema::{GroupVersion, Resource, Subresource, Verb, Verbs};
 use crate::kube::tree;
@@ -53,6 +54,10 @@ pub struct Version {
     /// What every answer warns of, if it is deprecated.
     pub deprecation_warning: Option<String>,
     pub schema: Option<Arc<Structural>>,
+    /// Whether there are rules in CEL anywhere in the schema.
+    pub ruled: bool,
+    /// Those rules, compiled by the first write.
+    compiled: OnceLock<Option<CompiledRules>>,
     /// `additionalPrinterColumns`; never empty: without any there is `Age`.
     pub columns: Vec<Column>,
     /// Paths of fields that selectors may name, without their leading dot.
@@ -79,6 +84,14 @@ pub enum Conversion {
     Webhook(Value),
 }
 
+impl Version {
+    /// The rules that objects are held to, ready to run.
+    pub fn rules(&self) -> Option<&CompiledRules> {
+        let compile = || CompiledRules::compile(self.schema.as_ref()?);
+        self.compiled.get_or_init(compile).as_ref()
+    }
+}
+
 impl Definition {
     /// The version of this name, served or not.
     pub fn version(&self, name: &str) -> Option<&Arc<Version>> {
@@ -86,19 +99,16 @@ impl Definition {
     }
 }
 
-/// Reads a schema as a definition has it in `openAPIV3Schema`; none if it is not structural.
-pub type ReadSchema<'a> = &'a dyn Fn(&Value) -> Option<Structural>;
-
 /// The resources that a definition makes, one for each served version; none while its names are not accepted.
 ///
 /// One that is not established is served but not yet told of: see [`Definition::established`].
-pub fn served(crd: &Value, read: ReadSchema<'_>) -> Vec<Arc<Resource>> {
+pub fn served(crd: &Value) -> Vec<Arc<Resource>> {
     let accepted = conditions::is_true(crd, conditions::NAMES_ACCEPTED);
     let established = conditions::is_true(crd, conditions::ESTABLISHED);
     if !accepted && !established {
         return Vec::new();
     }
-    let definition = Arc::new(definition(crd, established, read));
+    let definition = Arc::new(definition(crd, established));
     let versions = definition.versions.iter().filter(|one| one.served);
     versions
         .map(|version| Arc::new(resource(crd, &definition, version)))
@@ -128,13 +138,10 @@ pub fn group_versions(resources: impl IntoIterator<Item = Arc<Resource>>) -> Vec
     groups
 }
 
-fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definition {
+fn definition(crd: &Value, established: bool) -> Definition {
     let names = |key| tree::text(crd, &["status", "acceptedNames", key]).into();
     let all = tree::items(crd, &["spec", "versions"]);
-    let versions: Vec<_> = all
-        .iter()
-        .map(|one| Arc::new(version(crd, one, read)))
-        .collect();
+    let versions: Vec<_> = all.iter().map(|one| Arc::new(version(crd, one))).collect();
     let stored = versions.iter().find(|one| one.storage);
     let conversion = match tree::text(crd, &["spec", "conversion", "strategy"]) {
         "Webhook" => {
@@ -158,7 +165,28 @@ fn definition(crd: &Value, established: bool, read: ReadSchema<'_>) -> Definitio
     }
 }
 
-fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
+/// A schema as objects are held to it: its defaults have nothing in them that it does not know. None if it is not
+/// structural, which nobody can write any more.
+fn read(schema: &Value) -> Option<Structural> {
+    let mut schema = Structural::parse(schema).ok()?;
+    structural::prune_defaults(&mut schema).ok()?;
+    Some(schema)
+}
+
+/// Whether a schema has rules on the spine of its fields and items: the release looks for them nowhere else, and runs those of
+/// junctions only if there are any. As deep as the schema, whose depth is bounded by that of bodies.
+fn has_rules(schema: &Structural) -> bool {
+    let additional = match &schema.additional {
+        Additional::Of(of) => Some(of),
+        _ => None,
+    };
+    let mut below = schema.items.iter().chain(additional);
+    !schema.rules.is_empty()
+        || below.any(|of| has_rules(of))
+        || schema.properties.values().any(has_rules)
+}
+
+fn version(crd: &Value, of: &Value) -> Version {
     let schema = tree::get(of, &["schema", "openAPIV3Schema"]).and_then(read);
     let selectable = tree::items(of, &["selectableFields"]).iter();
     let selectable = selectable.map(|field| {
@@ -171,6 +199,8 @@ fn version(crd: &Value, of: &Value, read: ReadSchema<'_>) -> Version {
         served: tree::flag(of, &["served"]),
         storage: tree::flag(of, &["storage"]),
         deprecation_warning: deprecation_warning(crd, of),
+        ruled: schema.as_ref().is_some_and(has_rules),
+        compiled: OnceLock::new(),
         schema: schema.map(Arc::new),
         columns: Column::all(of),
         selectable: selectable.collect(),
@@ -301,13 +331,9 @@ mod tests {
         ])
     }
 
-    fn read(_: &Value) -> Option<Structural> {
-        None
-    }
-
     #[test]
     fn each_served_version_is_a_resource() {
-        let all = served(&crd(&versions()), &read);
+        let all = served(&crd(&versions()));
         let names: Vec<_> = all.iter().map(|one| &*one.version).collect();
         assert_eq!(names, ["v1alpha1", "v1beta1", "v1beta2", "v1"]);
         let v1 = all.last().unwrap();
@@ -324,7 +350,7 @@ mod tests {
 
     #[test]
     fn deprecated_versions_name_the_best_that_is_not() {
-        let all = served(&crd(&versions()), &read);
+        let all = served(&crd(&versions()));
         let warnings = all.iter().map(|one| {
             let kind = one.custom.as_ref().unwrap();
             kind.version.deprecation_warning.as_deref()
@@ -344,9 +370,9 @@ mod tests {
     fn nothing_is_served_before_names_are_accepted() {
         let mut crd = crd(&versions());
         crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "False"}]);
-        assert!(served(&crd, &read).is_empty());
+        assert!(served(&crd).is_empty());
         crd["status"]["conditions"] = json!([{"type": "NamesAccepted", "status": "True"}]);
-        let all = served(&crd, &read);
+        let all = served(&crd);
         assert!(!all[0].custom.as_ref().unwrap().definition.established);
     }
 }

@@ -9,18 +9,20 @@ mod go;
 pub mod jsonpath;
 pub mod judge;
 pub mod kinds;
-pub mod names;
+mod names;
 mod objects;
 pub mod openapi;
-pub mod scale;
-pub mod strategy;
 pub mod rules;
+pub mod scale;
+mod settle;
+pub mod strategy;
 pub mod structural;
 pub mod warnings;
 
 use serde_json::{Map, Value};
 
 pub use kinds::{Conversion, Definition, Kind, ScalePaths, Version, group_versions, served};
+pub use settle::settle;
 
 /// The status of a definition, made if it is not there. None if something else stands in its place.
 fn status_of(crd: &mut Value) -> Option<&mut Map<String, Value>> {

@@ -2,11 +2,9 @@
 
 use serde_json::Value;
 
-use super::judge::{self, Judges};
 use super::kinds::Kind;
-use super::structural::{
-    Malformed, default, receive, validate_at, validate_lists, validate_metadata,
-};
+use super::structural::{Malformed, default, receive};
+use super::{judge, rules};
 use crate::kube::field::FieldError;
 use crate::kube::schema::Resource;
 
@@ -58,36 +56,23 @@ impl Kind {
         Ok(unknown)
     }
 
-    fn judged(&self, judge: impl FnOnce(Judges<'_>) -> Vec<FieldError>) -> Vec<FieldError> {
-        let Some(schema) = self.version.schema.as_deref() else {
-            return judge(Judges {
-                values: &|_, _, _| Vec::new(),
-                embedded: &|_| Vec::new(),
-                lists: &|_| Vec::new(),
-                rules: &|_, _| Vec::new(),
-            });
-        };
-        judge(Judges {
-            values: &|value, old, path| {
-                let of = match path {
-                    "" => Some(schema),
-                    part => schema.properties.get(part),
-                };
-                of.map_or_else(Vec::new, |of| validate_at(of, path, value, old))
-            },
-            embedded: &|object| validate_metadata(schema, object, false),
-            lists: &|object| validate_lists(schema, object),
-            rules: &|_, _| Vec::new(),
-        })
-    }
-
     /// What is wrong with a new object.
     pub fn judge_create(&self, resource: &Resource, object: &Value) -> Vec<FieldError> {
-        self.judged(|judges| judge::create(resource, self, object, judges))
+        judge::create(resource, self, object, &|new, old| self.run_rules(new, old))
     }
 
     /// What is wrong with an update of an object, or of its status.
     pub fn judge_update(&self, subresource: &str, old: &Value, new: &Value) -> Vec<FieldError> {
-        self.judged(|judges| judge::update(self, subresource, old, new, judges))
+        judge::update(self, subresource, old, new, &|new, old| {
+            self.run_rules(new, old)
+        })
+    }
+
+    fn run_rules(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let Some(rules) = self.version.rules() else {
+            return Vec::new();
+        };
+        let mut budget = rules::OBJECT_BUDGET;
+        rules::validate(rules, new, old, &mut budget).errors
     }
 }

@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_object_without_a_number_has_no_scale() {
-        let object = json!({"spec": {}});
+        let mut object = json!({"spec": {}});
         let error = read(&paths(), &object).unwrap_err();
         assert_eq!(error.code, 500);
         assert!(
@@ -223,7 +223,7 @@ mod tests {
             error.message
         );
         let scale = before_update(&paths(), &object).unwrap();
-        let error = into_object(&paths(), &scale, &mut object.clone()).unwrap_err();
+        let error = into_object(&paths(), &scale, &mut object).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
             (

@@ -16,9 +16,7 @@ use super::write::{Change, Owners};
 use super::{Inner, KubeServer, remove, steps};
 use crate::kube::bootstrap::{AUTOMANAGED, custom_api_service};
 use crate::kube::catalog::DEFINITIONS;
-use crate::kube::custom::structural::why_not_structural;
-use crate::kube::custom::{finalizer, names};
-use crate::kube::field::FieldError;
+use crate::kube::custom::{finalizer, settle};
 use crate::kube::object::meta;
 use crate::kube::objects::Objects as _;
 use crate::kube::schema::Resources;
@@ -89,7 +87,7 @@ async fn settle_all(inner: &Inner) -> ApiResult<Left> {
             if steps::is_deleting(definition) {
                 left = Left::Ending;
                 changed |= end(inner, definition).await?;
-            } else if let Some(wanted) = names::settle(definition, &all, &structure, &steps::now())
+            } else if let Some(wanted) = settle(definition, &all, &steps::now())
             {
                 changed |= write_status(inner, &wanted).await?;
             }
@@ -170,11 +168,6 @@ async fn end(inner: &Inner, definition: &Value) -> ApiResult<bool> {
         }
     }
     Ok(false)
-}
-
-/// Why a schema is not structural.
-fn structure(schema: &Value, path: &str) -> Vec<FieldError> {
-    why_not_structural(schema, path).unwrap_or_default()
 }
 
 type Instance = (Arc<Stored>, Arc<Value>);

@@ -226,9 +226,11 @@ fn called_service(service: &At<'_>, errors: &mut Errors) {
     if text == "//" {
         return errors.bad_text(&path, "segment[0] may not be empty");
     }
-    let Some(steps) = text.strip_prefix('/') else {
-        return errors.bad_text(&path, "must start with a '/'");
-    };
+    if !text.starts_with('/') {
+        errors.bad_text(&path, "must start with a '/'");
+    }
+    // The first byte counts for nothing, whatever it is.
+    let steps = text.get(1..).unwrap_or_default();
     let steps = steps.strip_suffix('/').unwrap_or(steps);
     for (index, step) in steps.split('/').enumerate() {
         if step.is_empty() {

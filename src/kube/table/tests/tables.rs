@@ -181,7 +181,7 @@ fn subresources_have_the_table_of_what_they_answer() {
 }
 
 /// A custom resource whose only version has these columns.
-fn custom(columns: Value) -> Resource {
+fn custom(columns: &Value) -> Resource {
     let condition = |of: &str| json!({"type": of, "status": "True"});
     let crd = json!({
         "spec": {
@@ -199,12 +199,12 @@ fn custom(columns: Value) -> Resource {
             "conditions": [condition("NamesAccepted"), condition("Established")],
         },
     });
-    crate::kube::custom::served(&crd, &|_| None).remove(0)
+    crate::kube::custom::served(&crd).remove(0)
 }
 
 #[test]
 fn custom_resources_have_name_and_age() {
-    let printer = Printer::of(&custom(json!([])), None);
+    let printer = Printer::of(&custom(&json!([])), None);
     let names: Vec<_> = printer.definitions();
     assert_eq!(
         (&names[0]["name"], &names[1]["name"]),
@@ -225,7 +225,7 @@ fn custom_resources_have_the_columns_of_their_definition() {
     let column =
         |name: &str, of: &str, path: &str| json!({"name": name, "type": of, "jsonPath": path});
     let printer = Printer::of(
-        &custom(json!([
+        &custom(&json!([
             column("Count", "integer", ".spec.n"),
             column("Cut", "integer", ".spec.f"),
             column("Ratio", "number", ".spec.n"),

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::super::cursor::{At, Errors};
-use super::super::internal;
 use super::hoisted::Hoisted;
 use super::{Tolerated, selectable};
+use crate::kube::custom::structural::{self, CheckOptions};
 use crate::kube::field::quoted;
 
 const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
@@ -80,81 +80,32 @@ fn warning(version: &At<'_>, errors: &mut Errors) {
     }
 }
 
-/// What is wrong with a schema as a whole; what is in it is judged by [`crate::kube::custom::structural`].
+/// What is wrong with a schema; of one that takes the place of an old one, nothing that the old one had.
 pub(super) fn schema(
     validation: &At<'_>,
     with_status: bool,
-    _: Tolerated<'_>,
+    tolerated: Tolerated<'_>,
     errors: &mut Errors,
 ) {
     let schema = validation.field("openAPIV3Schema");
     if !schema.is_set() {
         return;
     }
-    if with_status {
-        root(&schema, errors);
-    }
-    if schema.field("nullable").is_true() {
-        errors.forbidden(
-            &schema.field("nullable"),
-            "nullable cannot be true at the root",
-        );
-    }
-}
-
-/// The status is judged on its own if it is a subresource, so nothing may be said of it from above.
-fn root(schema: &At<'_>, errors: &mut Errors) {
-    /// In the order of the internal struct; the type is judged between the two.
-    const BEFORE: [&str; 3] = ["id", "$schema", "$ref"];
-    const BEHIND: [&str; 18] = [
-        "nullable",
-        "default",
-        "enum",
-        "maxProperties",
-        "minProperties",
-        "allOf",
-        "oneOf",
-        "anyOf",
-        "not",
-        "additionalProperties",
-        "patternProperties",
-        "dependencies",
-        "additionalItems",
-        "definitions",
-        "x-kubernetes-embedded-resource",
-        "x-kubernetes-int-or-string",
-        "x-kubernetes-list-map-keys",
-        "x-kubernetes-list-type",
-    ];
-    const ALLOWED: &str = "only [Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations] fields are allowed at the root of the schema if the status subresource is enabled";
-    let any = |names: &[&str]| {
-        let mut names = names.iter();
-        names.any(|name| !is_zero(schema.field(name).value))
+    let options = match tolerated.old {
+        None => CheckOptions::new(with_status),
+        Some(old) => {
+            let spec = old.field("spec");
+            let versions = spec.field("versions").items();
+            let schemas: Vec<&Value> = versions
+                .map(|version| version.down(&["schema", "openAPIV3Schema"]).value)
+                .filter(|schema| !schema.is_null())
+                .collect();
+            let preserve = spec.field("preserveUnknownFields").is_true();
+            CheckOptions::update(with_status, &schemas, preserve)
+        }
     };
-    let refuse = |errors: &mut Errors| {
-        let shown = internal::shown("apiextensions/v1.JSONSchemaProps", schema.value);
-        errors.bad_value(schema, shown, ALLOWED);
-    };
-    if any(&BEFORE) {
-        return refuse(errors);
-    }
-    let of_type = schema.field("type");
-    if !of_type.is_empty() && !of_type.is("object") {
-        let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
-        return errors.bad_text(&of_type, why);
-    }
-    if any(&BEHIND) || any(&["x-kubernetes-map-type"]) {
-        refuse(errors);
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(yes) => !yes,
-        Value::String(text) => text.is_empty(),
-        _ => false,
-    }
+    let found = structural::check(schema.value, &schema.path, &options);
+    errors.0.extend(found);
 }
 
 /// Whether any schema has a default anywhere.
