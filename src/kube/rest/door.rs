@@ -110,9 +110,13 @@ impl Visit {
             let running = series.running(&measured);
             return response.map(|body| reply::with_guard(body, running));
         }
-        series.ended(&measured);
-        if self.cut {
-            series.terminated(&measured);
+        match (self.cut, measured.code) {
+            (true, 429) => series.dropped(&measured),
+            (true, _) => {
+                series.ended(&measured);
+                series.terminated(&measured);
+            }
+            (false, _) => series.ended(&measured),
         }
         response
     }
@@ -152,11 +156,11 @@ impl KubeServer {
         if COUNTED_PAGES.contains(&&*info.path) {
             visit.series = Some(self.inner().metrics.requests.of("", "", "", &info.path));
         }
+        if visit.lasting {
+            // On the heap, here and below: it is large, and would be moved about.
+            return Box::pin(self.admit(parts, body, info, visit)).await;
+        }
         let time = match self.inner().limits.time(&query) {
-            _ if visit.lasting => {
-                // On the heap, here and below: it is large, and would be moved about.
-                return Box::pin(self.admit(parts, body, info, visit)).await;
-            }
             Ok(time) => time,
             Err(error) => return answer::refusal(None, &error),
         };
@@ -208,8 +212,11 @@ impl Visit {
         let Some(target) = &info.target else {
             return;
         };
-        if let Some(resource) = server.resource(target) {
-            self.is_for(server, &resource, &target.subresource);
+        let sub = &*target.subresource;
+        let served =
+            |resource: &Resource| sub.is_empty() || resource.subresource_named(sub).is_some();
+        if let Some(resource) = server.resource(target).filter(served) {
+            self.is_for(server, &resource, sub);
         }
     }
 }

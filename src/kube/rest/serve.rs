@@ -390,6 +390,8 @@ fn check_verb(call: &Call, verb: &str) -> ApiResult<()> {
     let placed = match known {
         Some(Verb::Create) => call.subresource.is_some() != call.name().is_empty(),
         Some(Verb::Update | Verb::Patch) => !call.name().is_empty(),
+        // By a path of its own it is one whatever the method.
+        Some(Verb::Watch) => call.method == Method::GET,
         _ => true,
     };
     let everywhere = call.resource.namespaced && call.target.namespace.is_empty();

@@ -106,10 +106,13 @@ impl Feeder {
         });
         world.revision = follower.reached().get();
         for event in &told {
-            let ended = self.watchers.tell(event);
-            if let Some(series) = self.metrics.places.of_key(&event.key) {
+            let series = self.metrics.places.of_key(&event.key);
+            if let Some(series) = &series {
                 series.received.inc();
                 series.dispatched.inc();
+            }
+            let ended = self.watchers.tell(event);
+            if let Some(series) = &series {
                 series.terminated.add(ended);
             }
         }

@@ -144,14 +144,12 @@ async fn requests_are_counted_by_what_they_are(_: Case) {
 async fn watches_are_counted_while_they_last(_: Case) {
     let api = space("running").await;
     let labels = "group=\"networking.k8s.io\",resource=\"networkpolicies\"";
-    let running = format!(
-        "apiserver_longrunning_requests{{component=\"apiserver\",group=\"networking.k8s.io\",\
-         resource=\"networkpolicies\",scope=\"namespace\",subresource=\"\",verb=\"WATCH\",version=\"v1\"}}"
-    );
+    let running = "apiserver_longrunning_requests{component=\"apiserver\",group=\"networking.k8s.io\",\
+         resource=\"networkpolicies\",scope=\"namespace\",subresource=\"\",verb=\"WATCH\",version=\"v1\"}";
     let mut events = api
         .watch("networking.k8s.io/v1/networkpolicies", "timeoutSeconds=60")
         .await;
-    assert_eq!(sample(&api, &running).await, 1.0);
+    assert_eq!(sample(&api, running).await, 1.0);
     let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "p"}, "spec": {"podSelector": {}}});
     api.post("networking.k8s.io/v1/networkpolicies", &policy)
@@ -161,9 +159,9 @@ async fn watches_are_counted_while_they_last(_: Case) {
     let sent = format!("apiserver_watch_events_total{{{labels},version=\"v1\"}}");
     assert_eq!(sample(&api, &sent).await, 1.0);
     let received = format!("apiserver_watch_cache_events_received_total{{{labels}}}");
-    assert_eq!(sample(&api, &received).await, 1.0);
+    assert!(sample(&api, &received).await >= 1.0);
     drop(events);
-    let ended = async { while sample(&api, &running).await != 0.0 {} };
+    let ended = async { while sample(&api, running).await != 0.0 {} };
     tokio::time::timeout(PATIENCE, ended)
         .await
         .expect("the watch is counted for ever");
@@ -177,23 +175,23 @@ async fn objects_are_counted_by_resource(_: Case) {
             .await
             .value(201);
     }
+    // The page shows what this member has seen, which is all of it after such a read.
+    api.get("/apis/node.k8s.io/v1/runtimeclasses")
+        .await
+        .value(200);
     let labels = "group=\"node.k8s.io\",resource=\"runtimeclasses\"";
     let counted = samples(&api, "/metrics").await;
     assert!(counted[&format!("apiserver_resource_objects{{{labels}}}")] >= 2.0);
     assert!(counted[&format!("apiserver_resource_size_estimate_bytes{{{labels}}}")] > 100.0);
     assert!(counted["apiserver_storage_objects{resource=\"runtimeclasses.node.k8s.io\"}"] >= 2.0);
     assert!(counted[&format!("apiserver_watch_cache_resource_version{{{labels}}}")] > 1.0);
-    let before = counted[&format!(
-        "apiserver_cache_list_total{{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}}"
-    )];
+    let lists =
+        "apiserver_cache_list_total{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}";
+    let before = counted[lists];
     api.get("/apis/node.k8s.io/v1/runtimeclasses")
         .await
         .value(200);
-    let after = sample(
-        &api,
-        "apiserver_cache_list_total{group=\"node.k8s.io\",index=\"\",resource=\"runtimeclasses\"}",
-    )
-    .await;
+    let after = sample(&api, lists).await;
     assert_eq!(after, before + 1.0);
 }
 
