@@ -156,7 +156,9 @@ impl Program {
         let mut variables = Vec::new();
         for index in &self.used {
             let value = bindings.values.iter().rev().find(|(name, _)| {
-                self.env.find(name).is_some_and(|(found, _)| found == *index)
+                self.env
+                    .find(name)
+                    .is_some_and(|(found, _)| found == *index)
             });
             if variables.len() <= *index {
                 variables.resize(*index + 1, None);

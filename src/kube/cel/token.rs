@@ -45,8 +45,8 @@ impl Token {
 
 /// Longest first.
 const SIGNS: [&str; 24] = [
-    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "[", "]", "{", "}", "(", ")", ".", ",", "-", "!", "?", ":", "+", "*",
-    "/", "%",
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "[", "]", "{", "}", "(", ")", ".", ",", "-", "!",
+    "?", ":", "+", "*", "/", "%",
 ];
 
 struct Lexer<'a> {
@@ -167,7 +167,8 @@ impl Lexer<'_> {
             return Some(word.map_or(Token::Ident(text), Token::Word));
         }
         if first == '`' {
-            let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' ');
+            let inside =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' ');
             let length = self.run(1, inside);
             if length > 0 && self.peek(length + 1) == Some('`') {
                 let text = self.take(length + 2);
@@ -275,10 +276,7 @@ impl Lexer<'_> {
                     .is_some_and(|c| c.is_ascii_hexdigit())
             })
         };
-        let octal = |more: usize| {
-            self.peek(ahead + more)
-                .is_some_and(|c| c.is_digit(8))
-        };
+        let octal = |more: usize| self.peek(ahead + more).is_some_and(|c| c.is_digit(8));
         match self.peek(ahead + 1)? {
             'a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`' => Some(2),
             'x' | 'X' if hex(2) => Some(4),

@@ -87,8 +87,7 @@ async fn settle_all(inner: &Inner) -> ApiResult<Left> {
             if steps::is_deleting(definition) {
                 left = Left::Ending;
                 changed |= end(inner, definition).await?;
-            } else if let Some(wanted) = settle(definition, &all, &steps::now())
-            {
+            } else if let Some(wanted) = settle(definition, &all, &steps::now()) {
                 changed |= write_status(inner, &wanted).await?;
             }
         }

@@ -214,7 +214,7 @@ impl Visit {
         };
         let sub = &*target.subresource;
         let served =
-            |resource: &Resource| sub.is_empty() || resource.subresource_named(sub).is_some();
+            |resource: &Arc<Resource>| sub.is_empty() || resource.subresource_named(sub).is_some();
         if let Some(resource) = server.resource(target).filter(served) {
             self.is_for(server, &resource, sub);
         }

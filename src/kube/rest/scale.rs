@@ -80,7 +80,12 @@ fn paths(resource: &Resource) -> Option<&custom::ScalePaths> {
 ///
 /// # Errors
 /// As the verbs on the object, and what is wrong with the scale.
-pub(super) async fn serve(inner: &Inner, call: &Call, verb: &str, body: &Bytes) -> ApiResult<Answer> {
+pub(super) async fn serve(
+    inner: &Inner,
+    call: &Call,
+    verb: &str,
+    body: &Bytes,
+) -> ApiResult<Answer> {
     // The object itself is what is read and written.
     let whole = Call::of_object(call);
     if verb == "get" {

@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::options::{FieldValidation, WriteOptions};
-use super::patching::Patching;
-use super::write::{self, Change, Owners};
+use super::write;
 use super::{Answer, Inner, steps};
-use crate::kube::apply::ScaleFields;
 use crate::kube::field::FieldError;
 use crate::kube::object::meta;
 use crate::kube::schema::{Resource, Schema};

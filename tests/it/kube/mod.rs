@@ -7,7 +7,6 @@ mod admission;
 mod api;
 mod discovery;
 mod doors;
-mod kube_rs;
 mod kubelet;
 mod lifecycle;
 mod lists;
@@ -50,7 +49,6 @@ async fn the_kubernetes_api() {
         .with(owners::cases())
         .with(presence::cases())
         .with(metrics::cases())
-        .with(kube_rs::cases())
         .run(&member.server)
         .await;
 }

@@ -66,7 +66,9 @@ fn uint<'a>(result: Option<u64>) -> Answer<'a> {
 }
 
 fn duration<'a>(result: Option<i64>) -> Answer<'a> {
-    result.map(Value::Duration).ok_or_else(|| Fault::new(DURATION))
+    result
+        .map(Value::Duration)
+        .ok_or_else(|| Fault::new(DURATION))
 }
 
 /// A list's or a set's sum, and those of everything else.
@@ -80,7 +82,8 @@ fn add<'a>(args: &[Value<'a>]) -> Answer<'a> {
             Ok(Value::Bytes([&**one, &**other].concat().into()))
         }
         [Value::Duration(one), Value::Duration(other)] => duration(one.checked_add(*other)),
-        [Value::Timestamp(time), Value::Duration(nanos)] | [Value::Duration(nanos), Value::Timestamp(time)] => time
+        [Value::Timestamp(time), Value::Duration(nanos)]
+        | [Value::Duration(nanos), Value::Timestamp(time)] => time
             .plus((*nanos).into())
             .map(Value::Timestamp)
             .map_err(Fault::new),
@@ -130,10 +133,9 @@ fn subtract<'a>(args: &[Value<'a>]) -> Answer<'a> {
             .plus(-i128::from(*nanos))
             .map(Value::Timestamp)
             .map_err(Fault::new),
-        [Value::Timestamp(one), Value::Timestamp(other)] => one
-            .minus(*other)
-            .map(Value::Duration)
-            .map_err(Fault::new),
+        [Value::Timestamp(one), Value::Timestamp(other)] => {
+            one.minus(*other).map(Value::Duration).map_err(Fault::new)
+        }
         _ => Err(Fault::overload()),
     }
 }
@@ -149,7 +151,9 @@ fn multiply<'a>(args: &[Value<'a>]) -> Answer<'a> {
 
 fn divide<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => Err(Fault::new(BY_ZERO)),
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => {
+            Err(Fault::new(BY_ZERO))
+        }
         [Value::Int(one), Value::Int(other)] => int(one.checked_div(*other)),
         [Value::Uint(one), Value::Uint(other)] => uint(one.checked_div(*other)),
         [Value::Double(one), Value::Double(other)] => Ok(Value::Double(one / other)),
@@ -159,7 +163,9 @@ fn divide<'a>(args: &[Value<'a>]) -> Answer<'a> {
 
 fn modulo<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => Err(Fault::new(MODULO_ZERO)),
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => {
+            Err(Fault::new(MODULO_ZERO))
+        }
         [Value::Int(one), Value::Int(other)] => int(one.checked_rem(*other)),
         [Value::Uint(one), Value::Uint(other)] => uint(one.checked_rem(*other)),
         _ => Err(Fault::overload()),

@@ -28,7 +28,11 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
         "distinct" => distinct,
         "sets.contains" => |args| two(args, contains),
         "sets.intersects" => |args| two(args, intersects),
-        "sets.equivalent" => |args| two(args, |one, other| Ok(contains(one, other)? && contains(other, one)?)),
+        "sets.equivalent" => |args| {
+            two(args, |one, other| {
+                Ok(contains(one, other)? && contains(other, one)?)
+            })
+        },
         "cel.@mapInsert" => map_insert,
         _ => return None,
     })
@@ -133,7 +137,9 @@ fn slice<'a>(args: &[Value<'a>]) -> Answer<'a> {
         return Err(wrong("negative indexes not supported".into()));
     };
     if from > until {
-        return Err(wrong("start index must be less than or equal to end index".into()));
+        return Err(wrong(
+            "start index must be less than or equal to end index".into(),
+        ));
     }
     if list.len() < until {
         return Err(wrong(format!("list is length {}", list.len())));
@@ -185,7 +191,9 @@ fn sorted<'a>(items: Vec<Value<'a>>, keys: &[Value<'a>]) -> Answer<'a> {
     }
     let mut pairs: Vec<(&Value<'_>, Value<'a>)> = keys.iter().zip(items).collect();
     pairs.sort_by(|one, other| compare(one.0, other.0).unwrap_or(Ordering::Equal));
-    Ok(Value::list(pairs.into_iter().map(|(_, item)| item).collect()))
+    Ok(Value::list(
+        pairs.into_iter().map(|(_, item)| item).collect(),
+    ))
 }
 
 fn sort<'a>(args: &[Value<'a>]) -> Answer<'a> {
@@ -277,7 +285,10 @@ fn map_insert<'a>(args: &[Value<'a>]) -> Answer<'a> {
     }
     for (key, value) in more {
         if !map.insert(&key, value)? {
-            return Err(Fault::new(format!("insert failed: key {} already exists", key.shown())));
+            return Err(Fault::new(format!(
+                "insert failed: key {} already exists",
+                key.shown()
+            )));
         }
     }
     Ok(Value::Map(map))

@@ -50,7 +50,11 @@ fn char_at<'a>(args: &[Value<'a>]) -> Answer<'a> {
 }
 
 fn answer<'a>(place: Option<usize>) -> Value<'a> {
-    Value::Int(place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1))
+    Value::Int(
+        place
+            .and_then(|place| i64::try_from(place).ok())
+            .unwrap_or(-1),
+    )
 }
 
 fn index_of<'a>(args: &[Value<'a>]) -> Answer<'a> {
@@ -126,7 +130,11 @@ fn replace<'a>(args: &[Value<'a>]) -> Answer<'a> {
 fn split<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let (text, separator, count) = match args {
         [Value::String(text), Value::String(separator)] => (text, separator, -1),
-        [Value::String(text), Value::String(separator), Value::Int(count)] => (text, separator, *count),
+        [
+            Value::String(text),
+            Value::String(separator),
+            Value::Int(count),
+        ] => (text, separator, *count),
         _ => return Err(Fault::overload()),
     };
     let limit = usize::try_from(count).unwrap_or(usize::MAX);

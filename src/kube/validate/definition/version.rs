@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::super::cursor::{At, Errors};
 use super::hoisted::Hoisted;
 use super::{Tolerated, selectable};
-use crate::kube::custom::structural::{self, CheckOptions};
+use crate::kube::custom::rules;
+use crate::kube::custom::structural::{self, CheckOptions, Structural};
 use crate::kube::field::quoted;
 
 const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
@@ -104,7 +105,13 @@ pub(super) fn schema(
             CheckOptions::update(with_status, &schemas, preserve)
         }
     };
-    let found = structural::check(schema.value, &schema.path, &options);
+    let mut found = structural::check(schema.value, &schema.path, &options);
+    // Rules of a schema that is wrong otherwise are not looked at.
+    if found.is_empty()
+        && let Ok(parsed) = Structural::parse(schema.value)
+    {
+        found = rules::check(&parsed, &schema.path);
+    }
     errors.0.extend(found);
 }
 
