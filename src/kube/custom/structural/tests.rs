@@ -258,8 +258,8 @@ proptest! {
         prop_assert_eq!(object, once);
     }
 
-    /// Of a definition that is accepted, a valid object stays one when defaults are filled in; but for integers or strings,
-    /// whose defaults the release takes as they come.
+    /// Of a definition that is accepted, a valid object stays one when defaults are filled in; but for integers or
+    /// strings, whose defaults the release takes as they come.
     #[test]
     fn defaults_of_accepted_schemas_are_valid(schema in schema(), mut object in value()) {
         prop_assume!(!schema.to_string().contains("int-or-string"));
