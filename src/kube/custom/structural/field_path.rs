@@ -2,7 +2,8 @@
 
 use super::{Additional, Structural};
 
-/// The path that a rule's `fieldPath` leads along, as field errors write paths, and what is there; None where anything may be.
+/// The path that a rule's `fieldPath` leads along, as field errors write paths, and what is there; None where
+/// anything may be.
 ///
 /// # Errors
 /// Why it is no path of the schema.

@@ -7,8 +7,8 @@ use super::{
     validate, validate_lists, validate_metadata,
 };
 
-/// Fuzz check: the first line is a schema, the rest an object of it. Whatever they are, nothing panics; pruning and defaulting have
-/// nothing left to do the second time.
+/// Fuzz check: the first line is a schema, the rest an object of it. Whatever they are, nothing panics; pruning and
+/// defaulting have nothing left to do the second time.
 pub fn custom_schema(data: &[u8]) {
     let mut parts = data.splitn(2, |byte| *byte == b'\n');
     let mut next = || serde_json::from_slice::<Value>(parts.next().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! `apiVersion`, `kind` and `metadata` of objects that lie in others (`x-kubernetes-embedded-resource`), and of the object
-//! itself: their types are known whatever the schema says.
+//! `apiVersion`, `kind` and `metadata` of objects that lie in others (`x-kubernetes-embedded-resource`), and of the
+//! object itself: their types are known whatever the schema says.
 
 use serde_json::{Map, Value};
 
@@ -47,8 +47,8 @@ pub fn receive(
     Ok(unknown)
 }
 
-/// Makes `apiVersion`, `kind` and `metadata` of embedded resources what their types are; `root` says that the object is one, too.
-/// Returns the paths of unknown fields of metadata, sorted.
+/// Makes `apiVersion`, `kind` and `metadata` of embedded resources what their types are; `root` says that the object
+/// is one, too. Returns the paths of unknown fields of metadata, sorted.
 ///
 /// # Errors
 /// The first that is not of its type, if that is refused.

@@ -21,11 +21,12 @@ type Fields = Map<String, Value>;
 impl Structural {
     /// Reads a schema that was decoded as `JSONSchemaProps`: what has a wrong type counts as absent.
     ///
-    /// Recursion is as deep as the schema, which is no deeper than [`crate::kube::object::MAX_DEPTH`], as every body is.
+    /// Recursion is as deep as the schema, which is no deeper than [`crate::kube::object::MAX_DEPTH`], as every body
+    /// is.
     ///
     /// # Errors
-    /// What keeps the schema from being structural and has no place in a node. A definition that was checked has nothing
-    /// of it; one that was stored before may.
+    /// What keeps the schema from being structural and has no place in a node. A definition that was checked has
+    /// nothing of it; one that was stored before may.
     pub fn parse(schema: &Value) -> Result<Self, String> {
         let Some(fields) = schema.as_object() else {
             return Ok(Self::default());

@@ -11,8 +11,8 @@ pub(super) const MAX_UNKNOWN: usize = 100;
 
 /// Removes the fields that a schema does not name, and says which they were: `spec.foo`, `spec.list[0].bar`, sorted.
 ///
-/// A resource keeps `apiVersion`, `kind` and `metadata`, whatever the schema says: that is what `root` says of the object, and
-/// `x-kubernetes-embedded-resource` of what lies in it.
+/// A resource keeps `apiVersion`, `kind` and `metadata`, whatever the schema says: that is what `root` says of the
+/// object, and `x-kubernetes-embedded-resource` of what lies in it.
 pub fn prune(schema: &Structural, object: &mut Value, root: bool) -> Vec<String> {
     let mut pruning = Pruning::default();
     pruning.value(object, Some(schema), root);

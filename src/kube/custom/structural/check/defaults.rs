@@ -162,8 +162,8 @@ fn found<'v>(object: &'v mut Value, steps: &[Step<'_>]) -> Option<&'v mut Value>
     })
 }
 
-/// Takes out of defaults what their schemas do not know, and metadata that is malformed: a definition may have been stored
-/// before anybody looked. Returns whether there was any.
+/// Takes out of defaults what their schemas do not know, and metadata that is malformed: a definition may have been
+/// stored before anybody looked. Returns whether there was any.
 ///
 /// # Errors
 /// The default of the root is no object.

@@ -1,8 +1,8 @@
 //! What a schema must be for a CustomResourceDefinition to have it, in the words and the order of kube-apiserver.
 //!
-//! A schema is looked at as it is written ([`props::Props`]), for errors about what has no place in a node. Whether rules
-//! compile, what they cost and whether defaults hold to them is not judged here. Recursion is as deep as the schema, which is
-//! no deeper than [`crate::kube::object::MAX_DEPTH`].
+//! A schema is looked at as it is written ([`props::Props`]), for errors about what has no place in a node. Whether
+//! rules compile, what they cost and whether defaults hold to them is not judged here. Recursion is as deep as the
+//! schema, which is no deeper than [`crate::kube::object::MAX_DEPTH`].
 
 mod defaults;
 mod internal;
@@ -19,7 +19,8 @@ use super::Structural;
 use super::value::quoted;
 use crate::kube::field::FieldError;
 
-/// What is demanded of a schema. Everything is of a new definition; of one that is updated, nothing that the old one had not.
+/// What is demanded of a schema. Everything is of a new definition; of one that is updated, nothing that the old one
+/// had not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckOptions {
     /// The version has the status subresource, whose schema is a field of the whole one.
@@ -145,7 +146,8 @@ fn at_root(schema: Props<'_>, path: &str) -> Option<FieldError> {
     })
 }
 
-/// Whether a schema that is stored is structural; what is said of one that is not, as a condition, [`why_not_structural`] tells.
+/// Whether a schema that is stored is structural; what is said of one that is not, as a condition,
+/// [`why_not_structural`] tells.
 pub fn is_structural(schema: &Value) -> bool {
     why_not_structural(schema, "").is_ok_and(|errors| errors.is_empty())
 }

@@ -1,8 +1,8 @@
 //! Regular expressions in Go's syntax, which is RE2's.
 //!
-//! The `regex` crate does the matching, in time that grows with the text alone as Go's does. Its syntax is another in places:
-//! there `\d` has all of Unicode's digits, classes nest, and a lone brace is an error. So an expression is parsed as Go
-//! parses it, with Go's errors, and written anew.
+//! The `regex` crate does the matching, in time that grows with the text alone as Go's does. Its syntax is another in
+//! places: there `\d` has all of Unicode's digits, classes nest, and a lone brace is an error. So an expression is
+//! parsed as Go parses it, with Go's errors, and written anew.
 
 mod class;
 mod syntax;
@@ -98,6 +98,7 @@ mod tests {
             ("^[[:^digit:]]$", "x", true),
             ("^a#b c$", "a#b c", true),
             (r"^[\d-z]$", "-", true),
+            ("^a(?i){2}b$", "aaB", true),
         ] {
             assert_eq!(matches(pattern, text), Ok(expected), "{pattern} {text:?}");
         }

@@ -1,9 +1,9 @@
 //! Whether a value is what its schema says, in the words of the validator that kube-apiserver uses.
 //!
-//! That validator looks at a value from eight sides, one after the other: type, junctions, strings, formats, numbers, lists,
-//! the enumeration, objects. It counts how much of a schema was right, because of alternatives that all fail the one that
-//! failed least is told; [`Outcome`] keeps that count. Recursion is as deep as the schema, or as the value where that ends
-//! sooner: neither is deeper than [`crate::kube::object::MAX_DEPTH`].
+//! That validator looks at a value from eight sides, one after the other: type, junctions, strings, formats, numbers,
+//! lists, the enumeration, objects. It counts how much of a schema was right, because of alternatives that all fail
+//! the one that failed least is told; [`Outcome`] keeps that count. Recursion is as deep as the schema, or as the
+//! value where that ends sooner: neither is deeper than [`crate::kube::object::MAX_DEPTH`].
 
 mod junctions;
 mod leaf;
@@ -24,8 +24,8 @@ use crate::kube::field::FieldError;
 
 /// What is wrong with an object.
 ///
-/// With an `old` one, what has not changed since then is not told. That is for updates: a schema may have become stricter than
-/// what is stored.
+/// With an `old` one, what has not changed since then is not told. That is for updates: a schema may have become
+/// stricter than what is stored.
 pub fn validate(schema: &Structural, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     validate_at(schema, "", object, old)
 }
