@@ -151,6 +151,19 @@ fn objects_are_received_whole() {
         json!({"apiVersion": "ex.com/v1", "kind": "Foo", "metadata": {"name": "x"}, "spec":
             {"of": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "y"}}}})
     );
+    // In the order of the release: metadata, the rest, metadata of what lies in it.
+    let mut strict = json!({"apiVersion": "ex.com/v1", "kind": "Foo", "metadata": {"name": "a", "zz": 1},
+        "spec": {"u": 1, "m": {"y": {"r": 1}}, "of": {"apiVersion": "v1", "kind": "Pod", "metadata": {"foo": 1}}}, "zz": {}});
+    assert_eq!(
+        receive(&schema, &mut strict, Malformed::Refuse).unwrap(),
+        [
+            "metadata.zz",
+            "spec.m",
+            "spec.u",
+            "zz",
+            "spec.of.metadata.foo"
+        ]
+    );
     let mut wrong = json!({"metadata": {"labels": {"a": 1}}});
     assert_eq!(
         receive(&schema, &mut wrong.clone(), Malformed::Refuse),

@@ -31,15 +31,28 @@ fn is_v4(text: &str) -> bool {
     octets.len() == 4 && octets.iter().all(is_octet)
 }
 
-/// An IPv6 address, whose last part may be an IPv4 address with leading zeros.
+/// An IPv6 address, whose parts, and an IPv4 address behind them, may have leading zeros.
 fn is_v6_sloppy(text: &str) -> bool {
-    match text.rsplit_once(':') {
-        Some((before, last)) if last.contains('.') => {
-            is_v4(last) && format!("{before}:0.0.0.0").parse::<Ipv6Addr>().is_ok()
-        }
-        Some(_) => text.parse::<Ipv6Addr>().is_ok(),
-        None => false,
+    let Some((before, last)) = text.rsplit_once(':') else {
+        return false;
+    };
+    if last.contains('.') && !is_v4(last) {
+        return false;
     }
+    let last = if last.contains('.') { "0.0.0.0" } else { last };
+    let plain = |part: &str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => "0".to_owned(),
+        part => part.to_owned(),
+    };
+    let parts: Vec<String> = before.split(':').map(plain).collect();
+    let last = if last.contains('.') {
+        last.to_owned()
+    } else {
+        plain(last)
+    };
+    format!("{}:{last}", parts.join(":"))
+        .parse::<Ipv6Addr>()
+        .is_ok()
 }
 
 fn decimal(text: &str) -> Option<u32> {

@@ -98,6 +98,7 @@ mod tests {
             ("^[[:^digit:]]$", "x", true),
             ("^a#b c$", "a#b c", true),
             (r"^[\d-z]$", "-", true),
+            ("^a(?i){2}b$", "aaB", true),
         ] {
             assert_eq!(matches(pattern, text), Ok(expected), "{pattern} {text:?}");
         }

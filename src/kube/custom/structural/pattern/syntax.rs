@@ -19,6 +19,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         rest: pattern,
         out: String::with_capacity(pattern.len() + 8),
         groups: vec![Group::default()],
+        end: 0,
         repeated: None,
     };
     while !parser.rest.is_empty() {
@@ -55,6 +56,8 @@ struct Parser<'a> {
     out: String,
     /// For the whole, and each group that is open.
     groups: Vec<Group>,
+    /// Where the last thing ends in what is written: flags may follow it, and be followed by how often it comes.
+    end: usize,
     /// From where on the last repetition was written, if it was the last thing.
     repeated: Option<&'a str>,
 }
@@ -115,6 +118,7 @@ impl<'a> Parser<'a> {
     }
 
     fn operand(&mut self, times: u32) {
+        self.end = self.out.len();
         if let Some(group) = self.groups.last_mut() {
             group.last = Some(times);
             group.most = group.most.max(times);
@@ -152,11 +156,18 @@ impl<'a> Parser<'a> {
         if times > REPEATS {
             return Err(error("invalid repeat count", at));
         }
-        self.out.push_str(as_written);
-        if lazy.is_some() {
-            self.out.push('?');
-        }
+        // With flags between them a question mark may come to follow another repetition, and is not to make it lazy.
+        let as_written = if as_written == "?" {
+            "{0,1}"
+        } else {
+            as_written
+        };
+        let lazily = if lazy.is_some() { "?" } else { "" };
+        let written = format!("{as_written}{lazily}");
+        let end = self.end + written.len();
+        self.out.insert_str(self.end, &written);
         self.operand(times);
+        self.end = end;
         self.repeated = Some(here);
         Ok(())
     }

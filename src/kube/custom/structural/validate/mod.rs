@@ -5,17 +5,20 @@
 //! failed least is told; [`Outcome`] keeps that count. Recursion is as deep as the schema, or as the value where that ends
 //! sooner: neither is deeper than [`crate::kube::object::MAX_DEPTH`].
 
+mod junctions;
+mod leaf;
 mod number;
 mod problem;
 mod ratchet;
 
 use serde_json::{Map, Value};
 
+use self::junctions::junctions;
+use self::leaf::{enumeration, format_of_numbers, has_duplicates, of_type, string};
 use self::problem::{At, Outcome};
 use self::ratchet::Correlated;
 use super::formats;
-use super::pattern;
-use super::value::{Num, shown};
+use super::value::Num;
 use super::{Additional, SchemaType, Structural};
 use crate::kube::field::FieldError;
 
@@ -150,7 +153,9 @@ impl Walk {
             outcome.merge(of_type(value, types, format, at));
             outcome.matches += 1;
         }
-        outcome.merge(self.junctions(schema, value, at));
+        // Within junctions nothing is forgiven but with the whole value.
+        let each = |one: &Structural| self.value(one, value, at, None);
+        outcome.merge(junctions(schema, each, at));
         outcome.matches += 1;
         match value {
             Value::String(text) => {
@@ -266,209 +271,6 @@ impl Walk {
         }
         outcome
     }
-
-    /// Within junctions nothing is forgiven but with the whole value.
-    fn junctions(self, schema: &Structural, value: &Value, at: &At<'_>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let junctions = &schema.junctions;
-        let each = |one: &Structural| self.value(one, value, at, None);
-        if !junctions.any_of.is_empty() {
-            any_of(&junctions.any_of, each, at, &mut outcome);
-        }
-        if !junctions.one_of.is_empty() {
-            one_of(&junctions.one_of, each, at, &mut outcome);
-        }
-        if !junctions.all_of.is_empty() {
-            let mut valid = 0;
-            for one in &junctions.all_of {
-                let result = each(one);
-                valid += usize::from(result.is_valid());
-                outcome.merge(result);
-            }
-            if valid != junctions.all_of.len() {
-                let none = if valid == 0 { ". None validated" } else { "" };
-                let path = shown_path(at);
-                outcome.plain(format!(
-                    "{path} must validate all the schemas (allOf){none}"
-                ));
-            }
-        }
-        if let Some(not) = &junctions.not
-            && each(not).is_valid()
-        {
-            let path = shown_path(at);
-            outcome.plain(format!("{path} must not validate the schema (not)"));
-        }
-        outcome.matches += 1;
-        outcome
-    }
-}
-
-fn shown_path(at: &At<'_>) -> String {
-    super::value::quoted(&at.path())
-}
-
-fn any_of(
-    schemas: &[Structural],
-    each: impl Fn(&Structural) -> Outcome,
-    at: &At<'_>,
-    outcome: &mut Outcome,
-) {
-    let mut best: Option<Outcome> = None;
-    for schema in schemas {
-        let result = each(schema);
-        if result.is_valid() {
-            outcome.merge(result);
-            return;
-        }
-        if best
-            .as_ref()
-            .is_none_or(|best| result.matches > best.matches)
-        {
-            best = Some(result);
-        }
-    }
-    let path = shown_path(at);
-    outcome.plain(format!("{path} must validate at least one schema (anyOf)"));
-    outcome.merge(best.unwrap_or_default());
-}
-
-fn one_of(
-    schemas: &[Structural],
-    each: impl Fn(&Structural) -> Outcome,
-    at: &At<'_>,
-    outcome: &mut Outcome,
-) {
-    let (mut best, mut first, mut valid): (Option<Outcome>, Option<Outcome>, usize) =
-        (None, None, 0);
-    for schema in schemas {
-        let result = each(schema);
-        if result.is_valid() {
-            valid += 1;
-            best = None;
-            first.get_or_insert(result);
-        } else if valid == 0
-            && best
-                .as_ref()
-                .is_none_or(|best| result.matches > best.matches)
-        {
-            best = Some(result);
-        }
-    }
-    if valid == 1 {
-        outcome.merge(first.unwrap_or_default());
-        return;
-    }
-    let found = match valid {
-        0 => "Found none valid".to_owned(),
-        valid => format!("Found {valid} valid alternatives"),
-    };
-    let path = shown_path(at);
-    outcome.plain(format!(
-        "{path} must validate one and only one schema (oneOf). {found}"
-    ));
-    outcome.merge(best.unwrap_or_default());
-}
-
-/// Whether a value is of a type. What the release's validator does with formats of other types is odd, and visible.
-fn of_type(value: &Value, types: Types, format: &str, at: &At<'_>) -> Outcome {
-    let mut outcome = Outcome::default();
-    let (of, of_format) = match value {
-        Value::Bool(_) => (SchemaType::Boolean, ""),
-        Value::Number(number) => match Num::of(number) {
-            Num::Int(_) => (SchemaType::Integer, "int64"),
-            Num::Float(_) => (SchemaType::Number, "float64"),
-        },
-        Value::Array(_) => (SchemaType::Array, ""),
-        Value::Object(_) => (SchemaType::Object, ""),
-        Value::String(_) | Value::Null => (SchemaType::String, ""),
-    };
-    let float = value.as_f64().unwrap_or_default();
-    let as_integer =
-        of == SchemaType::Number && types.has(SchemaType::Integer) && number::is_whole(float);
-    let as_number = of == SchemaType::Integer && types.has(SchemaType::Number);
-    let fits = types.has(of) || as_integer || as_number;
-    let textual = matches!(of, SchemaType::String | SchemaType::Array);
-    let numeric = types.has(SchemaType::Number) || types.has(SchemaType::Integer);
-    if !textual && !format.is_empty() && !fits && format != of_format {
-        outcome.mistyped(at, format, of_format);
-    } else if (textual && !numeric && !format.is_empty()) || fits {
-        outcome.matches += 1;
-    } else {
-        outcome.mistyped(at, types.name(), of.name());
-    }
-    outcome
-}
-
-/// Formats count for the one type that they are formats of.
-fn format_of_numbers(types: Types, format: &str) -> &str {
-    match (types.one(), format) {
-        (Some(SchemaType::Integer), "int32" | "int64")
-        | (Some(SchemaType::Number), "float" | "double") => format,
-        _ => "",
-    }
-}
-
-fn string(schema: &Structural, text: &str, at: &At<'_>, outcome: &mut Outcome) {
-    let checks = &schema.checks;
-    let pattern = &*checks.pattern;
-    if checks.max_length.is_some() || checks.min_length.is_some() {
-        let length = count(text.chars().count());
-        if let Some(most) = checks.max_length.filter(|most| length > *most) {
-            return outcome.too_long(at, most);
-        }
-        if let Some(least) = checks.min_length.filter(|least| length < *least) {
-            let rest = format!("should be at least {least} chars long");
-            return outcome.invalid(at, super::value::quoted(text), &rest);
-        }
-    }
-    if pattern.is_empty() {
-        return;
-    }
-    let rest = match pattern::matches(pattern, text) {
-        Ok(true) => return,
-        Ok(false) => format!("should match '{pattern}'"),
-        Err(error) => format!("should match '{pattern}, but pattern is invalid: {error}'"),
-    };
-    outcome.invalid(at, super::value::quoted(text), &rest);
-}
-
-fn enumeration(schema: &Structural, value: &Value, at: &At<'_>, outcome: &mut Outcome) {
-    let among = &schema.checks.enumeration;
-    if !among.is_empty() && !among.iter().any(|one| is_one(value, one)) {
-        outcome.not_supported(at, shown(value), among);
-    }
-}
-
-/// Whether a value is one of an enumeration, converted to its type as Go converts: floats lose what lies behind the
-/// point, and an integer becomes the character that it numbers.
-fn is_one(value: &Value, one: &Value) -> bool {
-    match (value, one) {
-        (Value::Null, _) | (_, Value::Null) => false,
-        (Value::Number(value), Value::Number(one)) => match (Num::of(value), Num::of(one)) {
-            (Num::Int(value), Num::Int(one)) => value == one,
-            (value, Num::Float(one)) => value.float() == one,
-            #[expect(clippy::cast_possible_truncation, reason = "as Go converts")]
-            (Num::Float(value), Num::Int(one)) => value as i64 == one,
-        },
-        (Value::Number(value), Value::String(one)) => {
-            let Num::Int(value) = Num::of(value) else {
-                return false;
-            };
-            let number = u32::try_from(value).ok();
-            let character = number.and_then(char::from_u32).unwrap_or('\u{fffd}');
-            let mut characters = one.chars();
-            characters.next() == Some(character) && characters.next().is_none()
-        }
-        (value, one) => value == one,
-    }
-}
-
-fn has_duplicates(items: &[Value]) -> bool {
-    let mut seen = std::collections::HashSet::with_capacity(items.len());
-    !items
-        .iter()
-        .all(|item| seen.insert(super::value::json(item)))
 }
 
 fn count(count: usize) -> i64 {
