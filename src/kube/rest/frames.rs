@@ -59,6 +59,10 @@ impl ResourceFrames {
         (call.resource.api_version(), form.media).hash(&mut name);
         format!("{:?}", form.shape).hash(&mut name);
         call.query.get("includeObject").hash(&mut name);
+        // A definition that changes makes its kinds anew: columns may be others then.
+        let definition = call.resource.custom.as_ref();
+        let definition = definition.map(|kind| Arc::as_ptr(&kind.definition));
+        definition.hash(&mut name);
         let table = match form.shape {
             Shape::Table(version) => {
                 let options = answer::table_options(call, version, true)?;
