@@ -211,6 +211,10 @@ impl KubeServer {
             Err(error) => return error.into(),
         };
         visit.is_for(self, &call.resource, call.subresource_name());
+        let custom = call.resource.custom.as_ref();
+        if let Some(warning) = custom.and_then(|kind| kind.version.deprecation_warning.as_ref()) {
+            call.warn(warning);
+        }
         let outcome = match Leads::of(&call) {
             Some(leads) => {
                 // Refusals have the form that was asked for, if there is one; what is passed on has its own.

@@ -169,6 +169,12 @@ fn unfit(kind: &custom::Kind, why: &str) -> ApiError {
 /// # Errors
 /// 400 for another namespace, and the release's odd 500 for a resource version.
 pub(super) fn begin_create(call: &Call, object: &mut Value) -> ApiResult<()> {
+    let custom = call.resource.custom.as_ref();
+    if custom.is_some_and(|kind| kind.definition.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        let (resource, name) = (&call.resource, meta::name(object));
+        return Err(ApiError::forbidden(resource, name, why));
+    }
     let version = meta::resource_version(object);
     if !version.is_empty() && version != "0" {
         let why = "resourceVersion should not be set on objects to be created";

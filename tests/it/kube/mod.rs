@@ -5,6 +5,7 @@
 mod access;
 mod admission;
 mod api;
+mod custom;
 mod discovery;
 mod doors;
 mod kubelet;
@@ -44,6 +45,7 @@ async fn the_kubernetes_api() {
         .with(admission::cases())
         .with(discovery::cases())
         .with(session::cases())
+        .with(custom::cases())
         .with(streams::cases())
         .with(doors::cases())
         .with(owners::cases())
