@@ -281,8 +281,8 @@ impl<'a> Run<'a, '_> {
         for (at, node) in call.args.iter().enumerate() {
             let arg = self.eval(node);
             self.uncancelled(&arg)?;
-            // With more than two, the rest is left alone, and the call costs nothing.
-            if call.args.len() > 2 && at + 1 < call.args.len() {
+            // The rest is left alone, and the call costs nothing.
+            if call.lazy && at + 1 < call.args.len() {
                 args.push(Ok(arg?));
             } else {
                 args.push(arg);
@@ -501,7 +501,7 @@ pub(super) fn named(fault: Fault, function: &str, args: &[Value<'_>]) -> Fault {
     }
 }
 
-fn is_operator(function: &str) -> bool {
+pub(super) fn is_operator(function: &str) -> bool {
     function.starts_with(['_', '@', '!', '-'])
 }
 

@@ -480,10 +480,12 @@ impl Parser {
                     Some(token) => token.text(),
                 };
                 let dot = if optional { ".?" } else { "." };
-                self.issue(
-                    place,
-                    format!("Syntax error: no viable alternative at input '{dot}{text}'"),
-                );
+                let message = if matches!(text.as_str(), "true" | "false" | "null") && !optional {
+                    format!("Syntax error: mismatched input '{text}' expecting IDENTIFIER")
+                } else {
+                    format!("Syntax error: no viable alternative at input '{dot}{text}'")
+                };
+                self.issue(place, message);
                 return Err(Stop);
             }
         };

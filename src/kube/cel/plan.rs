@@ -84,6 +84,9 @@ pub(super) struct Call {
     pub(super) overload: Option<&'static str>,
     pub(super) run: Builtin,
     pub(super) args: Vec<Node>,
+    /// Whether an argument that fails keeps the next from being computed: with more than two, and where only the values
+    /// tell which function of a library it is.
+    pub(super) lazy: bool,
 }
 
 #[derive(Debug)]
@@ -321,6 +324,7 @@ impl Planner<'_> {
             function: function.to_owned(),
             overload,
             run,
+            lazy: args.len() > 2 || overload.is_none() && !eval::is_operator(function),
             args,
         })))
     }

@@ -237,7 +237,7 @@ fn scientific(value: f64, precision: usize) -> String {
         .chars()
         .filter_map(|c| SUPER.get(c.to_digit(10)? as usize))
         .collect();
-    format!("{digits}\u{202f}\u{d7}\u{202f}10{sign}{raised}")
+    format!("{digits}\u{d7}10{sign}{raised}")
 }
 
 /// As `%s` shows it; None for what it cannot show.

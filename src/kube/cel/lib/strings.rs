@@ -197,6 +197,12 @@ fn join<'a>(args: &[Value<'a>]) -> Answer<'a> {
         }
         Ok(Value::text(text))
     };
+    // Lists are told apart by what is first in them.
+    if let Some(Value::List(list)) = args.first()
+        && !matches!(list.get(0), None | Some(Ok(Value::String(_)) | Err(_)))
+    {
+        return Err(Fault::overload());
+    }
     match args {
         [Value::List(list)] => joined(list, ""),
         [Value::List(list), Value::String(separator)] => joined(list, separator),

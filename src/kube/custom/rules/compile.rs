@@ -398,6 +398,9 @@ fn message_program(env: &Environment, rule: &Rule) -> Option<Result<Program, Str
 impl CompiledRules {
     /// Compiles the rules of a schema to be run; None if it has none.
     pub fn compile(schema: &Arc<Structural>) -> Option<Self> {
+        if !has_rules(schema) {
+            return None;
+        }
         let declared = declare(schema, true, "selfType");
         let root = compiled(schema, schema, Some(&declared))?;
         Some(Self {
@@ -405,6 +408,16 @@ impl CompiledRules {
             schema: schema.clone(),
         })
     }
+}
+
+/// Whether there are rules outside of `allOf` and its kin: without one, those are not run either.
+fn has_rules(node: &Structural) -> bool {
+    let values = match &node.additional {
+        Additional::Of(values) => Some(&**values),
+        _ => None,
+    };
+    let below = node.items.as_deref().into_iter().chain(values).chain(node.properties.values());
+    !node.rules.is_empty() || below.into_iter().any(has_rules)
 }
 
 /// The rules of `rules`, which is a node or a part of its `allOf`, over values of `node`.
