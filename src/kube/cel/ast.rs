@@ -143,7 +143,13 @@ impl Expr {
             }
             Kind::Struct { fields, .. } => fields.iter().for_each(|field| field.value.walk(visit)),
             Kind::Fold(fold) => {
-                let parts = [&fold.range, &fold.init, &fold.cond, &fold.step, &fold.result];
+                let parts = [
+                    &fold.range,
+                    &fold.init,
+                    &fold.cond,
+                    &fold.step,
+                    &fold.result,
+                ];
                 parts.into_iter().for_each(|part| part.walk(visit));
             }
         }

@@ -93,7 +93,10 @@ impl Checker<'_> {
     }
 
     fn undeclared(&mut self, id: Id, name: &str) -> Type {
-        self.issue(id, format!("undeclared reference to '{name}' (in container '')"));
+        self.issue(
+            id,
+            format!("undeclared reference to '{name}' (in container '')"),
+        );
         Type::Error
     }
 
@@ -112,9 +115,14 @@ impl Checker<'_> {
             Kind::Literal(literal) => of_literal(literal),
             Kind::Ident(name) => {
                 let name = name.clone();
-                self.ident(id, &name).unwrap_or_else(|| self.undeclared(id, &name))
+                self.ident(id, &name)
+                    .unwrap_or_else(|| self.undeclared(id, &name))
             }
-            Kind::Select { operand, field, test } => {
+            Kind::Select {
+                operand,
+                field,
+                test,
+            } => {
                 let test = *test;
                 match self.qualified(id, operand, field, test) {
                     Some((name, of)) => {
@@ -161,7 +169,13 @@ impl Checker<'_> {
     }
 
     /// A chain of names that together name something.
-    fn qualified(&mut self, id: Id, operand: &Expr, field: &str, test: bool) -> Option<(String, Type)> {
+    fn qualified(
+        &mut self,
+        id: Id,
+        operand: &Expr,
+        field: &str,
+        test: bool,
+    ) -> Option<(String, Type)> {
         if test {
             return None;
         }
@@ -197,7 +211,10 @@ impl Checker<'_> {
             other => match other.as_map() {
                 Some((_, value)) => value.clone(),
                 None => {
-                    self.issue(id, format!("type '{target}' does not support field selection"));
+                    self.issue(
+                        id,
+                        format!("type '{target}' does not support field selection"),
+                    );
                     Type::Dyn
                 }
             },
@@ -260,7 +277,14 @@ impl Checker<'_> {
         self.overload(id, name, overloads, &types, true)
     }
 
-    fn overload(&mut self, id: Id, name: &str, overloads: &'static [Overload], args: &[Type], method: bool) -> Type {
+    fn overload(
+        &mut self,
+        id: Id,
+        name: &str,
+        overloads: &'static [Overload],
+        args: &[Type],
+        method: bool,
+    ) -> Type {
         let mut result: Option<Type> = None;
         let mut matching = Vec::new();
         if matches!(name, op::AND | op::OR) {
@@ -317,7 +341,11 @@ impl Checker<'_> {
             }
         }
         if of == Type::Bool {
-            let overload = if name == op::AND { "logical_and" } else { "logical_or" };
+            let overload = if name == op::AND {
+                "logical_and"
+            } else {
+                "logical_or"
+            };
             self.overloads.insert(id, vec![overload]);
         }
         of
@@ -401,15 +429,20 @@ impl Checker<'_> {
         let two = fold.var2.is_some();
         let (first, second) = if let Some(item) = range.as_list() {
             let item = item.clone();
-            if two { (Type::Int, item) } else { (item, Type::Error) }
+            if two {
+                (Type::Int, item)
+            } else {
+                (item, Type::Error)
+            }
         } else if let Some((key, value)) = range.as_map() {
             (key.clone(), value.clone())
         } else if matches!(range, Type::Dyn | Type::Error | Type::Var(_)) {
             self.known.assignable(&Type::Dyn, &range);
             (Type::Dyn, Type::Dyn)
         } else {
-            let message =
-                format!("expression of type '{range}' cannot be range of a comprehension (must be list, map, or dynamic)");
+            let message = format!(
+                "expression of type '{range}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            );
             self.issue(fold.range.id, message);
             (Type::Error, Type::Error)
         };

@@ -36,9 +36,7 @@ fn read(line: &'static str) -> Option<(&'static str, Overload)> {
     let mut columns = line.rsplitn(5, '|');
     let (result, args, method) = (columns.next()?, columns.next()?, columns.next()?);
     let (id, name) = (columns.next()?, columns.next()?);
-    let mut reader = Reader {
-        params: Vec::new(),
-    };
+    let mut reader = Reader { params: Vec::new() };
     let args = args.split("; ").filter(|arg| !arg.is_empty());
     let args = args.map(|arg| reader.whole(arg)).collect::<Option<_>>()?;
     let result = reader.whole(result)?;
@@ -149,7 +147,16 @@ mod tests {
     #[test]
     fn every_declared_function_can_be_called() {
         let special = [
-            "_&&_", "_||_", "_==_", "_!=_", "_?_:_", "_[_]", "_[?_]", "_?._", "or", "orValue",
+            "_&&_",
+            "_||_",
+            "_==_",
+            "_!=_",
+            "_?_:_",
+            "_[_]",
+            "_[?_]",
+            "_?._",
+            "or",
+            "orValue",
             "@not_strictly_false",
         ];
         let read = TABLE.lines().filter(|line| read(line).is_some()).count();

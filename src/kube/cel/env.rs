@@ -63,8 +63,15 @@ impl Environment {
             ShapeKind::List { items, .. } => self.register(items),
             ShapeKind::Map(values) => self.register(values),
             ShapeKind::Object(object) => {
-                if self.objects.insert(object.name.clone(), object.clone()).is_none() {
-                    object.fields.values().for_each(|field| self.register(&field.shape));
+                if self
+                    .objects
+                    .insert(object.name.clone(), object.clone())
+                    .is_none()
+                {
+                    object
+                        .fields
+                        .values()
+                        .for_each(|field| self.register(&field.shape));
                 }
             }
             _ => {}
@@ -78,7 +85,9 @@ impl Environment {
 
     /// The shape that estimates take for that of everything: of the first variable that has one.
     pub(super) fn root(&self) -> Option<&Shape> {
-        self.variables.iter().find_map(|variable| variable.shape.as_deref())
+        self.variables
+            .iter()
+            .find_map(|variable| variable.shape.as_deref())
     }
 
     pub(super) fn object(&self, name: &str) -> Option<&ObjectShape> {
@@ -94,6 +103,7 @@ impl ObjectShape {
             fields.find(|field| field.exposed && field.escaped.as_deref() == Some(name))
         };
         // Words of the language may be said plainly: a field can be nothing else.
-        find(name).or_else(|| find(&format!("__{name}__")).filter(|_| super::names::is_reserved(name)))
+        find(name)
+            .or_else(|| find(&format!("__{name}__")).filter(|_| super::names::is_reserved(name)))
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value as Json;
 
 use super::fault::Fault;
+use super::fuel;
 use super::shape::{ListOrder, ShapeKind, untyped};
 use super::value::{List, Map, Order, Value};
 
@@ -14,17 +15,23 @@ use super::value::{List, Map, Order, Value};
 /// Where a schema's values are compared with something of another kind.
 pub(super) fn equal(one: &Value<'_>, other: &Value<'_>) -> Result<bool, Fault> {
     match (one, other) {
-        (Value::Null, _) | (_, Value::Null) => Ok(matches!((one, other), (Value::Null, Value::Null))),
+        (Value::Null, _) | (_, Value::Null) => {
+            Ok(matches!((one, other), (Value::Null, Value::Null)))
+        }
         _ => same(one, other),
     }
 }
 
 fn same(one: &Value<'_>, other: &Value<'_>) -> Result<bool, Fault> {
+    if !fuel::burn() {
+        return Err(Fault::Cancelled);
+    }
     Ok(match (one, other) {
         (Value::Bool(one), Value::Bool(other)) => one == other,
-        (Value::Int(_) | Value::Uint(_) | Value::Double(_), Value::Int(_) | Value::Uint(_) | Value::Double(_)) => {
-            numbers(one, other) == Some(Ordering::Equal)
-        }
+        (
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+        ) => numbers(one, other) == Some(Ordering::Equal),
         (Value::String(one), Value::String(other)) => **one == **other,
         (Value::Bytes(one), Value::Bytes(other)) => one == other,
         (Value::Duration(one), Value::Duration(other)) => one == other,
@@ -57,7 +64,9 @@ fn same(one: &Value<'_>, other: &Value<'_>) -> Result<bool, Fault> {
             | Value::Map(Map::Json { .. }),
             _,
         ) => return Err(Fault::overload()),
-        (Value::List(list), _) if matches!(list.order, Order::Of(_)) => return Err(Fault::overload()),
+        (Value::List(list), _) if matches!(list.order, Order::Of(_)) => {
+            return Err(Fault::overload());
+        }
         _ => false,
     })
 }
@@ -81,7 +90,8 @@ fn lists(one: &List<'_>, other: &List<'_>) -> Result<bool, Fault> {
             for item in other.iter() {
                 let item = item?;
                 let key = composite(&item, keys);
-                let Some(mine) = items.iter().rev().find(|mine| composite(mine, keys) == key) else {
+                let Some(mine) = items.iter().rev().find(|mine| composite(mine, keys) == key)
+                else {
                     return Ok(false);
                 };
                 if !same(mine, &item)? {
@@ -92,7 +102,11 @@ fn lists(one: &List<'_>, other: &List<'_>) -> Result<bool, Fault> {
         }
         Order::Of(ListOrder::Atomic) => pairs(one, other, same),
         Order::Made => pairs(one, other, |one, other| {
-            Ok(equal(one, other).unwrap_or(true))
+            match equal(one, other) {
+                Err(Fault::Cancelled) => Err(Fault::Cancelled),
+                // Only what is surely different counts.
+                same => Ok(same.unwrap_or(true)),
+            }
         }),
     }
 }
@@ -148,8 +162,10 @@ fn maps(one: &Map<'_>, other: &Map<'_>) -> Result<bool, Fault> {
         let (Some(mine), Some(theirs)) = (mine, theirs) else {
             return Ok(false);
         };
-        if matches!(equal(&mine, &theirs), Ok(false)) {
-            return Ok(false);
+        match equal(&mine, &theirs) {
+            Ok(false) => return Ok(false),
+            Err(Fault::Cancelled) => return Err(Fault::Cancelled),
+            _ => {}
         }
     }
     Ok(true)
@@ -227,7 +243,10 @@ fn double(one: f64, other: &Value<'_>) -> Option<Ordering> {
 pub(super) fn compare(one: &Value<'_>, other: &Value<'_>) -> Result<Ordering, Fault> {
     Ok(match (one, other) {
         (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
-        (Value::Int(_) | Value::Uint(_) | Value::Double(_), Value::Int(_) | Value::Uint(_) | Value::Double(_)) => {
+        (
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+        ) => {
             return numbers(one, other).ok_or_else(|| Fault::new("NaN values cannot be ordered"));
         }
         (Value::String(one), Value::String(other)) => one.as_bytes().cmp(other.as_bytes()),

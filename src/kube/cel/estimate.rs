@@ -22,11 +22,17 @@ pub struct Range {
 }
 
 impl Range {
-    const UNKNOWN: Self = Self { min: 0, max: u64::MAX };
+    const UNKNOWN: Self = Self {
+        min: 0,
+        max: u64::MAX,
+    };
     const ZERO: Self = Self::fixed(0);
 
     const fn fixed(value: u64) -> Self {
-        Self { min: value, max: value }
+        Self {
+            min: value,
+            max: value,
+        }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -150,7 +156,9 @@ impl<'c> Estimator<'c> {
 
     fn local(&self, name: &str) -> Option<Local<'c>> {
         let mut known = self.locals.iter().rev();
-        known.find(|(known, _)| *known == name).map(|(_, local)| *local)
+        known
+            .find(|(known, _)| *known == name)
+            .map(|(_, local)| *local)
     }
 
     fn path(&self, expr: &Expr) -> At<'c> {
@@ -182,7 +190,10 @@ impl<'c> Estimator<'c> {
 
     fn shape_size(at: At<'_>) -> Option<Range> {
         match at {
-            At::Shape(shape) => Some(Range { min: 0, max: shape.max }),
+            At::Shape(shape) => Some(Range {
+                min: 0,
+                max: shape.max,
+            }),
             At::Key => Some(Range::ZERO),
             At::Nowhere | At::Lost => None,
         }
@@ -257,7 +268,9 @@ impl<'c> Estimator<'c> {
                 let at = match self.local(name) {
                     Some(local) => local.at,
                     None => match self.env.find(name.trim_start_matches('.')) {
-                        Some((_, variable)) => variable.shape.as_deref().map_or(At::Lost, At::Shape),
+                        Some((_, variable)) => {
+                            variable.shape.as_deref().map_or(At::Lost, At::Shape)
+                        }
                         // The name of a type is taken for the root as well.
                         None => self.next(At::Nowhere, &Next::Indices),
                     },
@@ -265,7 +278,11 @@ impl<'c> Estimator<'c> {
                 self.paths.insert(expr.id, at);
                 Range::fixed(1)
             }
-            Kind::Select { operand, test: true, .. } => self.cost(operand),
+            Kind::Select {
+                operand,
+                test: true,
+                ..
+            } => self.cost(operand),
             Kind::Select { operand, field, .. } => {
                 let cost = self.cost(operand);
                 let of = self.of(operand);
@@ -310,9 +327,16 @@ impl<'c> Estimator<'c> {
         let mut cost = Range::fixed(MAP);
         let mut sizes: Option<(Range, Range)> = None;
         for entry in entries {
-            cost = cost.plus(self.cost(&entry.key)).plus(self.cost(&entry.value));
-            let (key, value) = (self.size_or_unknown(&entry.key), self.size_or_unknown(&entry.value));
-            sizes = Some(sizes.map_or((key, value), |(keys, values)| (keys.union(key), values.union(value))));
+            cost = cost
+                .plus(self.cost(&entry.key))
+                .plus(self.cost(&entry.value));
+            let (key, value) = (
+                self.size_or_unknown(&entry.key),
+                self.size_or_unknown(&entry.value),
+            );
+            sizes = Some(sizes.map_or((key, value), |(keys, values)| {
+                (keys.union(key), values.union(value))
+            }));
         }
         let (key, value) = sizes.unwrap_or((Range::ZERO, Range::ZERO));
         let entries = Entries {
@@ -402,7 +426,9 @@ impl<'c> Estimator<'c> {
 
 fn is_scalar(of: &Type) -> bool {
     match of {
-        Type::Bool | Type::Double | Type::Duration | Type::Int | Type::Timestamp | Type::Uint => true,
+        Type::Bool | Type::Double | Type::Duration | Type::Int | Type::Timestamp | Type::Uint => {
+            true
+        }
         Type::Of(compound) if compound.kind == Compounded::Optional => {
             of.as_optional().is_some_and(is_scalar)
         }

@@ -191,7 +191,12 @@ impl<'a> Run<'a, '_> {
     }
 
     /// One step of a chain; None if an optional one leads nowhere.
-    fn step(&mut self, at: Value<'a>, step: &'a Step, optional: bool) -> Result<Option<Value<'a>>, Fault> {
+    fn step(
+        &mut self,
+        at: Value<'a>,
+        step: &'a Step,
+        optional: bool,
+    ) -> Result<Option<Value<'a>>, Fault> {
         let key = match &step.by {
             By::Const(value) => Ok(value.clone()),
             By::Attr(attr) => self.resolve(attr),
@@ -236,7 +241,8 @@ impl<'a> Run<'a, '_> {
     /// `&&` and `||`: `decides` alone decides, and then no error counts.
     fn short(&mut self, parts: &'a [Node; 2], decides: bool) -> Answer<'a> {
         let [one, other] = parts;
-        let decided = |answer: &Answer<'a>| matches!(answer, Ok(Value::Bool(yes)) if *yes == decides);
+        let decided =
+            |answer: &Answer<'a>| matches!(answer, Ok(Value::Bool(yes)) if *yes == decides);
         let one = self.eval(one);
         self.uncancelled(&one)?;
         if decided(&one) {
@@ -328,7 +334,9 @@ impl<'a> Run<'a, '_> {
                 (Value::Optional(Some(value)), true) => made.push((*value).clone()),
                 (value, true) => {
                     let shown = value.shown();
-                    let message = format!("cannot initialize optional list element from non-optional value {shown}");
+                    let message = format!(
+                        "cannot initialize optional list element from non-optional value {shown}"
+                    );
                     return Err(Fault::new(message));
                 }
                 (value, false) => made.push(value),
@@ -400,7 +408,10 @@ impl<'a> Run<'a, '_> {
         match self.slots.get_mut(slot).map(std::mem::take) {
             Some(Slot::Set(Ok(Value::Map(mut map)))) => {
                 if !map.insert(&key, value)? {
-                    return Err(Fault::new(format!("insert failed: key {} already exists", key.shown())));
+                    return Err(Fault::new(format!(
+                        "insert failed: key {} already exists",
+                        key.shown()
+                    )));
                 }
                 Ok(Value::Map(map))
             }
@@ -450,7 +461,10 @@ impl<'a> Run<'a, '_> {
         for key in map.keys() {
             let second = fold.var2.map(|second| {
                 let value = map.find(&key);
-                (second, value.and_then(|value| value.ok_or_else(|| Fault::key(&key))))
+                (
+                    second,
+                    value.and_then(|value| value.ok_or_else(|| Fault::key(&key))),
+                )
             });
             if !self.once(fold, Ok(key), second)? {
                 break;
@@ -514,7 +528,9 @@ fn chosen<'a>(at: &Value<'a>, key: &Value<'a>, lenient: bool) -> Result<Option<V
         },
         Value::List(list) => {
             let index = index(key)?;
-            let item = usize::try_from(index).ok().and_then(|index| list.get(index));
+            let item = usize::try_from(index)
+                .ok()
+                .and_then(|index| list.get(index));
             match item {
                 Some(item) => item.map(Some),
                 None if lenient => Ok(None),

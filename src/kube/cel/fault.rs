@@ -27,7 +27,10 @@ impl Fault {
     /// As [`Fault::overload`], with what was called and on what.
     pub(super) fn overload_of(function: &str, args: &[Value<'_>]) -> Self {
         let types: Vec<&str> = args.iter().map(Value::type_name).collect();
-        Self::new(format!("no such overload: {function}({})", types.join(", ")))
+        Self::new(format!(
+            "no such overload: {function}({})",
+            types.join(", ")
+        ))
     }
 
     pub(super) fn key(key: &Value<'_>) -> Self {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::json;
 
-use super::{Bindings, Environment, FieldShape, ListOrder, ObjectShape, Shape, ShapeKind, Type, Value, compile};
+use super::{
+    Bindings, Environment, FieldShape, ListOrder, ObjectShape, Shape, ShapeKind, Type, Value,
+    compile,
+};
 
 /// A few fields of the usual types.
 fn shape() -> Arc<Shape> {
@@ -53,7 +56,9 @@ pub(crate) fn fuzz_cel(data: &[u8]) {
         return;
     };
     let shape = shape();
-    let env = Environment::new().shaped("self", &shape).variable("x", Type::Dyn);
+    let env = Environment::new()
+        .shaped("self", &shape)
+        .variable("x", Type::Dyn);
     let Ok(program) = compile(&env, text) else {
         return;
     };
@@ -98,6 +103,12 @@ mod tests {
             format!("'{}'", "\\x".repeat(40_000)),
             "\"".repeat(99_999),
             "a.".repeat(49_999),
+            format!("[1]{0} == [1]{0}", ".map(y, [y, y])".repeat(60)),
+            format!("[[1]]{}.size()", ".map(y, y + y)".repeat(60)),
+            format!("'%s'.format([[1]{}])", ".map(y, [y, y])".repeat(60)),
+            format!("[1]{}.indexOf(1)", ".map(y, [dyn(y), y])".repeat(60)),
+            "['x'].map(a, a.replace('', 'yyyyyyyy'))".to_owned()
+                + &".map(a, a.replace('', a))".repeat(9),
         ];
         let small = std::thread::Builder::new().stack_size(2 << 20);
         let run = small.spawn(move || texts.iter().for_each(|text| fuzz_cel(text.as_bytes())));
@@ -114,23 +125,82 @@ mod tests {
         assert!(done.cost > 1_000_000);
         let absorbed = format!("true || {text}");
         let program = compile(&env, &format!("({text}) || true")).unwrap();
-        assert_eq!(program.eval(&Bindings::new(), 1_000_000).value.unwrap_err(), Fault::Cancelled);
+        assert_eq!(
+            program.eval(&Bindings::new(), 1_000_000).value.unwrap_err(),
+            Fault::Cancelled
+        );
         let program = compile(&env, &absorbed).unwrap();
-        assert_eq!(program.eval(&Bindings::new(), 10).value.unwrap().as_bool(), Some(true));
+        assert_eq!(
+            program.eval(&Bindings::new(), 10).value.unwrap().as_bool(),
+            Some(true)
+        );
     }
 
     #[test]
     fn pieces_of_expressions_in_any_order_pass() {
         let pieces = [
-            "self", ".s", ".l", ".m", "x", "1", "'a'", "(", ")", "[", "]", "{", "}", "?", ":", ",", "+", "-", "!", "&&",
-            "||", " in ", ".map(y, ", ".all(y, ", "has(", ".?", "[?", "true", "null", "1.5", "1u", "b'a'", ".size()",
-            "==", "<", "optional.of(", ".optMap(z, ", ".format([", "duration('1h')", "\u{e4}", "\\", "\"", "`", ".sum()",
-            "y", "%", "/", "*", "@", "type(", "int(", "string(", ".split('')", ".substring(1)", "lists.range(3)",
+            "self",
+            ".s",
+            ".l",
+            ".m",
+            "x",
+            "1",
+            "'a'",
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            "?",
+            ":",
+            ",",
+            "+",
+            "-",
+            "!",
+            "&&",
+            "||",
+            " in ",
+            ".map(y, ",
+            ".all(y, ",
+            "has(",
+            ".?",
+            "[?",
+            "true",
+            "null",
+            "1.5",
+            "1u",
+            "b'a'",
+            ".size()",
+            "==",
+            "<",
+            "optional.of(",
+            ".optMap(z, ",
+            ".format([",
+            "duration('1h')",
+            "\u{e4}",
+            "\\",
+            "\"",
+            "`",
+            ".sum()",
+            "y",
+            "%",
+            "/",
+            "*",
+            "@",
+            "type(",
+            "int(",
+            "string(",
+            ".split('')",
+            ".substring(1)",
+            "lists.range(3)",
         ];
         // A small generator of numbers: the same texts every time.
         let mut state = 7u64;
         let mut next = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(state >> 33).unwrap_or(0) % below
         };
         for _ in 0..40_000 {

@@ -38,7 +38,12 @@ impl Literals<'_> {
     }
 
     fn call(&mut self, expr: &Expr) {
-        let Kind::Call { function, target, args } = &expr.kind else {
+        let Kind::Call {
+            function,
+            target,
+            args,
+        } = &expr.kind
+        else {
             return;
         };
         let Some(arg) = args.first() else {
@@ -89,7 +94,9 @@ impl Literals<'_> {
             let (wanted, found) = (clauses.len(), items.len());
             self.issue(
                 id,
-                format!("too many arguments supplied to string.format (expected {wanted}, got {found})"),
+                format!(
+                    "too many arguments supplied to string.format (expected {wanted}, got {found})"
+                ),
             );
         }
     }
@@ -99,7 +106,9 @@ impl Literals<'_> {
         let of = self.checked.of(value.id);
         let takes = match (clause.verb, of) {
             (_, Type::Dyn) => true,
-            ('s', Type::Of(_)) => of.as_list().is_some() || of.as_map().is_some() || of.name() == "type",
+            ('s', Type::Of(_)) => {
+                of.as_list().is_some() || of.as_map().is_some() || of.name() == "type"
+            }
             ('s', of) => !matches!(of, Type::Object(_) | Type::Error | Type::Var(_)),
             ('d' | 'o', of) => matches!(of, Type::Int | Type::Uint),
             ('f' | 'e', of) => matches!(of, Type::Double | Type::String),
@@ -110,7 +119,9 @@ impl Literals<'_> {
             return Some(value.id);
         }
         match (&value.kind, clause.verb) {
-            (Kind::List(items), 's') => items.iter().find_map(|item| self.refused(clause, &item.value)),
+            (Kind::List(items), 's') => items
+                .iter()
+                .find_map(|item| self.refused(clause, &item.value)),
             (Kind::Map(entries), 's') => entries.iter().find_map(|entry| {
                 self.refused(clause, &entry.key)
                     .or_else(|| self.refused(clause, &entry.value))
@@ -124,7 +135,11 @@ impl Literals<'_> {
         match &expr.kind {
             Kind::Literal(_) | Kind::Ident(_) | Kind::Broken => {}
             Kind::Select { operand, .. } => self.mixed(operand),
-            Kind::Call { function, target, args } => {
+            Kind::Call {
+                function,
+                target,
+                args,
+            } => {
                 if function != "format" {
                     let all = target.as_deref().into_iter().chain(args);
                     all.for_each(|arg| self.mixed(arg));
@@ -143,7 +158,13 @@ impl Literals<'_> {
             }
             Kind::Struct { fields, .. } => fields.iter().for_each(|field| self.mixed(&field.value)),
             Kind::Fold(fold) => {
-                let parts = [&fold.range, &fold.init, &fold.cond, &fold.step, &fold.result];
+                let parts = [
+                    &fold.range,
+                    &fold.init,
+                    &fold.cond,
+                    &fold.step,
+                    &fold.result,
+                ];
                 parts.into_iter().for_each(|part| self.mixed(part));
             }
         }
@@ -179,7 +200,10 @@ impl Literals<'_> {
         let Some(first) = entries.next() else {
             return;
         };
-        let (keys, values) = (self.of(&first.key, false), self.of(&first.value, first.optional));
+        let (keys, values) = (
+            self.of(&first.key, false),
+            self.of(&first.value, first.optional),
+        );
         for entry in entries {
             let key = self.of(&entry.key, false);
             if key != keys {

@@ -126,7 +126,10 @@ impl Maker<'_> {
                 return Err(self.wrong(expr.id, NOT_SIMPLE));
             }
         }
-        let names = (self.name(first, NOT_SIMPLE)?, self.name(second, NOT_SIMPLE)?);
+        let names = (
+            self.name(first, NOT_SIMPLE)?,
+            self.name(second, NOT_SIMPLE)?,
+        );
         if names.0 == names.1 {
             let message = format!("duplicate variable name: {}", names.0);
             return Err(self.wrong(second.id, message));
@@ -321,7 +324,10 @@ impl Maker<'_> {
     }
 
     fn sorted(&mut self, target: Expr, args: Vec<Expr>) -> Made {
-        if matches!(target.kind, Kind::Literal(_) | Kind::Map(_) | Kind::Struct { .. }) {
+        if matches!(
+            target.kind,
+            Kind::Literal(_) | Kind::Map(_) | Kind::Struct { .. }
+        ) {
             let message = "sortBy can only be applied to a list, identifier, comprehension, call or select expression";
             return Err(self.wrong(target.id, message));
         }

@@ -16,6 +16,7 @@ mod equal;
 mod estimate;
 mod eval;
 mod fault;
+mod fuel;
 mod lib;
 mod literals;
 mod macros;
@@ -156,7 +157,9 @@ impl Program {
         let mut variables = Vec::new();
         for index in &self.used {
             let value = bindings.values.iter().rev().find(|(name, _)| {
-                self.env.find(name).is_some_and(|(found, _)| found == *index)
+                self.env
+                    .find(name)
+                    .is_some_and(|(found, _)| found == *index)
             });
             if variables.len() <= *index {
                 variables.resize(*index + 1, None);
@@ -165,6 +168,7 @@ impl Program {
                 *slot = Some(value.clone());
             }
         }
+        fuel::refill();
         let mut run = eval::Run::new(&variables, limit);
         let value = run.eval(&self.node);
         Evaluation {

@@ -17,8 +17,27 @@ const MAX_NODES: usize = 100_000;
 
 /// Names that the grammar keeps for itself.
 const RESERVED: [&str; 21] = [
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
-    "package", "namespace", "null", "return", "true", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "null",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
 ];
 
 /// A parsed text.
@@ -93,7 +112,9 @@ pub(super) fn parse(source: &Source) -> Result<Parsed, Vec<Issue>> {
     if length > MAX_CHARS {
         return Err(vec![Issue {
             offset: None,
-            message: format!("expression code point size exceeds limit: size: {length}, limit {MAX_CHARS}"),
+            message: format!(
+                "expression code point size exceeds limit: size: {length}, limit {MAX_CHARS}"
+            ),
         }]);
     }
     let (tokens, issues) = tokens(source);
@@ -119,7 +140,11 @@ impl Parser {
     fn whole(&mut self) -> Result<Tall, Stop> {
         let root = self.expr()?;
         if !matches!(self.peek(), Token::End) {
-            let how = if *self.after() == Token::End { "extraneous" } else { "mismatched" };
+            let how = if *self.after() == Token::End {
+                "extraneous"
+            } else {
+                "mismatched"
+            };
             self.told(how, "<EOF>");
             return Err(Stop);
         }
@@ -320,9 +345,7 @@ impl Parser {
                 .split_at_checked(middle)
                 .map(|(left, right)| (left, right.get(1..).unwrap_or_default())),
         ) else {
-            return terms
-                .pop()
-                .unwrap_or_else(|| self.node(0, Kind::Broken));
+            return terms.pop().unwrap_or_else(|| self.node(0, Kind::Broken));
         };
         let rest = terms.split_off((middle + 1).min(terms.len()));
         let left = self.balanced(function, left, terms);
@@ -703,9 +726,11 @@ impl Parser {
             Token::String(text) if sign.is_empty() => unescape(&text, false)
                 .map(|bytes| Literal::String(String::from_utf8_lossy(&bytes).into_owned()))
                 .map_err(str::to_owned),
-            Token::Bytes(text) if sign.is_empty() => unescape(text.get(1..).unwrap_or_default(), true)
-                .map(Literal::Bytes)
-                .map_err(str::to_owned),
+            Token::Bytes(text) if sign.is_empty() => {
+                unescape(text.get(1..).unwrap_or_default(), true)
+                    .map(Literal::Bytes)
+                    .map_err(str::to_owned)
+            }
             Token::Word("true") if sign.is_empty() => Ok(Literal::Bool(true)),
             Token::Word("false") if sign.is_empty() => Ok(Literal::Bool(false)),
             Token::Word("null") if sign.is_empty() => Ok(Literal::Null),
@@ -725,7 +750,11 @@ impl Parser {
 
     /// Something that begins no value: it is left out if what follows does.
     fn no_primary(&mut self) -> Result<Tall, Stop> {
-        let optional = match self.at.checked_sub(1).and_then(|before| self.tokens.get(before)) {
+        let optional = match self
+            .at
+            .checked_sub(1)
+            .and_then(|before| self.tokens.get(before))
+        {
             Some(before) if before.token == Token::Sign("[") && self.indexing => " '?',",
             _ => "",
         };

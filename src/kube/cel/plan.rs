@@ -156,7 +156,10 @@ fn pair(mut args: Vec<Node>) -> Result<Box<[Node; 2]>, String> {
 }
 
 impl Planner<'_> {
-    fn nodes<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> Result<Vec<Node>, String> {
+    fn nodes<'e>(
+        &mut self,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+    ) -> Result<Vec<Node>, String> {
         exprs.into_iter().map(|expr| self.node(expr)).collect()
     }
 
@@ -167,7 +170,11 @@ impl Planner<'_> {
         match &expr.kind {
             Kind::Literal(literal) => Ok(Node::Const(constant(literal))),
             Kind::Ident(name) => self.name(name),
-            Kind::Select { operand, field, test } => {
+            Kind::Select {
+                operand,
+                field,
+                test,
+            } => {
                 let operand = self.node(operand)?;
                 let step = Step {
                     by: By::Const(Value::text(field.as_str())),
@@ -177,7 +184,11 @@ impl Planner<'_> {
                 let mut attr = self.started(operand);
                 attr.steps.push(step);
                 let attr = Box::new(attr);
-                Ok(if *test { Node::Has(attr) } else { Node::Attr(attr) })
+                Ok(if *test {
+                    Node::Has(attr)
+                } else {
+                    Node::Attr(attr)
+                })
             }
             Kind::Call {
                 function,
@@ -195,7 +206,11 @@ impl Planner<'_> {
             Kind::Map(entries) => {
                 let mut planned = Vec::with_capacity(entries.len());
                 for entry in entries {
-                    planned.push((self.node(&entry.key)?, self.node(&entry.value)?, entry.optional));
+                    planned.push((
+                        self.node(&entry.key)?,
+                        self.node(&entry.value)?,
+                        entry.optional,
+                    ));
                 }
                 Ok(self.folded(Node::Map(planned)))
             }
@@ -239,7 +254,9 @@ impl Planner<'_> {
     fn folded(&self, node: Node) -> Node {
         let constant = |node: &Node| matches!(node, Node::Const(_));
         let all = match &node {
-            Node::List(items) => items.iter().all(|(item, optional)| constant(item) && !optional),
+            Node::List(items) => items
+                .iter()
+                .all(|(item, optional)| constant(item) && !optional),
             Node::Map(entries) => entries
                 .iter()
                 .all(|(key, value, optional)| constant(key) && constant(value) && !optional),
@@ -251,7 +268,12 @@ impl Planner<'_> {
         }
     }
 
-    fn call<'e>(&mut self, id: Id, function: &str, args: impl Iterator<Item = &'e Expr>) -> Planned {
+    fn call<'e>(
+        &mut self,
+        id: Id,
+        function: &str,
+        args: impl Iterator<Item = &'e Expr>,
+    ) -> Planned {
         let args: Vec<&Expr> = args.collect();
         if let Some(added) = self.added(function, &args)? {
             return Ok(added);
@@ -268,7 +290,8 @@ impl Planner<'_> {
             }
             op::CHOICE => {
                 let mut args = args.into_iter();
-                let (Some(cond), Some(yes), Some(no)) = (args.next(), args.next(), args.next()) else {
+                let (Some(cond), Some(yes), Some(no)) = (args.next(), args.next(), args.next())
+                else {
                     return Err("no such overload".into());
                 };
                 let choice = (cond, into_attr(yes), into_attr(no));
@@ -290,10 +313,17 @@ impl Planner<'_> {
         self.plain(function, overload, args)
     }
 
-    fn plain(&mut self, function: &str, overload: Option<&'static str>, args: Vec<Node>) -> Planned {
+    fn plain(
+        &mut self,
+        function: &str,
+        overload: Option<&'static str>,
+        args: Vec<Node>,
+    ) -> Planned {
         let run = match function {
             op::NOT_STRICTLY_FALSE => eval::not_strictly_false,
-            "sum" => overload.and_then(lib::sum_of).unwrap_or(lib::find("sum").ok_or("no sum")?),
+            "sum" => overload
+                .and_then(lib::sum_of)
+                .unwrap_or(lib::find("sum").ok_or("no sum")?),
             _ => lib::find(function).ok_or_else(|| format!("no such overload: {function}"))?,
         };
         if let (true, [Node::Const(value)]) = (lib::is_conversion(function), args.as_slice()) {

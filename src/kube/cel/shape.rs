@@ -121,7 +121,9 @@ impl Shape {
             return if self.nullable {
                 Ok(Value::Null)
             } else {
-                Err(Fault::new("invalid data, got null for schema with nullable=false"))
+                Err(Fault::new(
+                    "invalid data, got null for schema with nullable=false",
+                ))
             };
         }
         match &self.kind {
@@ -149,9 +151,11 @@ impl Shape {
             ShapeKind::Bytes => {
                 let text = text(json)?;
                 let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-                bytes.map(|bytes| Value::Bytes(bytes.into())).map_err(|error| {
-                    Fault::new(format!("Invalid byte formatted string {text}: {error}"))
-                })
+                bytes
+                    .map(|bytes| Value::Bytes(bytes.into()))
+                    .map_err(|error| {
+                        Fault::new(format!("Invalid byte formatted string {text}: {error}"))
+                    })
             }
             ShapeKind::Duration => {
                 let text = text(json)?;
@@ -171,7 +175,9 @@ impl Shape {
                 let text = text(json)?;
                 let time = Time::formatted(text);
                 time.map(Value::Timestamp).map_err(|error| {
-                    Fault::new(format!("Invalid date-time formatted string {text}: {error}"))
+                    Fault::new(format!(
+                        "Invalid date-time formatted string {text}: {error}"
+                    ))
                 })
             }
             ShapeKind::List { items, order } => match json {

@@ -5,7 +5,9 @@ use super::value::Value;
 pub(crate) fn shown(value: &Value<'_>) -> String {
     match value {
         Value::Uint(uint) => format!("{uint}u"),
-        Value::Double(double) if double.is_infinite() => if *double > 0.0 { "inf" } else { "-inf" }.into(),
+        Value::Double(double) if double.is_infinite() => {
+            if *double > 0.0 { "inf" } else { "-inf" }.into()
+        }
         Value::Double(double) if double.is_nan() => "NaN".into(),
         Value::Double(double) => format!("{double:e}"),
         Value::String(text) => serde_json::Value::from(&**text).to_string(),

@@ -158,7 +158,10 @@ impl fmt::Display for Time {
         let (days, seconds) = (local.div_euclid(86_400), local.rem_euclid(86_400));
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
         if self.nanos > 0 {
             let decimals = format!("{:09}", self.nanos);
             write!(f, ".{}", decimals.trim_end_matches('0'))?;

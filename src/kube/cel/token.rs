@@ -45,8 +45,8 @@ impl Token {
 
 /// Longest first.
 const SIGNS: [&str; 24] = [
-    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "[", "]", "{", "}", "(", ")", ".", ",", "-", "!", "?", ":", "+", "*",
-    "/", "%",
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "[", "]", "{", "}", "(", ")", ".", ",", "-", "!",
+    "?", ":", "+", "*", "/", "%",
 ];
 
 struct Lexer<'a> {
@@ -129,7 +129,9 @@ impl Lexer<'_> {
                                 Some('x' | 'X' | 'u' | 'U') => {
                                     self.run(length + 2, |c| c.is_ascii_hexdigit()) + 1
                                 }
-                                Some('0'..='3') => self.run(length + 2, |c| c.is_digit(8)).min(1) + 1,
+                                Some('0'..='3') => {
+                                    self.run(length + 2, |c| c.is_digit(8)).min(1) + 1
+                                }
                                 _ => 0,
                             };
                             length = (length + 2 + digits).min(rest.len());
@@ -174,7 +176,8 @@ impl Lexer<'_> {
             return Some(word.map_or(Token::Ident(text), Token::Word));
         }
         if first == '`' {
-            let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' ');
+            let inside =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' ');
             let length = self.run(1, inside);
             if length > 0 && self.peek(length + 1) == Some('`') {
                 let text = self.take(length + 2);
@@ -282,10 +285,7 @@ impl Lexer<'_> {
                     .is_some_and(|c| c.is_ascii_hexdigit())
             })
         };
-        let octal = |more: usize| {
-            self.peek(ahead + more)
-                .is_some_and(|c| c.is_digit(8))
-        };
+        let octal = |more: usize| self.peek(ahead + more).is_some_and(|c| c.is_digit(8));
         match self.peek(ahead + 1)? {
             'a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`' => Some(2),
             'x' | 'X' if hex(2) => Some(4),

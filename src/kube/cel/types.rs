@@ -272,8 +272,10 @@ impl Known {
             return true;
         }
         let null = |of: &Type| {
-            matches!(of, Type::Null | Type::Object(_) | Type::Duration | Type::Timestamp)
-                || matches!(of, Type::Of(compound) if matches!(compound.kind, Compounded::Optional | Compounded::Opaque(_)))
+            matches!(
+                of,
+                Type::Null | Type::Object(_) | Type::Duration | Type::Timestamp
+            ) || matches!(of, Type::Of(compound) if matches!(compound.kind, Compounded::Optional | Compounded::Opaque(_)))
         };
         match (one, other) {
             (Type::Null, of) | (of, Type::Null) => null(of),
@@ -301,7 +303,11 @@ impl Known {
                 return (true, true);
             }
             if self.fits(of, &bound) {
-                let general = if less_specific(of, &bound) { of.clone() } else { bound };
+                let general = if less_specific(of, &bound) {
+                    of.clone()
+                } else {
+                    bound
+                };
                 if !self.occurs(number, &general) {
                     self.bind(number, general);
                 }
@@ -334,7 +340,12 @@ impl Known {
 
     /// The more general of two types that go together.
     pub(super) fn general(one: &Type, other: &Type) -> Type {
-        if less_specific(one, other) { one } else { other }.clone()
+        if less_specific(one, other) {
+            one
+        } else {
+            other
+        }
+        .clone()
     }
 }
 

@@ -7,7 +7,11 @@
 pub(super) fn unescape(literal: &str, bytes: bool) -> Result<Vec<u8>, &'static str> {
     let text = literal.replace("\r\n", "\n").replace('\r', "\n");
     let raw = text.starts_with(['r', 'R']);
-    let text = if raw { text.get(1..) } else { Some(text.as_str()) };
+    let text = if raw {
+        text.get(1..)
+    } else {
+        Some(text.as_str())
+    };
     let text = text.unwrap_or_default();
     let quotes = if text.len() >= 6 && (text.starts_with("'''") || text.starts_with("\"\"\"")) {
         3
@@ -40,7 +44,11 @@ fn push(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-fn escape(rest: &mut std::str::Chars<'_>, bytes: bool, out: &mut Vec<u8>) -> Result<(), &'static str> {
+fn escape(
+    rest: &mut std::str::Chars<'_>,
+    bytes: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     const BAD: &str = "unable to unescape string";
     let kind = rest
         .next()
@@ -76,6 +84,9 @@ fn escape(rest: &mut std::str::Chars<'_>, bytes: bool, out: &mut Vec<u8>) -> Res
         out.push(u8::try_from(code).map_err(|_| BAD)?);
         return Ok(());
     }
-    push(out, char::from_u32(code).ok_or("invalid unicode code point")?);
+    push(
+        out,
+        char::from_u32(code).ok_or("invalid unicode code point")?,
+    );
     Ok(())
 }

@@ -197,7 +197,11 @@ impl<'a> Map<'a> {
     }
 
     /// The JSON name and the shape of a field that an expression names.
-    fn field(shape: &'a Shape, fields: &'a JsonMap<String, Json>, name: &str) -> Option<(&'a Json, &'a Shape)> {
+    fn field(
+        shape: &'a Shape,
+        fields: &'a JsonMap<String, Json>,
+        name: &str,
+    ) -> Option<(&'a Json, &'a Shape)> {
         match &shape.kind {
             ShapeKind::Map(values) => fields.get(name).map(|json| (json, &**values)),
             ShapeKind::Object(object) => {
@@ -286,7 +290,8 @@ impl<'a> Map<'a> {
 
 fn names<'a>(fields: &'a JsonMap<String, Json>) -> Vec<Value<'a>> {
     let keys = fields.keys();
-    keys.map(|name| Value::String(Text::Borrowed(name))).collect()
+    keys.map(|name| Value::String(Text::Borrowed(name)))
+        .collect()
 }
 
 impl<'a> Value<'a> {

@@ -1,7 +1,9 @@
 //! What calls may cost.
 
 use super::super::ast::op;
-use super::{At, Estimator, Expr, Kind, LIST, Literal, Next, Part, REGEX, Range, TRAVERSAL, Type, union};
+use super::{
+    At, Estimator, Expr, Kind, LIST, Literal, Next, Part, REGEX, Range, TRAVERSAL, Type, union,
+};
 
 /// A cost without that of the arguments, and the size of what comes out.
 struct Estimate {
@@ -85,7 +87,10 @@ impl<'c> Estimator<'c> {
             sum = self.cost(target);
             self.part(target)
         });
-        let mut most = Range { min: u64::MAX, max: 0 };
+        let mut most = Range {
+            min: u64::MAX,
+            max: 0,
+        };
         let mut size: Option<Range> = None;
         for overload in overloads {
             let called = Called {
@@ -146,7 +151,8 @@ impl<'c> Estimator<'c> {
             let size = part.known();
             made(factor, size.times(size))
         };
-        let text = called.overload.contains("string_sort") || called.overload.contains("bytes_sort");
+        let text =
+            called.overload.contains("string_sort") || called.overload.contains("bytes_sort");
         let factor = if text { 2.0 + TRAVERSAL } else { 2.0 };
         #[expect(clippy::cast_precision_loss, reason = "as the release computes")]
         match (called.overload, called.target) {
@@ -162,13 +168,24 @@ impl<'c> Estimator<'c> {
                 made(depth as f64, target.known())
             }
             ("list_distinct", Some(target)) => squared(target, 2.0),
-            ("list_sets_contains_list" | "list_sets_intersects_list" | "list_sets_equivalent_list", None) => {
-                let factor = if called.overload == "list_sets_equivalent_list" { 2.0 } else { 1.0 };
+            (
+                "list_sets_contains_list"
+                | "list_sets_intersects_list"
+                | "list_sets_equivalent_list",
+                None,
+            ) => {
+                let factor = if called.overload == "list_sets_equivalent_list" {
+                    2.0
+                } else {
+                    1.0
+                };
                 let size = first?.known().times(called.arg(1)?.known());
                 cost(size.scaled(factor).plus(Range::fixed(1)))
             }
             (id, Some(_)) if id.ends_with("_sortByAssociatedKeys") => squared(first?, factor),
-            (id, Some(target)) if id.starts_with("list_") && id.ends_with("_sort") => squared(target, factor),
+            (id, Some(target)) if id.starts_with("list_") && id.ends_with("_sort") => {
+                squared(target, factor)
+            }
             _ => None,
         }
     }
@@ -178,7 +195,9 @@ impl<'c> Estimator<'c> {
         let first = called.arg(0);
         let one = || cost(Range::fixed(1));
         match called.function {
-            "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => self.compared(called.target?),
+            "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => {
+                self.compared(called.target?)
+            }
             "url" => {
                 let size = first?.known();
                 sized(size.scaled(TRAVERSAL), size)
@@ -187,20 +206,28 @@ impl<'c> Estimator<'c> {
                 let size = called.target?.known();
                 sized(size.scaled(TRAVERSAL), size)
             }
-            "replace" => replaced(called.target?.known(), first?.known(), called.arg(1)?.known()),
+            "replace" => replaced(
+                called.target?.known(),
+                first?.known(),
+                called.arg(1)?.known(),
+            ),
             "split" => {
                 let size = called.target?.known();
-                let limit = called.arg(1).map_or(size.max, |limit| match &limit.expr.kind {
-                    #[expect(clippy::cast_sign_loss, reason = "as the release computes")]
-                    Kind::Literal(Literal::Int(int)) => *int as u64,
-                    _ => size.max,
-                });
+                let limit = called
+                    .arg(1)
+                    .map_or(size.max, |limit| match &limit.expr.kind {
+                        #[expect(clippy::cast_sign_loss, reason = "as the release computes")]
+                        Kind::Literal(Literal::Int(int)) => *int as u64,
+                        _ => size.max,
+                    });
                 sized(size.scaled(2.0 * TRAVERSAL), Range { min: 0, max: limit })
             }
             "join" => {
                 let target = called.target?;
                 let list = target.known();
-                let mut size = self.item(target).map_or(Range::ZERO, |(_, item)| list.times(item));
+                let mut size = self
+                    .item(target)
+                    .map_or(Range::ZERO, |(_, item)| list.times(item));
                 if let Some(separator) = first {
                     let between = Range {
                         min: list.min.saturating_sub(1),
@@ -214,19 +241,46 @@ impl<'c> Estimator<'c> {
                 let size = called.target?.known();
                 let text = size.plus(Range::fixed(1)).scaled(TRAVERSAL);
                 let pattern = first?.known().scaled(REGEX);
-                sized(text.times(pattern), Range { min: 0, max: size.max })
+                sized(
+                    text.times(pattern),
+                    Range {
+                        min: 0,
+                        max: size.max,
+                    },
+                )
             }
             "ip" if called.overload == "cidr_ip" => one(),
-            "cidr" | "isIP" | "isCIDR" | "ip" | "quantity" | "isQuantity" | "semver" | "isSemver" => {
-                cost(first?.known().scaled(TRAVERSAL))
-            }
+            "cidr" | "isIP" | "isCIDR" | "ip" | "quantity" | "isQuantity" | "semver"
+            | "isSemver" => cost(first?.known().scaled(TRAVERSAL)),
             "ip.isCanonical" => cost(first?.known().scaled(2.0 * TRAVERSAL)),
             "containsIP" | "containsCIDR" => contained(called),
             "validate" => cost(first?.known().scaled(TRAVERSAL).scaled(128.0 * REGEX)),
-            "masked" | "prefixLength" | "family" | "isUnspecified" | "isLoopback" | "isLinkLocalMulticast"
-            | "isLinkLocalUnicast" | "isGlobalUnicast" | "format.named" | "sign" | "asInteger" | "isInteger"
-            | "asApproximateFloat" | "isGreaterThan" | "isLessThan" | "compareTo" | "add" | "sub" | "major"
-            | "minor" | "patch" | "getScheme" | "getHostname" | "getHost" | "getPort" | "getEscapedPath"
+            "masked"
+            | "prefixLength"
+            | "family"
+            | "isUnspecified"
+            | "isLoopback"
+            | "isLinkLocalMulticast"
+            | "isLinkLocalUnicast"
+            | "isGlobalUnicast"
+            | "format.named"
+            | "sign"
+            | "asInteger"
+            | "isInteger"
+            | "asApproximateFloat"
+            | "isGreaterThan"
+            | "isLessThan"
+            | "compareTo"
+            | "add"
+            | "sub"
+            | "major"
+            | "minor"
+            | "patch"
+            | "getScheme"
+            | "getHostname"
+            | "getHost"
+            | "getPort"
+            | "getEscapedPath"
             | "getQuery" => one(),
             op::EQUALS => self.same(first?, called.arg(1)?),
             _ => None,
@@ -266,11 +320,16 @@ impl<'c> Estimator<'c> {
             return None;
         }
         match of.name() {
-            "net.IP" | "net.CIDR" | "kubernetes.Quantity" | "kubernetes.Semver" => cost(Range::fixed(1)),
+            "net.IP" | "net.CIDR" | "kubernetes.Quantity" | "kubernetes.Semver" => {
+                cost(Range::fixed(1))
+            }
             "kubernetes.NamedFormat" => cost(Range { min: 1, max: 64 }.scaled(TRAVERSAL)),
             "kubernetes.URL" => {
                 let size = other.size.unwrap_or(Range::fixed(1));
-                let most = Range { min: 1, max: size.max };
+                let most = Range {
+                    min: 1,
+                    max: size.max,
+                };
                 cost(most.scaled(TRAVERSAL))
             }
             _ => None,
@@ -327,7 +386,11 @@ impl<'c> Estimator<'c> {
             "starts_with_string" | "ends_with_string" => cost(first?.computed().scaled(TRAVERSAL)),
             "in_list" => cost(second?.computed().scaled(1.0)),
             "matches_string" => {
-                let text = called.target?.computed().plus(Range::fixed(1)).scaled(TRAVERSAL);
+                let text = called
+                    .target?
+                    .computed()
+                    .plus(Range::fixed(1))
+                    .scaled(TRAVERSAL);
                 cost(text.times(first?.computed().scaled(REGEX)))
             }
             "contains_string" => {
@@ -346,8 +409,16 @@ impl<'c> Estimator<'c> {
                 };
                 sized(own, size)
             }
-            "less_string" | "greater_string" | "less_equals_string" | "greater_equals_string" | "less_bytes"
-            | "greater_bytes" | "less_equals_bytes" | "greater_equals_bytes" | "equals" | "not_equals" => {
+            "less_string"
+            | "greater_string"
+            | "less_equals_string"
+            | "greater_equals_string"
+            | "less_bytes"
+            | "greater_bytes"
+            | "less_equals_bytes"
+            | "greater_equals_bytes"
+            | "equals"
+            | "not_equals" => {
                 let max = first?.computed().max.min(second?.computed().max);
                 let least = Range {
                     min: u64::from(max > 0),

@@ -112,7 +112,9 @@ fn to_double<'a>(args: &[Value<'a>]) -> Answer<'a> {
 /// As `strconv.ParseFloat`; hexadecimal floats and underscores are not read.
 fn go_double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
-    let named = text.bytes().any(|byte| matches!(byte, b'i' | b'I' | b'n' | b'N'));
+    let named = text
+        .bytes()
+        .any(|byte| matches!(byte, b'i' | b'I' | b'n' | b'N'));
     (value.is_finite() || named).then_some(value)
 }
 
@@ -125,7 +127,11 @@ fn to_string<'a>(args: &[Value<'a>]) -> Answer<'a> {
         [Value::Bool(yes)] => Value::text(yes.to_string()),
         [Value::Bytes(bytes)] => match std::str::from_utf8(bytes) {
             Ok(text) => Value::text(text),
-            Err(_) => return Err(Fault::new("invalid UTF-8 in bytes, cannot convert to string")),
+            Err(_) => {
+                return Err(Fault::new(
+                    "invalid UTF-8 in bytes, cannot convert to string",
+                ));
+            }
         },
         [Value::Duration(nanos)] => Value::text(print::seconds(*nanos)),
         [Value::Timestamp(time)] => Value::text(time.to_string()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Answer, Builtin};
 use crate::kube::cel::equal::{compare, composite, equal};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::shape::ListOrder;
 use crate::kube::cel::value::{List, Map, Order, Value};
 
@@ -66,7 +67,9 @@ fn uint<'a>(result: Option<u64>) -> Answer<'a> {
 }
 
 fn duration<'a>(result: Option<i64>) -> Answer<'a> {
-    result.map(Value::Duration).ok_or_else(|| Fault::new(DURATION))
+    result
+        .map(Value::Duration)
+        .ok_or_else(|| Fault::new(DURATION))
 }
 
 /// A list's or a set's sum, and those of everything else.
@@ -80,7 +83,8 @@ fn add<'a>(args: &[Value<'a>]) -> Answer<'a> {
             Ok(Value::Bytes([&**one, &**other].concat().into()))
         }
         [Value::Duration(one), Value::Duration(other)] => duration(one.checked_add(*other)),
-        [Value::Timestamp(time), Value::Duration(nanos)] | [Value::Duration(nanos), Value::Timestamp(time)] => time
+        [Value::Timestamp(time), Value::Duration(nanos)]
+        | [Value::Duration(nanos), Value::Timestamp(time)] => time
             .plus((*nanos).into())
             .map(Value::Timestamp)
             .map_err(Fault::new),
@@ -90,6 +94,9 @@ fn add<'a>(args: &[Value<'a>]) -> Answer<'a> {
 }
 
 fn joined<'a>(one: &List<'a>, other: &List<'a>) -> Answer<'a> {
+    if one.len().saturating_add(other.len()) > fuel::MAX_ITEMS {
+        return Err(Fault::Cancelled);
+    }
     let mut items = one.values()?;
     match one.order {
         Order::Of(ListOrder::Set) => {
@@ -130,10 +137,9 @@ fn subtract<'a>(args: &[Value<'a>]) -> Answer<'a> {
             .plus(-i128::from(*nanos))
             .map(Value::Timestamp)
             .map_err(Fault::new),
-        [Value::Timestamp(one), Value::Timestamp(other)] => one
-            .minus(*other)
-            .map(Value::Duration)
-            .map_err(Fault::new),
+        [Value::Timestamp(one), Value::Timestamp(other)] => {
+            one.minus(*other).map(Value::Duration).map_err(Fault::new)
+        }
         _ => Err(Fault::overload()),
     }
 }
@@ -149,7 +155,9 @@ fn multiply<'a>(args: &[Value<'a>]) -> Answer<'a> {
 
 fn divide<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => Err(Fault::new(BY_ZERO)),
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => {
+            Err(Fault::new(BY_ZERO))
+        }
         [Value::Int(one), Value::Int(other)] => int(one.checked_div(*other)),
         [Value::Uint(one), Value::Uint(other)] => uint(one.checked_div(*other)),
         [Value::Double(one), Value::Double(other)] => Ok(Value::Double(one / other)),
@@ -159,7 +167,9 @@ fn divide<'a>(args: &[Value<'a>]) -> Answer<'a> {
 
 fn modulo<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => Err(Fault::new(MODULO_ZERO)),
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => {
+            Err(Fault::new(MODULO_ZERO))
+        }
         [Value::Int(one), Value::Int(other)] => int(one.checked_rem(*other)),
         [Value::Uint(one), Value::Uint(other)] => uint(one.checked_rem(*other)),
         _ => Err(Fault::overload()),
@@ -196,6 +206,7 @@ pub(super) fn has(list: &List<'_>, item: &Value<'_>) -> Result<bool, Fault> {
         match one.and_then(|one| equal(&one, item)) {
             Ok(true) => return Ok(true),
             Ok(false) => {}
+            Err(Fault::Cancelled) => return Err(Fault::Cancelled),
             Err(found) => fault = fault.or(Some(found)),
         }
     }

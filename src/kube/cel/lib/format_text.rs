@@ -1,6 +1,7 @@
 //! `text.format([values])`: `%s`, `%d`, `%f`, `%e`, `%b`, `%x`, `%X`, `%o`.
 
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::print;
 use crate::kube::cel::value::{List, Value};
 
@@ -76,7 +77,9 @@ fn clause(rest: &mut std::str::Chars<'_>) -> Result<Clause, String> {
         let digits = after.bytes().take_while(u8::is_ascii_digit).count();
         let (digits, after) = after.split_at_checked(digits).unwrap_or_default();
         if after.is_empty() {
-            return Err(format!("{PREFIX}error while parsing precision: could not find end of precision specifier"));
+            return Err(format!(
+                "{PREFIX}error while parsing precision: could not find end of precision specifier"
+            ));
         }
         let number: usize = digits.parse().map_err(|_| {
             format!(
@@ -125,6 +128,9 @@ pub(super) fn format(text: &str, values: &List<'_>) -> Result<String, Fault> {
             Piece::Clause(clause) => {
                 if let Some(value) = values.get(at) {
                     out.push_str(&one(clause, &value?)?);
+                    if out.len() > fuel::MAX_BYTES {
+                        return Err(Fault::Cancelled);
+                    }
                 }
                 at += 1;
             }
@@ -163,7 +169,11 @@ fn one(clause: Clause, value: &Value<'_>) -> Result<String, Fault> {
                 Value::Bytes(found) => bytes(found),
                 _ => return Err(refused()),
             };
-            Ok(if clause.verb == 'X' { hex.to_uppercase() } else { hex })
+            Ok(if clause.verb == 'X' {
+                hex.to_uppercase()
+            } else {
+                hex
+            })
         }
         _ => Err(refused()),
     }
@@ -223,8 +233,8 @@ fn grouped(text: &str) -> String {
 /// English: `1.234568 \u{d7} 10\u{2070}\u{b3}`, with an exponent of two digits.
 fn scientific(value: f64, precision: usize) -> String {
     const SUPER: [char; 10] = [
-        '\u{2070}', '\u{b9}', '\u{b2}', '\u{b3}', '\u{2074}', '\u{2075}', '\u{2076}', '\u{2077}', '\u{2078}',
-        '\u{2079}',
+        '\u{2070}', '\u{b9}', '\u{b2}', '\u{b3}', '\u{2074}', '\u{2075}', '\u{2076}', '\u{2077}',
+        '\u{2078}', '\u{2079}',
     ];
     let text = format!("{value:.precision$e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -242,6 +252,9 @@ fn scientific(value: f64, precision: usize) -> String {
 
 /// As `%s` shows it; None for what it cannot show.
 fn shown(value: &Value<'_>) -> Option<String> {
+    if !fuel::burn() {
+        return None;
+    }
     Some(match value {
         Value::List(list) => {
             let items: Option<Vec<String>> = list.iter().map(|item| member(&item.ok()?)).collect();
@@ -250,8 +263,11 @@ fn shown(value: &Value<'_>) -> Option<String> {
         Value::Map(map) => {
             let entries = map.keys().into_iter().map(|key| {
                 let value = map.find(&key).ok()??;
-                matches!(key, Value::String(_) | Value::Bool(_) | Value::Int(_) | Value::Uint(_))
-                    .then(|| Some((member(&key)?, member(&value)?)))?
+                matches!(
+                    key,
+                    Value::String(_) | Value::Bool(_) | Value::Int(_) | Value::Uint(_)
+                )
+                .then(|| Some((member(&key)?, member(&value)?)))?
             });
             let mut entries: Vec<(String, String)> = entries.collect::<Option<_>>()?;
             entries.sort();
@@ -268,7 +284,11 @@ fn shown(value: &Value<'_>) -> Option<String> {
         },
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Value::Duration(nanos) => print::seconds(*nanos),
-        Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::String(_) | Value::Timestamp(_) => value.shown(),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Uint(_)
+        | Value::String(_)
+        | Value::Timestamp(_) => value.shown(),
         Value::Type(of) => of.name().into(),
         _ => return None,
     })

@@ -18,10 +18,30 @@ pub struct Format {
 }
 
 static FORMATS: [Format; 13] = [
-    format("dns1123Label", "DNS1123Label", |text| told(names::dns_label(text)), 30),
-    format("dns1123Subdomain", "DNS1123Subdomain", |text| told(names::subdomain(text)), 60),
-    format("dns1035Label", "DNS1035Label", |text| told(names::dns_1035_label(text)), 30),
-    format("qualifiedName", "QualifiedName", |text| told(names::qualified(text)), 60),
+    format(
+        "dns1123Label",
+        "DNS1123Label",
+        |text| told(names::dns_label(text)),
+        30,
+    ),
+    format(
+        "dns1123Subdomain",
+        "DNS1123Subdomain",
+        |text| told(names::subdomain(text)),
+        60,
+    ),
+    format(
+        "dns1035Label",
+        "DNS1035Label",
+        |text| told(names::dns_1035_label(text)),
+        30,
+    ),
+    format(
+        "qualifiedName",
+        "QualifiedName",
+        |text| told(names::qualified(text)),
+        60,
+    ),
     format(
         "dns1123LabelPrefix",
         "DNS1123LabelPrefix",
@@ -40,20 +60,55 @@ static FORMATS: [Format; 13] = [
         |text| told(names::dns_1035_label(&names::masked(text))),
         30,
     ),
-    format("labelValue", "LabelValue", |text| told(names::label_value(text)), 40),
-    format("uri", "URI", |text| url::request(text).err().into_iter().collect(), 1103),
-    format("uuid", "uuid", |text| unless(is_uuid(text), "does not match the UUID format"), 70),
-    format("byte", "byte", |text| unless(is_base64(text), "invalid base64"), 84),
-    format("date", "date", |text| unless(Time::date(text).is_ok(), "invalid date"), 71),
+    format(
+        "labelValue",
+        "LabelValue",
+        |text| told(names::label_value(text)),
+        40,
+    ),
+    format(
+        "uri",
+        "URI",
+        |text| url::request(text).err().into_iter().collect(),
+        1103,
+    ),
+    format(
+        "uuid",
+        "uuid",
+        |text| unless(is_uuid(text), "does not match the UUID format"),
+        70,
+    ),
+    format(
+        "byte",
+        "byte",
+        |text| unless(is_base64(text), "invalid base64"),
+        84,
+    ),
+    format(
+        "date",
+        "date",
+        |text| unless(Time::date(text).is_ok(), "invalid date"),
+        71,
+    ),
     format(
         "datetime",
         "datetime",
-        |text| unless(Time::formatted(text).is_ok() && !text.is_empty(), "invalid datetime"),
+        |text| {
+            unless(
+                Time::formatted(text).is_ok() && !text.is_empty(),
+                "invalid datetime",
+            )
+        },
         71,
     ),
 ];
 
-const fn format(key: &'static str, name: &'static str, check: fn(&str) -> Vec<String>, regex: u64) -> Format {
+const fn format(
+    key: &'static str,
+    name: &'static str,
+    check: fn(&str) -> Vec<String>,
+    regex: u64,
+) -> Format {
     Format {
         key,
         name,
@@ -67,7 +122,11 @@ fn told(messages: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
 }
 
 fn unless(fits: bool, message: &str) -> Vec<String> {
-    if fits { Vec::new() } else { vec![message.to_owned()] }
+    if fits {
+        Vec::new()
+    } else {
+        vec![message.to_owned()]
+    }
 }
 
 /// Hexadecimal digits in groups of 8, 4, 4, 4 and 12, with or without dashes.

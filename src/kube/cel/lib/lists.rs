@@ -9,6 +9,7 @@ use super::core::has;
 use super::{Answer, Builtin};
 use crate::kube::cel::equal::{compare, equal};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::value::{List, Map, Value};
 
 pub(super) fn find(name: &str) -> Option<Builtin> {
@@ -28,7 +29,11 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
         "distinct" => distinct,
         "sets.contains" => |args| two(args, contains),
         "sets.intersects" => |args| two(args, intersects),
-        "sets.equivalent" => |args| two(args, |one, other| Ok(contains(one, other)? && contains(other, one)?)),
+        "sets.equivalent" => |args| {
+            two(args, |one, other| {
+                Ok(contains(one, other)? && contains(other, one)?)
+            })
+        },
         "cel.@mapInsert" => map_insert,
         _ => return None,
     })
@@ -133,7 +138,9 @@ fn slice<'a>(args: &[Value<'a>]) -> Answer<'a> {
         return Err(wrong("negative indexes not supported".into()));
     };
     if from > until {
-        return Err(wrong("start index must be less than or equal to end index".into()));
+        return Err(wrong(
+            "start index must be less than or equal to end index".into(),
+        ));
     }
     if list.len() < until {
         return Err(wrong(format!("list is length {}", list.len())));
@@ -162,6 +169,9 @@ fn flatten_into<'a>(list: &List<'a>, depth: i64, into: &mut Vec<Value<'a>>) -> R
             Value::List(inner) if depth > 0 => flatten_into(&inner, depth - 1, into)?,
             other => into.push(other),
         }
+        if into.len() > fuel::MAX_ITEMS || !fuel::burn() {
+            return Err(Fault::Cancelled);
+        }
     }
     Ok(())
 }
@@ -185,7 +195,9 @@ fn sorted<'a>(items: Vec<Value<'a>>, keys: &[Value<'a>]) -> Answer<'a> {
     }
     let mut pairs: Vec<(&Value<'_>, Value<'a>)> = keys.iter().zip(items).collect();
     pairs.sort_by(|one, other| compare(one.0, other.0).unwrap_or(Ordering::Equal));
-    Ok(Value::list(pairs.into_iter().map(|(_, item)| item).collect()))
+    Ok(Value::list(
+        pairs.into_iter().map(|(_, item)| item).collect(),
+    ))
 }
 
 fn sort<'a>(args: &[Value<'a>]) -> Answer<'a> {
@@ -201,12 +213,14 @@ fn sort_by<'a>(args: &[Value<'a>]) -> Answer<'a> {
     }
 }
 
-/// More items than any budget pays for are refused before they are made.
-const MAX_RANGE: i64 = 10_000_000;
-
 fn range<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(count)] if *count > MAX_RANGE => Err(Fault::Cancelled),
+        // More items than any budget pays for are not made first.
+        [Value::Int(count)]
+            if usize::try_from(*count).is_ok_and(|count| count > fuel::MAX_ITEMS) =>
+        {
+            Err(Fault::Cancelled)
+        }
         [Value::Int(count)] => Ok(Value::list((0..*count).map(Value::Int).collect())),
         _ => Err(Fault::overload()),
     }
@@ -222,7 +236,14 @@ fn distinct<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let mut found: Vec<Value<'a>> = Vec::new();
     for item in only(args)?.iter() {
         let item = item?;
-        if !found.iter().any(|one| equal(&item, one) == Ok(true)) {
+        let mut seen = false;
+        for one in &found {
+            match equal(&item, one) {
+                Err(Fault::Cancelled) => return Err(Fault::Cancelled),
+                same => seen = seen || same == Ok(true),
+            }
+        }
+        if !seen {
             found.push(item);
         }
     }
@@ -277,7 +298,10 @@ fn map_insert<'a>(args: &[Value<'a>]) -> Answer<'a> {
     }
     for (key, value) in more {
         if !map.insert(&key, value)? {
-            return Err(Fault::new(format!("insert failed: key {} already exists", key.shown())));
+            return Err(Fault::new(format!(
+                "insert failed: key {} already exists",
+                key.shown()
+            )));
         }
     }
     Ok(Value::Map(map))

@@ -126,7 +126,11 @@ fn is_link_local_multicast(ip: IpAddr) -> bool {
 
 fn is_global(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    !(broadcast || ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || is_link_local(ip))
+    !(broadcast
+        || ip.is_unspecified()
+        || ip.is_loopback()
+        || ip.is_multicast()
+        || is_link_local(ip))
 }
 
 /// What Go's parser says of an address.
@@ -135,8 +139,15 @@ fn go_error(text: &str) -> String {
         let fields: Vec<&str> = text.split('.').collect();
         for field in &fields {
             if let Some(c) = field.chars().find(|c| !c.is_ascii_digit()) {
-                let at = field.find(c).and_then(|at| field.get(at..)).unwrap_or_default();
-                let after: String = text.find(at).and_then(|at| text.get(at..)).unwrap_or_default().into();
+                let at = field
+                    .find(c)
+                    .and_then(|at| field.get(at..))
+                    .unwrap_or_default();
+                let after: String = text
+                    .find(at)
+                    .and_then(|at| text.get(at..))
+                    .unwrap_or_default()
+                    .into();
                 return format!("unexpected character (at {after:?})");
             }
             if field.is_empty() {
@@ -149,7 +160,12 @@ fn go_error(text: &str) -> String {
                 return "IPv4 field has value >255".into();
             }
         }
-        if fields.len() > 4 { "IPv4 address too long" } else { "IPv4 address too short" }.into()
+        if fields.len() > 4 {
+            "IPv4 address too long"
+        } else {
+            "IPv4 address too short"
+        }
+        .into()
     };
     match text.chars().find(|c| matches!(c, '.' | ':' | '%')) {
         Some('.') => v4(text),
@@ -170,10 +186,13 @@ fn parse(text: &str) -> Result<IpAddr, String> {
         && !zone.is_empty()
         && address.parse::<std::net::Ipv6Addr>().is_ok()
     {
-        return Err(format!("IP address {text:?} with zone value is not allowed"));
+        return Err(format!(
+            "IP address {text:?} with zone value is not allowed"
+        ));
     }
-    let address = parse_plain(text)
-        .map_err(|error| format!("IP Address {text:?} parse error during conversion from string: {error}"))?;
+    let address = parse_plain(text).map_err(|error| {
+        format!("IP Address {text:?} parse error during conversion from string: {error}")
+    })?;
     if is_mapped(address) {
         return Err(format!("IPv4-mapped IPv6 address {text:?} is not allowed"));
     }
@@ -188,7 +207,9 @@ const RANGE_ERROR: &str = "network address parse error during conversion from st
 
 fn parse_range(text: &str) -> Result<Cidr, String> {
     let wrong = |why: String| format!("{RANGE_ERROR}netip.ParsePrefix({text:?}): {why}");
-    let (address, bits_text) = text.rsplit_once('/').ok_or_else(|| wrong("no '/'".into()))?;
+    let (address, bits_text) = text
+        .rsplit_once('/')
+        .ok_or_else(|| wrong("no '/'".into()))?;
     let address = parse_plain(address).map_err(wrong)?;
     let plain = bits_text.bytes().all(|b| b.is_ascii_digit()) && !bits_text.is_empty();
     let leading = bits_text.len() > 1 && bits_text.starts_with('0');
@@ -196,7 +217,10 @@ fn parse_range(text: &str) -> Result<Cidr, String> {
         return Err(wrong(format!("bad bits after slash: {bits_text:?}")));
     }
     let width = bits(address).1;
-    let found = bits_text.parse::<u8>().ok().filter(|bits| u32::from(*bits) <= width);
+    let found = bits_text
+        .parse::<u8>()
+        .ok()
+        .filter(|bits| u32::from(*bits) <= width);
     let Some(bits) = found else {
         return Err(wrong("prefix length out of range".into()));
     };
@@ -213,7 +237,9 @@ fn range(text: &str) -> Result<Cidr, Fault> {
 fn contains_ip<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let (cidr, address) = match args {
         [Value::Cidr(cidr), Value::Ip(ip)] => (cidr, *ip),
-        [Value::Cidr(cidr), Value::String(text)] => (cidr, parse(text).map_err(|_| Fault::overload())?),
+        [Value::Cidr(cidr), Value::String(text)] => {
+            (cidr, parse(text).map_err(|_| Fault::overload())?)
+        }
         _ => return Err(Fault::overload()),
     };
     Ok(Value::Bool(cidr.contains(address)))
@@ -225,5 +251,7 @@ fn contains_range<'a>(args: &[Value<'a>]) -> Answer<'a> {
         [Value::Cidr(cidr), Value::String(text)] => (cidr, range(text)?),
         _ => return Err(Fault::overload()),
     };
-    Ok(Value::Bool(cidr.bits <= inner.bits && cidr.contains(inner.address)))
+    Ok(Value::Bool(
+        cidr.bits <= inner.bits && cidr.contains(inner.address),
+    ))
 }

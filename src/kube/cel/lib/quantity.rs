@@ -25,7 +25,8 @@ impl Quantity {
         let nanos = exact.scaled(-9);
         let whole = nanos.is_some_and(|nanos| nanos % NANO == 0);
         // A fraction is kept as it was said: 1000m is not whole.
-        let fraction = text.contains('.') || text.ends_with(['m', 'u', 'n']) || has_negative_exponent(text);
+        let fraction =
+            text.contains('.') || text.ends_with(['m', 'u', 'n']) || has_negative_exponent(text);
         Ok(Self {
             exact,
             whole: whole && !fraction,
@@ -38,7 +39,10 @@ impl Quantity {
 
     fn of_nanos(nanos: i128) -> Result<Self, Fault> {
         let sign = if nanos < 0 { "-" } else { "" };
-        let (whole, rest) = (nanos.unsigned_abs() / NANO.unsigned_abs(), nanos.unsigned_abs() % NANO.unsigned_abs());
+        let (whole, rest) = (
+            nanos.unsigned_abs() / NANO.unsigned_abs(),
+            nanos.unsigned_abs() % NANO.unsigned_abs(),
+        );
         let text = if rest == 0 {
             format!("{sign}{whole}")
         } else {
@@ -133,7 +137,9 @@ fn combined<'a>(args: &[Value<'a>], sign: i128) -> Answer<'a> {
         [Value::Quantity(one), Value::Int(other)] => (one.nanos()?, i128::from(*other) * NANO),
         _ => return Err(Fault::overload()),
     };
-    let sum = other.checked_mul(sign).and_then(|other| one.checked_add(other));
+    let sum = other
+        .checked_mul(sign)
+        .and_then(|other| one.checked_add(other));
     let sum = sum.ok_or_else(|| Fault::new(TOO_LARGE))?;
     Ok(Value::Quantity(Quantity::of_nanos(sum)?.into()))
 }

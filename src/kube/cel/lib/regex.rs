@@ -35,7 +35,11 @@ fn illegal(error: String) -> Fault {
 fn find_all<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let (text, pattern, count) = match args {
         [Value::String(text), Value::String(pattern)] => (text, pattern, -1),
-        [Value::String(text), Value::String(pattern), Value::Int(count)] => (text, pattern, *count),
+        [
+            Value::String(text),
+            Value::String(pattern),
+            Value::Int(count),
+        ] => (text, pattern, *count),
         _ => return Err(Fault::overload()),
     };
     let compiled = compile(pattern).map_err(illegal)?;
@@ -86,7 +90,11 @@ fn translated(pattern: &str) -> String {
                 Some('D') => out.push_str("[^0-9]"),
                 Some('w') => out.push_str(if class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
                 Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('s') => out.push_str(if class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" }),
+                Some('s') => out.push_str(if class {
+                    "\\t\\n\\f\\r "
+                } else {
+                    "[\\t\\n\\f\\r ]"
+                }),
                 Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
                 Some('b') if !class => out.push_str("(?-u:\\b)"),
                 Some('Q') if !class => quoted(&mut rest, &mut out),
@@ -140,10 +148,16 @@ fn go_error(pattern: &str, error: &regex::Error) -> String {
         ("unclosed group", "missing closing )"),
         ("unopened group", "unexpected )"),
         ("unclosed character class", "missing closing ]"),
-        ("repetition operator missing expression", "missing argument to repetition operator"),
+        (
+            "repetition operator missing expression",
+            "missing argument to repetition operator",
+        ),
         ("look-around", "invalid or unsupported Perl syntax"),
         ("unrecognized escape sequence", "invalid escape sequence"),
-        ("invalid character class range", "invalid character class range"),
+        (
+            "invalid character class range",
+            "invalid character class range",
+        ),
     ];
     let why = known
         .iter()

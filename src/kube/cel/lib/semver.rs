@@ -52,7 +52,8 @@ impl Semver {
             return Err("Version string empty".into());
         }
         let mut parts = text.splitn(3, '.');
-        let (Some(major), Some(minor), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(major), Some(minor), Some(rest)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err("No Major.Minor.Patch elements found".into());
         };
         let (rest, build) = match rest.split_once('+') {
@@ -63,7 +64,11 @@ impl Semver {
             Some((patch, pre)) => (patch, Some(pre)),
             None => (rest, None),
         };
-        let numbers = [number("major", major)?, number("minor", minor)?, number("patch", patch)?];
+        let numbers = [
+            number("major", major)?,
+            number("minor", minor)?,
+            number("patch", patch)?,
+        ];
         let mut found = Self {
             numbers,
             pre: Vec::new(),
@@ -77,7 +82,9 @@ impl Semver {
                 return Err("Build meta data is empty".into());
             }
             if !is_identifier(part) {
-                return Err(format!("Invalid character(s) found in build meta data {part:?}"));
+                return Err(format!(
+                    "Invalid character(s) found in build meta data {part:?}"
+                ));
             }
             found.build.push(part.to_owned());
         }
@@ -117,14 +124,22 @@ fn identifiers(one: &str, other: &str) -> Ordering {
 
 fn number(which: &str, text: &str) -> Result<u64, String> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("Invalid character(s) found in {which} number {text:?}"));
+        return Err(format!(
+            "Invalid character(s) found in {which} number {text:?}"
+        ));
     }
     if text.len() > 1 && text.starts_with('0') {
         let mut name = which.to_owned();
         name.get_mut(..1).map(str::make_ascii_uppercase);
-        return Err(format!("{name} number must not contain leading zeroes {text:?}"));
+        return Err(format!(
+            "{name} number must not contain leading zeroes {text:?}"
+        ));
     }
-    let error = if text.is_empty() { "invalid syntax" } else { "value out of range" };
+    let error = if text.is_empty() {
+        "invalid syntax"
+    } else {
+        "value out of range"
+    };
     text.parse()
         .map_err(|_| format!("strconv.ParseUint: parsing {text:?}: {error}"))
 }
@@ -139,7 +154,9 @@ fn prerelease(text: &str) -> Result<String, String> {
     }
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     if digits && text.len() > 1 && text.starts_with('0') {
-        return Err(format!("Numeric PreRelease version must not contain leading zeroes {text:?}"));
+        return Err(format!(
+            "Numeric PreRelease version must not contain leading zeroes {text:?}"
+        ));
     }
     if !is_identifier(text) {
         return Err(format!("Invalid character(s) found in prerelease {text:?}"));
@@ -163,7 +180,9 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
 
 fn parsed(args: &[Value<'_>]) -> Result<Result<Semver, String>, Fault> {
     match args {
-        [Value::String(text)] | [Value::String(text), Value::Bool(false)] => Ok(Semver::parse(text)),
+        [Value::String(text)] | [Value::String(text), Value::Bool(false)] => {
+            Ok(Semver::parse(text))
+        }
         [Value::String(text), Value::Bool(true)] => Ok(Semver::tolerant(text)),
         _ => Err(Fault::overload()),
     }

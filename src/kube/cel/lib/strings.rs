@@ -3,6 +3,7 @@
 use super::format_text::format;
 use super::{Answer, Builtin, texts};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::value::{List, Value};
 
 pub(super) fn find(name: &str) -> Option<Builtin> {
@@ -50,7 +51,11 @@ fn char_at<'a>(args: &[Value<'a>]) -> Answer<'a> {
 }
 
 fn answer<'a>(place: Option<usize>) -> Value<'a> {
-    Value::Int(place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1))
+    Value::Int(
+        place
+            .and_then(|place| i64::try_from(place).ok())
+            .unwrap_or(-1),
+    )
 }
 
 fn index_of<'a>(args: &[Value<'a>]) -> Answer<'a> {
@@ -116,6 +121,15 @@ fn replace<'a>(args: &[Value<'a>]) -> Answer<'a> {
         ] => (text, old, new, *count),
         _ => return Err(Fault::overload()),
     };
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let times = if old.is_empty() {
+        text.len() + 1
+    } else {
+        text.len() / old.len()
+    };
+    if times.min(most).saturating_mul(new.len()) > fuel::MAX_BYTES {
+        return Err(Fault::Cancelled);
+    }
     let replaced = match usize::try_from(count) {
         Ok(count) => text.replacen(&**old, new, count),
         Err(_) => text.replace(&**old, new),
@@ -126,7 +140,11 @@ fn replace<'a>(args: &[Value<'a>]) -> Answer<'a> {
 fn split<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let (text, separator, count) = match args {
         [Value::String(text), Value::String(separator)] => (text, separator, -1),
-        [Value::String(text), Value::String(separator), Value::Int(count)] => (text, separator, *count),
+        [
+            Value::String(text),
+            Value::String(separator),
+            Value::Int(count),
+        ] => (text, separator, *count),
         _ => return Err(Fault::overload()),
     };
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
@@ -194,6 +212,9 @@ fn join<'a>(args: &[Value<'a>]) -> Answer<'a> {
                 return Err(Fault::new(message));
             };
             text.push_str(part);
+            if text.len() > fuel::MAX_BYTES {
+                return Err(Fault::Cancelled);
+            }
         }
         Ok(Value::text(text))
     };

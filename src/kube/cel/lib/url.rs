@@ -27,7 +27,9 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
             [Value::String(text)] => {
                 let parsed = request(text).and_then(|()| parse(text));
                 parsed.map(|url| Value::Url(url.into())).map_err(|error| {
-                    Fault::new(format!("URL parse error during conversion from string: {error}"))
+                    Fault::new(format!(
+                        "URL parse error during conversion from string: {error}"
+                    ))
                 })
             }
             _ => Err(Fault::overload()),
@@ -70,7 +72,9 @@ impl Url {
 
     fn hostname(&self) -> &str {
         let (host, _) = self.split();
-        let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let inside = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         inside.unwrap_or(host)
     }
 
@@ -115,9 +119,18 @@ fn unescape(text: &str, part: Part) -> Result<String, String> {
     while let Some(byte) = rest.next() {
         if byte == b'%' {
             let digits: String = rest.clone().take(2).map(char::from).collect();
-            let code = digits.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-            let shown = || text.get(place..).unwrap_or_default().chars().take(3).collect::<String>();
-            let Some(code) = code.filter(|_| digits.bytes().take(2).all(|b| b.is_ascii_hexdigit())) else {
+            let code = digits
+                .get(..2)
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            let shown = || {
+                text.get(place..)
+                    .unwrap_or_default()
+                    .chars()
+                    .take(3)
+                    .collect::<String>()
+            };
+            let Some(code) = code.filter(|_| digits.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+            else {
                 return Err(format!("invalid URL escape {:?}", shown()));
             };
             if part == Part::Host && code < 0x80 && code != b'%' {
@@ -130,7 +143,10 @@ fn unescape(text: &str, part: Part) -> Result<String, String> {
             continue;
         }
         if part == Part::Host && byte < 0x80 && should_escape(byte, part) {
-            return Err(format!("invalid character {:?} in host name", char::from(byte).to_string()));
+            return Err(format!(
+                "invalid character {:?} in host name",
+                char::from(byte).to_string()
+            ));
         }
         bytes.push(byte);
         place += 1;
@@ -145,11 +161,13 @@ fn should_escape(byte: u8, part: Part) -> bool {
     match (part, byte) {
         (
             Part::Host,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']' | b'<'
-            | b'>' | b'"',
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
+            | b'[' | b']' | b'<' | b'>' | b'"',
         ) => false,
         (Part::Path, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@') => false,
-        (Part::Fragment, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@') => false,
+        (Part::Fragment, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@') => {
+            false
+        }
         (Part::Fragment, b'!' | b'(' | b')' | b'*') => false,
         _ => true,
     }
@@ -173,7 +191,21 @@ fn written(raw: &str, part: Part) -> Result<String, String> {
     let extra = |byte: u8| {
         matches!(
             byte,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']' | b'%'
+            b'!' | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+                | b'['
+                | b']'
+                | b'%'
         )
     };
     let valid = raw
@@ -290,8 +322,23 @@ fn check_user(user: &str) -> Result<(), String> {
         byte.is_ascii_alphanumeric()
             || matches!(
                 byte,
-                b'-' | b'.' | b'_' | b':' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';'
-                    | b'=' | b'%' | b'@'
+                b'-' | b'.'
+                    | b'_'
+                    | b':'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b'%'
+                    | b'@'
             )
     };
     if !user.bytes().all(valid) {
@@ -305,15 +352,21 @@ fn host_of(host: &str) -> Result<String, String> {
         let end = host.rfind(']').ok_or("missing ']' in host")?;
         host.get(end + 1..).unwrap_or_default()
     } else {
-        host.rfind(':').and_then(|at| host.get(at..)).unwrap_or_default()
+        host.rfind(':')
+            .and_then(|at| host.get(at..))
+            .unwrap_or_default()
     };
     let digits = port.strip_prefix(':');
-    let valid = port.is_empty() || digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let valid =
+        port.is_empty() || digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     if !valid {
         return Err(format!("invalid port {port:?} after host"));
     }
     if !host.starts_with('[') && host.find(':') != host.rfind(':') {
-        let first = host.find(':').and_then(|at| host.get(at..)).unwrap_or_default();
+        let first = host
+            .find(':')
+            .and_then(|at| host.get(at..))
+            .unwrap_or_default();
         return Err(format!("invalid port {first:?} after host"));
     }
     unescape(host, Part::Host)

@@ -86,7 +86,10 @@ impl Place {
     fn below(&self, path: String, times: Option<u64>) -> Self {
         Self {
             path,
-            times: self.times.zip(times).map(|(one, other)| one.saturating_mul(other)),
+            times: self
+                .times
+                .zip(times)
+                .map(|(one, other)| one.saturating_mul(other)),
             ..self.clone()
         }
     }
@@ -123,7 +126,10 @@ pub fn check(schema: &Structural, path: &str) -> Vec<FieldError> {
             ));
         }
         let name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
-        errors.push(FieldError::forbidden(path, over_limit(name, total.sum, TOTAL_LIMIT)));
+        errors.push(FieldError::forbidden(
+            path,
+            over_limit(name, total.sum, TOTAL_LIMIT),
+        ));
     }
     errors
 }
@@ -172,7 +178,12 @@ fn walk(node: &Structural, declared: Option<&Declared>, place: &Place, total: &m
     }
     let junctions = &node.junctions;
     if let Some(not) = &junctions.not {
-        add(walk(not, None, &place.uncompiled(format!("{path}.not")), total));
+        add(walk(
+            not,
+            None,
+            &place.uncompiled(format!("{path}.not")),
+            total,
+        ));
     }
     for (name, all) in [
         ("allOf", &junctions.all_of),
@@ -180,7 +191,12 @@ fn walk(node: &Structural, declared: Option<&Declared>, place: &Place, total: &m
         ("anyOf", &junctions.any_of),
     ] {
         for (at, part) in all.iter().enumerate() {
-            add(walk(part, None, &place.uncompiled(format!("{path}.{name}[{at}]")), total));
+            add(walk(
+                part,
+                None,
+                &place.uncompiled(format!("{path}.{name}[{at}]")),
+                total,
+            ));
         }
     }
     if let Some(items) = &node.items {
@@ -249,31 +265,57 @@ fn form(rule: &Rule, node: &Structural, path: &str) -> Vec<FieldError> {
     let lines = |text: &str| text.contains(['\n', '\r']);
     let (text, message) = (rule.rule.trim(), rule.message.trim());
     if text.is_empty() {
-        errors.push(FieldError::required(format!("{path}.rule"), "rule is not specified"));
+        errors.push(FieldError::required(
+            format!("{path}.rule"),
+            "rule is not specified",
+        ));
     } else if !rule.message.is_empty() && message.is_empty() {
         let why = "must be non-empty if specified";
-        errors.push(FieldError::invalid(format!("{path}.message"), quoted(&rule.message), why));
+        errors.push(FieldError::invalid(
+            format!("{path}.message"),
+            quoted(&rule.message),
+            why,
+        ));
     } else if lines(message) {
         let why = "must not contain line breaks";
-        errors.push(FieldError::invalid(format!("{path}.message"), quoted(&rule.message), why));
+        errors.push(FieldError::invalid(
+            format!("{path}.message"),
+            quoted(&rule.message),
+            why,
+        ));
     } else if lines(text) && message.is_empty() {
         let why = "message must be specified if rule contains line breaks";
         errors.push(FieldError::required(format!("{path}.message"), why));
     }
     if !rule.message_expression.is_empty() && rule.message_expression.trim().is_empty() {
         let why = "messageExpression must be non-empty if specified";
-        errors.push(FieldError::required(format!("{path}.messageExpression"), why));
+        errors.push(FieldError::required(
+            format!("{path}.messageExpression"),
+            why,
+        ));
     }
     if !rule.reason.is_empty() && !REASONS.contains(&rule.reason.as_str()) {
-        errors.push(FieldError::not_supported(format!("{path}.reason"), &rule.reason, &REASONS));
+        errors.push(FieldError::not_supported(
+            format!("{path}.reason"),
+            &rule.reason,
+            &REASONS,
+        ));
     }
     let field = format!("{path}.fieldPath");
     let value = || quoted(&rule.field_path);
     if !rule.field_path.is_empty() && rule.field_path.trim().is_empty() {
-        errors.push(FieldError::invalid(&field, value(), "must be non-empty if specified"));
+        errors.push(FieldError::invalid(
+            &field,
+            value(),
+            "must be non-empty if specified",
+        ));
     }
     if lines(&rule.field_path) {
-        errors.push(FieldError::invalid(&field, value(), "must not contain line breaks"));
+        errors.push(FieldError::invalid(
+            &field,
+            value(),
+            "must not contain line breaks",
+        ));
     }
     if !rule.field_path.is_empty() && path::normalized(&rule.field_path, node).is_none() {
         errors.push(FieldError::invalid(&field, value(), "must be a valid path"));
@@ -302,7 +344,13 @@ fn printed(rule: &Rule) -> String {
 }
 
 /// Compiles the rules of a node and looks at what they cost and use.
-fn rules(node: &Structural, declared: &Declared, place: &Place, total: &mut Total, errors: &mut Vec<FieldError>) {
+fn rules(
+    node: &Structural,
+    declared: &Declared,
+    place: &Place,
+    total: &mut Total,
+    errors: &mut Vec<FieldError>,
+) {
     // As often as values of the least size fit a request, if nothing else bounds it.
     let most = u64::try_from(MAX_REQUEST / (declared.least + 1)).unwrap_or(0);
     let times = place.times.unwrap_or(most);
@@ -328,7 +376,9 @@ fn rules(node: &Structural, declared: &Declared, place: &Place, total: &mut Tota
         }
         if uses_old {
             if let Some(place) = &place.uncorrelated {
-                let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {place}");
+                let why = format!(
+                    "oldSelf cannot be used on the uncorrelatable portion of the schema within {place}"
+                );
                 errors.push(FieldError::invalid(&rule_path, quoted(&rule.rule), why));
             }
         } else if let Some(value) = rule.optional_old_self {
@@ -341,7 +391,13 @@ fn rules(node: &Structural, declared: &Declared, place: &Place, total: &mut Tota
     }
 }
 
-fn message(env: &Environment, rule: &Rule, path: &str, total: &mut Total, errors: &mut Vec<FieldError>) {
+fn message(
+    env: &Environment,
+    rule: &Rule,
+    path: &str,
+    total: &mut Total,
+    errors: &mut Vec<FieldError>,
+) {
     let path = format!("{path}.messageExpression");
     match message_program(env, rule) {
         None => {}
@@ -416,7 +472,12 @@ fn has_rules(node: &Structural) -> bool {
         Additional::Of(values) => Some(&**values),
         _ => None,
     };
-    let below = node.items.as_deref().into_iter().chain(values).chain(node.properties.values());
+    let below = node
+        .items
+        .as_deref()
+        .into_iter()
+        .chain(values)
+        .chain(node.properties.values());
     !node.rules.is_empty() || below.into_iter().any(has_rules)
 }
 
@@ -427,7 +488,11 @@ fn compiled(rules: &Structural, node: &Structural, declared: Option<&Declared>) 
         ..Node::default()
     };
     if let Some(declared) = declared {
-        found.rules = rules.rules.iter().filter_map(|rule| one(rule, node, declared)).collect();
+        found.rules = rules
+            .rules
+            .iter()
+            .filter_map(|rule| one(rule, node, declared))
+            .collect();
     }
     if let (Some(rules), Some(items)) = (&rules.items, &node.items) {
         let below = declared.and_then(|declared| below(declared, items, &Below::Items));
@@ -447,7 +512,9 @@ fn compiled(rules: &Structural, node: &Structural, declared: Option<&Declared>) 
         }
     }
     let all = rules.junctions.all_of.iter();
-    found.all_of = all.filter_map(|part| compiled(part, node, declared)).collect();
+    found.all_of = all
+        .filter_map(|part| compiled(part, node, declared))
+        .collect();
     let empty = found.rules.is_empty()
         && found.items.is_none()
         && found.values.is_none()
@@ -462,7 +529,9 @@ fn one(rule: &Rule, node: &Structural, declared: &Declared) -> Option<Compiled> 
     }
     let env = environment(declared, rule);
     let program = program(&env, rule);
-    let uses_old = program.as_ref().is_ok_and(|program| program.uses("oldSelf"));
+    let uses_old = program
+        .as_ref()
+        .is_ok_and(|program| program.uses("oldSelf"));
     Some(Compiled {
         message: message_program(&env, rule).and_then(Result::ok),
         field_path: path::normalized(&rule.field_path, node).unwrap_or_default(),

@@ -66,13 +66,20 @@ fn four_bytes(length: i64) -> i64 {
 fn string(node: &Structural) -> Declared {
     let length = node.checks.max_length;
     let (kind, max, least) = match node.checks.format.as_str() {
-        "byte" => (ShapeKind::Bytes, length.map_or(MAX_REQUEST - 2, |length| length.max(0)), 2),
+        "byte" => (
+            ShapeKind::Bytes,
+            length.map_or(MAX_REQUEST - 2, |length| length.max(0)),
+            2,
+        ),
         "duration" => (ShapeKind::Duration, 32, 3),
         "date" => (ShapeKind::Date, 12, 12),
         "date-time" => (ShapeKind::DateTime, 32, 21),
         _ => {
             let values = node.checks.enumeration.iter();
-            let longest = values.filter_map(|value| value.as_str()).map(str::len).max();
+            let longest = values
+                .filter_map(|value| value.as_str())
+                .map(str::len)
+                .max();
             let longest = longest.and_then(|longest| i64::try_from(longest).ok());
             let unsaid = if node.checks.enumeration.is_empty() {
                 MAX_REQUEST - 2
@@ -111,7 +118,13 @@ fn object(node: &Structural, root: bool, name: &str) -> Declared {
         let values = declare(values, values.embedded, &format!("{name}.@elem"));
         let most = (MAX_REQUEST - 2) / (values.least + 6);
         let max = node.checks.max_properties.map_or(most, |max| max.max(0));
-        return declared(ShapeKind::Map(values.shape), node.nullable, values.exposed, max, 2);
+        return declared(
+            ShapeKind::Map(values.shape),
+            node.nullable,
+            values.exposed,
+            max,
+            2,
+        );
     }
     let mut fields = IndexMap::new();
     let mut least: i64 = 2;
@@ -135,7 +148,13 @@ fn object(node: &Structural, root: bool, name: &str) -> Declared {
         name: name.into(),
         fields,
     };
-    declared(ShapeKind::Object(Arc::new(object)), node.nullable, true, 0, least)
+    declared(
+        ShapeKind::Object(Arc::new(object)),
+        node.nullable,
+        true,
+        0,
+        least,
+    )
 }
 
 fn typed(of: SchemaType) -> Structural {
@@ -146,7 +165,9 @@ fn typed(of: SchemaType) -> Structural {
 }
 
 /// Properties with those that every resource has; None if they are said already.
-fn with_metadata(properties: &IndexMap<Box<str>, Structural>) -> Option<IndexMap<Box<str>, Structural>> {
+fn with_metadata(
+    properties: &IndexMap<Box<str>, Structural>,
+) -> Option<IndexMap<Box<str>, Structural>> {
     let is = |found: Option<&Structural>, of| found.is_some_and(|found| found.of == Some(of));
     let metadata = properties.get("metadata");
     let inner = |key: &str| metadata.and_then(|metadata| metadata.properties.get(key));
@@ -164,7 +185,9 @@ fn with_metadata(properties: &IndexMap<Box<str>, Structural>) -> Option<IndexMap
     }
     let mut metadata = typed(SchemaType::Object);
     for key in ["generateName", "name"] {
-        metadata.properties.insert(key.into(), typed(SchemaType::String));
+        metadata
+            .properties
+            .insert(key.into(), typed(SchemaType::String));
     }
     all.insert("metadata".into(), metadata);
     Some(all)

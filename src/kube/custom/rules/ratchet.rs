@@ -70,7 +70,11 @@ fn same(new: &Json, old: &Json, schema: &Structural) -> bool {
             if new.len() != olds.len() {
                 return false;
             }
-            let Some(items) = schema.items.as_deref().filter(|_| schema.list_type == Some(ListType::Map)) else {
+            let Some(items) = schema
+                .items
+                .as_deref()
+                .filter(|_| schema.list_type == Some(ListType::Map))
+            else {
                 return new == olds;
             };
             new.iter().all(|item| {

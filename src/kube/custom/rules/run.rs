@@ -105,10 +105,16 @@ fn value_of(shape: &Shape, value: &Json) -> String {
 
 /// A rule as errors name it.
 fn name(rule: &Rule) -> &str {
-    if rule.message.is_empty() { &rule.rule } else { &rule.message }.trim()
+    if rule.message.is_empty() {
+        &rule.rule
+    } else {
+        &rule.message
+    }
+    .trim()
 }
 
-const OUT: &str = "validation failed due to running out of cost budget, no further validation rules will be run";
+const OUT: &str =
+    "validation failed due to running out of cost budget, no further validation rules will be run";
 
 impl<'v> Runner<'_> {
     fn error(&mut self, error: FieldError) {
@@ -157,7 +163,12 @@ impl<'v> Runner<'_> {
         Ok(())
     }
 
-    fn fields(&mut self, node: &'v Node, place: &Place<'v>, fields: &'v Map<String, Json>) -> Result<(), Spent> {
+    fn fields(
+        &mut self,
+        node: &'v Node,
+        place: &Place<'v>,
+        fields: &'v Map<String, Json>,
+    ) -> Result<(), Spent> {
         let was = |key: &str| place.old.and_then(|old| old.get(key));
         if let Some(below) = &node.values {
             for (key, value) in fields {
@@ -222,11 +233,21 @@ impl<'v> Runner<'_> {
         }
     }
 
-    fn rule(&mut self, rule: &'v Compiled, shape: &'v Shape, place: &Place<'v>, path: &str) -> Result<(), Spent> {
+    fn rule(
+        &mut self,
+        rule: &'v Compiled,
+        shape: &'v Shape,
+        place: &Place<'v>,
+        path: &str,
+    ) -> Result<(), Spent> {
         let program = match &rule.program {
             Ok(program) => program,
             Err(why) => {
-                self.error(FieldError::invalid(path, type_value(shape), format!("rule compile error: {why}")));
+                self.error(FieldError::invalid(
+                    path,
+                    type_value(shape),
+                    format!("rule compile error: {why}"),
+                ));
                 return Ok(());
             }
         };
@@ -248,9 +269,13 @@ impl<'v> Runner<'_> {
         if let Some(fault) = fault {
             let cancelled = fault == Fault::Cancelled;
             let why = if fault.is_overload() {
-                format!("'{fault}': call arguments did not match a supported operator, function or macro signature for rule: {told}")
+                format!(
+                    "'{fault}': call arguments did not match a supported operator, function or macro signature for rule: {told}"
+                )
             } else if cancelled {
-                format!("'{fault}': no further validation rules will be run due to call cost exceeds limit for rule: {told}")
+                format!(
+                    "'{fault}': no further validation rules will be run due to call cost exceeds limit for rule: {told}"
+                )
             } else {
                 format!("{fault} evaluating rule: {told}")
             };
@@ -318,19 +343,31 @@ impl<'v> Runner<'_> {
         self.pay(cost);
         if let Some(why) = why {
             *self.left = 0;
-            self.failed(rule, place, FieldError::new(FieldErrorKind::Invalid, below, type_value(shape), why));
+            self.failed(
+                rule,
+                place,
+                FieldError::new(FieldErrorKind::Invalid, below, type_value(shape), why),
+            );
             return Err(Spent);
         }
         let text = value.ok();
-        let text = text.as_ref().and_then(|value| value.as_str()).map(str::trim);
-        let fits = text.filter(|text| !text.is_empty() && text.len() <= MAX_MESSAGE && !text.contains('\n'));
+        let text = text
+            .as_ref()
+            .and_then(|value| value.as_str())
+            .map(str::trim);
+        let fits = text
+            .filter(|text| !text.is_empty() && text.len() <= MAX_MESSAGE && !text.contains('\n'));
         Ok(fits.map(str::to_owned))
     }
 }
 
 impl<'v> Place<'v> {
     fn shown(&self) -> String {
-        if self.path.is_empty() { "<nil>".into() } else { self.path.clone() }
+        if self.path.is_empty() {
+            "<nil>".into()
+        } else {
+            self.path.clone()
+        }
     }
 
     fn below(
@@ -368,7 +405,12 @@ struct Done {
     cost: u64,
 }
 
-fn evaluated<'b>(program: &'b Program, place: &Place<'b>, shape: &'b Shape, optional: bool) -> Done {
+fn evaluated<'b>(
+    program: &'b Program,
+    place: &Place<'b>,
+    shape: &'b Shape,
+    optional: bool,
+) -> Done {
     let bindings = bound(place, shape, optional);
     let Evaluation { value, cost } = program.eval(&bindings, PER_CALL_LIMIT);
     Done {

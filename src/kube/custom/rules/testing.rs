@@ -2,10 +2,15 @@
 
 use serde_json::Value;
 
-use crate::kube::custom::structural::{Additional, ListType, MapType, Rule, SchemaType, Structural};
+use crate::kube::custom::structural::{
+    Additional, ListType, MapType, Rule, SchemaType, Structural,
+};
 
 fn text(json: &Value, key: &str) -> String {
-    json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    json.get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn flag(json: &Value, key: &str) -> bool {
@@ -32,7 +37,9 @@ pub(crate) fn structural(json: &Value) -> Structural {
     };
     if let Some(properties) = json.get("properties").and_then(Value::as_object) {
         let properties = properties.iter();
-        node.properties = properties.map(|(key, below)| (key.as_str().into(), structural(below))).collect();
+        node.properties = properties
+            .map(|(key, below)| (key.as_str().into(), structural(below)))
+            .collect();
         node.properties.sort_keys();
     }
     node.additional = match json.get("additionalProperties") {
@@ -63,8 +70,14 @@ pub(crate) fn structural(json: &Value) -> Structural {
     node.checks.max_length = json.get("maxLength").and_then(Value::as_i64);
     node.checks.max_items = json.get("maxItems").and_then(Value::as_i64);
     node.checks.max_properties = json.get("maxProperties").and_then(Value::as_i64);
-    node.checks.enumeration = json.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
-    let rules = json.get("x-kubernetes-validations").and_then(Value::as_array);
+    node.checks.enumeration = json
+        .get("enum")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let rules = json
+        .get("x-kubernetes-validations")
+        .and_then(Value::as_array);
     for rule in rules.into_iter().flatten() {
         node.rules.push(Rule {
             rule: text(rule, "rule"),

@@ -30,7 +30,9 @@ fn expressions_are_judged_typed_run_and_paid_as_by_the_release() {
 }
 
 fn compared(recorded: &str) {
-    let mut lines = recorded.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let mut lines = recorded
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).unwrap());
     let about = lines.next().unwrap();
     let schema = structural(&about["schema"]);
     let shape = declare(&schema, true, "selfType").shape;
@@ -50,7 +52,10 @@ fn compared(recorded: &str) {
             continue;
         }
         // The release fails by accident.
-        if line["err"].as_str().is_some_and(|err| err.starts_with("internal error")) {
+        if line["err"]
+            .as_str()
+            .is_some_and(|err| err.starts_with("internal error"))
+        {
             continue;
         }
         count += 1;
@@ -81,13 +86,21 @@ fn compared(recorded: &str) {
         for key in ["issues", "type", "value", "err", "cost", "min", "max"] {
             let (wanted, found) = (line.get(key), found.get(key));
             // Where the release refuses before it runs, it has no costs.
-            let refused = matches!(key, "cost" | "min" | "max" | "type") && (wanted.is_none() || found.is_none());
+            let refused = matches!(key, "cost" | "min" | "max" | "type")
+                && (wanted.is_none() || found.is_none());
             if wanted != found && !refused {
-                failed.push(format!("{text}\n  {key}: want {wanted:?}\n     found {found:?}"));
+                failed.push(format!(
+                    "{text}\n  {key}: want {wanted:?}\n     found {found:?}"
+                ));
             }
         }
     }
-    assert!(failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {count}:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
 
 const RULES_ASKED: &str = include_str!("rules_asked.jsonl");
@@ -97,8 +110,10 @@ const RULES_ANSWERED: &str = include_str!("rules_answered.jsonl");
 fn rules_are_refused_and_run_as_by_the_release() {
     let mut failed = Vec::new();
     for (asked, answered) in RULES_ASKED.lines().zip(RULES_ANSWERED.lines()) {
-        let (asked, answered): (Json, Json) =
-            (serde_json::from_str(asked).unwrap(), serde_json::from_str(answered).unwrap());
+        let (asked, answered): (Json, Json) = (
+            serde_json::from_str(asked).unwrap(),
+            serde_json::from_str(answered).unwrap(),
+        );
         let list = |key: &str| -> Vec<String> {
             let found = answered.get(key).and_then(Json::as_array);
             let found = found.into_iter().flatten().filter_map(Json::as_str);
@@ -136,5 +151,10 @@ fn rules_are_refused_and_run_as_by_the_release() {
             failed.push(format!("{asked}\n  want {wanted:#?}\n  found {found:#?}"));
         }
     }
-    assert!(failed.is_empty(), "{}:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{}:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
