@@ -138,16 +138,16 @@ pub(super) fn composite(item: &Value<'_>, keys: &[Box<str>]) -> Option<Vec<Strin
     let Value::Map(map) = item else {
         return None;
     };
-    let key = |key: &Box<str>| match map {
+    let key = |key: &str| match map {
         Map::Json { fields, .. } | Map::Untyped(fields) => {
-            fields.get(&**key).map(Json::to_string).unwrap_or_default()
+            fields.get(key).map(Json::to_string).unwrap_or_default()
         }
         Map::Made(_) => {
-            let found = map.find(&Value::text(&**key)).ok().flatten();
+            let found = map.find(&Value::text(key)).ok().flatten();
             found.map(|value| value.shown()).unwrap_or_default()
         }
     };
-    Some(keys.iter().map(key).collect())
+    Some(keys.iter().map(|name| key(name)).collect())
 }
 
 fn maps(one: &Map<'_>, other: &Map<'_>) -> Result<bool, Fault> {

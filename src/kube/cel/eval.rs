@@ -12,8 +12,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 /// A variable of a fold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 enum Slot<'a> {
+    #[default]
     Empty,
     /// Not computed before it is used.
     Lazy(&'a Node),
@@ -182,7 +183,7 @@ impl<'a> Run<'a, '_> {
         };
         for step in &attr.steps {
             optional |= step.optional;
-            match self.step(at, step, optional)? {
+            match self.step(&at, step, optional)? {
                 Some(next) => at = next,
                 None => return Ok(Value::NONE),
             }
@@ -193,7 +194,7 @@ impl<'a> Run<'a, '_> {
     /// One step of a chain; None if an optional one leads nowhere.
     fn step(
         &mut self,
-        at: Value<'a>,
+        at: &Value<'a>,
         step: &'a Step,
         optional: bool,
     ) -> Result<Option<Value<'a>>, Fault> {
@@ -202,7 +203,7 @@ impl<'a> Run<'a, '_> {
             By::Attr(attr) => self.resolve(attr),
         };
         self.uncancelled(&key)?;
-        let found = key.and_then(|key| chosen(&at, &key, optional || step.test));
+        let found = key.and_then(|key| chosen(at, &key, optional || step.test));
         if optional {
             return match found? {
                 Some(found) => {
@@ -493,12 +494,6 @@ impl<'a> Run<'a, '_> {
         self.uncancelled(&step)?;
         self.set(fold.accu, step);
         Ok(true)
-    }
-}
-
-impl Default for Slot<'_> {
-    fn default() -> Self {
-        Self::Empty
     }
 }
 
