@@ -15,6 +15,7 @@ pub use crate::etcd::fuzzing::operation;
 pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
 pub use crate::kube::authz::fuzzing::gate;
+pub use crate::kube::cel::fuzzing::fuzz_cel as cel;
 pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
@@ -83,6 +84,7 @@ mod tests {
         replay("selector", selector);
         replay("object_patch", object_patch);
         replay("managed_fields", managed_fields);
+        replay("cel", cel);
     }
 
     #[test]

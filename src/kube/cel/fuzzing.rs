@@ -51,7 +51,7 @@ fn shape() -> Arc<Shape> {
 }
 
 /// Parses, checks, estimates and runs an expression.
-pub(crate) fn fuzz_cel(data: &[u8]) {
+pub fn fuzz_cel(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };

@@ -44,10 +44,12 @@ use serde_json::Value as Json;
 pub use env::Environment;
 pub use estimate::Range;
 pub use fault::Fault;
+pub use lib::{Cidr, Format, Quantity, Semver, Url};
 pub use shape::{FieldShape, ListOrder, ObjectShape, Shape, ShapeKind};
 pub use source::Issue;
 pub use types::{Compounded, Type};
-pub use value::Value;
+pub use time::Time;
+pub use value::{Key, List, Map, Text, Value};
 
 /// What one evaluation may cost.
 pub const PER_CALL_LIMIT: u64 = 1_000_000;
