@@ -431,8 +431,11 @@ impl<'a> Run<'a, '_> {
             Value::List(list) => self.fold_list(fold, &list),
             Value::Map(map) => self.fold_map(fold, &map),
             other => {
-                let message = format!("got '{}', expected iterable type", other.type_name());
-                Err(Fault::new(message))
+                let of = other.go_type();
+                Err(Fault::new(match fold.var2 {
+                    None => format!("got '{of}', expected iterable type"),
+                    Some(_) => format!("unsupported comprehension range type: {of}"),
+                }))
             }
         };
         result?;
@@ -499,13 +502,18 @@ impl<'a> Run<'a, '_> {
 
 /// Functions of libraries say what they were called on where they have no overload for it; the language's own do not.
 pub(super) fn named(fault: Fault, function: &str, args: &[Value<'_>]) -> Fault {
-    if fault != Fault::overload() || is_operator(function) {
+    if fault != Fault::overload() {
         return fault;
     }
     match function {
         "matches" | "contains" | "startsWith" | "endsWith" | "containsIP" => fault,
+        "sum" if matches!(args, [Value::List(_)]) => fault,
         "size" => Fault::new("no such overload: size"),
-        name if name.starts_with("get") && args.len() <= 2 && !name.starts_with("getE") => fault,
+        // Operators are named if the first value knows none of their kind.
+        name if is_operator(name) => match args.first() {
+            Some(first) if !first.knows(name) => Fault::new(format!("no such overload: {name}")),
+            _ => fault,
+        },
         name => Fault::overload_of(name, args),
     }
 }

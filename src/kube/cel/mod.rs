@@ -47,8 +47,8 @@ pub use fault::Fault;
 pub use lib::{Cidr, Format, Quantity, Semver, Url};
 pub use shape::{FieldShape, ListOrder, ObjectShape, Shape, ShapeKind};
 pub use source::Issue;
-pub use types::{Compounded, Type};
 pub use time::Time;
+pub use types::{Compounded, Type};
 pub use value::{Key, List, Map, Text, Value};
 
 /// What one evaluation may cost.

@@ -362,7 +362,16 @@ impl Planner<'_> {
     fn indexed(&mut self, args: Vec<Node>, optional: bool) -> Planned {
         let [operand, index] = *pair(args)?;
         let by = match index {
-            Node::Const(value) => By::Const(value),
+            Node::Const(
+                value @ (Value::String(_)
+                | Value::Int(_)
+                | Value::Uint(_)
+                | Value::Bool(_)
+                | Value::Double(_)),
+            ) => By::Const(value),
+            Node::Const(value) => {
+                return Err(format!("invalid qualifier type: {}", value.go_type()));
+            }
             other => By::Attr(into_attr(other)),
         };
         let mut attr = self.started(operand);
