@@ -3,7 +3,7 @@
 //! An expression is compiled once ([`compile`]): parsed, checked against the types of its variables, and planned. It runs
 //! ([`Program::eval`]) on values that stay where they are, mostly JSON of a [`Shape`], and counts what it costs: limits are
 //! in the release's units, and an expression costs here what it costs there. [`Program::estimate`] is the most that it may
-//! cost. Why not a crate: `docs/decisions/0014-cel.md`.
+//! cost. Why not a crate: `docs/decisions/0015-cel.md`.
 //!
 //! Language: <https://github.com/google/cel-spec>; libraries: <https://kubernetes.io/docs/reference/using-api/cel/>.
 
