@@ -16,6 +16,7 @@ pub use crate::etcd::fuzzing::{json, request};
 pub use crate::kube::apply::fuzz_fields as managed_fields;
 pub use crate::kube::authz::fuzzing::gate;
 pub use crate::kube::custom::structural::fuzzing::custom_schema;
+pub use crate::kube::cel::fuzzing::fuzz_cel as cel;
 pub use crate::kube::object::fuzzing::{kube_accept, kube_body, kube_stored};
 pub use crate::kube::patch::fuzz_patch as object_patch;
 pub use crate::kube::select::fuzz_selector as selector;
@@ -87,6 +88,7 @@ mod tests {
         replay("object_patch", object_patch);
         replay("custom_schema", custom_schema);
         replay("managed_fields", managed_fields);
+        replay("cel", cel);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a call costs when it runs. The numbers are the release's: budgets and limits are made for them.
 
 use super::fault::Fault;
+use super::fuel;
 use super::value::{List, Map, Value};
 
 /// The share of a unit that a character costs.
@@ -229,6 +230,9 @@ impl Made<'_, '_> {
 
 /// The cost of going through a value and all that is in it.
 fn traversal(value: &Value<'_>) -> u64 {
+    if !fuel::burn() {
+        return u64::MAX;
+    }
     match value {
         Value::String(text) => floored(text.len() as u64, TRAVERSAL),
         Value::Bytes(bytes) => floored(bytes.len() as u64, TRAVERSAL),
@@ -249,7 +253,7 @@ fn map_traversal(map: &Map<'_>) -> u64 {
     let keys = map.keys();
     let costs = keys.iter().map(|key| {
         let value = map.find(key).ok().flatten();
-        traversal(key) + value.map_or(1, |value| traversal(&value))
+        traversal(key).saturating_add(value.map_or(1, |value| traversal(&value)))
     });
     costs.fold(0, u64::saturating_add)
 }

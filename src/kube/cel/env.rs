@@ -63,15 +63,10 @@ impl Environment {
             ShapeKind::List { items, .. } => self.register(items),
             ShapeKind::Map(values) => self.register(values),
             ShapeKind::Object(object) => {
-                if self
-                    .objects
-                    .insert(object.name.clone(), object.clone())
-                    .is_none()
-                {
-                    object
-                        .fields
-                        .values()
-                        .for_each(|field| self.register(&field.shape));
+                let before = self.objects.insert(object.name.clone(), object.clone());
+                let fields = before.is_none().then(|| object.fields.values());
+                for field in fields.into_iter().flatten() {
+                    self.register(&field.shape);
                 }
             }
             _ => {}

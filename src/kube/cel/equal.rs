@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value as Json;
 
 use super::fault::Fault;
+use super::fuel;
 use super::shape::{ListOrder, ShapeKind, untyped};
 use super::value::{List, Map, Order, Value};
 
@@ -22,6 +23,9 @@ pub(super) fn equal(one: &Value<'_>, other: &Value<'_>) -> Result<bool, Fault> {
 }
 
 fn same(one: &Value<'_>, other: &Value<'_>) -> Result<bool, Fault> {
+    if !fuel::burn() {
+        return Err(Fault::Cancelled);
+    }
     Ok(match (one, other) {
         (Value::Bool(one), Value::Bool(other)) => one == other,
         (
@@ -98,7 +102,11 @@ fn lists(one: &List<'_>, other: &List<'_>) -> Result<bool, Fault> {
         }
         Order::Of(ListOrder::Atomic) => pairs(one, other, same),
         Order::Made => pairs(one, other, |one, other| {
-            Ok(equal(one, other).unwrap_or(true))
+            match equal(one, other) {
+                Err(Fault::Cancelled) => Err(Fault::Cancelled),
+                // Only what is surely different counts.
+                same => Ok(same.unwrap_or(true)),
+            }
         }),
     }
 }
@@ -130,16 +138,16 @@ pub(super) fn composite(item: &Value<'_>, keys: &[Box<str>]) -> Option<Vec<Strin
     let Value::Map(map) = item else {
         return None;
     };
-    let key = |key: &Box<str>| match map {
+    let key = |key: &str| match map {
         Map::Json { fields, .. } | Map::Untyped(fields) => {
-            fields.get(&**key).map(Json::to_string).unwrap_or_default()
+            fields.get(key).map(Json::to_string).unwrap_or_default()
         }
         Map::Made(_) => {
-            let found = map.find(&Value::text(&**key)).ok().flatten();
+            let found = map.find(&Value::text(key)).ok().flatten();
             found.map(|value| value.shown()).unwrap_or_default()
         }
     };
-    Some(keys.iter().map(key).collect())
+    Some(keys.iter().map(|name| key(name)).collect())
 }
 
 fn maps(one: &Map<'_>, other: &Map<'_>) -> Result<bool, Fault> {
@@ -154,8 +162,10 @@ fn maps(one: &Map<'_>, other: &Map<'_>) -> Result<bool, Fault> {
         let (Some(mine), Some(theirs)) = (mine, theirs) else {
             return Ok(false);
         };
-        if matches!(equal(&mine, &theirs), Ok(false)) {
-            return Ok(false);
+        match equal(&mine, &theirs) {
+            Ok(false) => return Ok(false),
+            Err(Fault::Cancelled) => return Err(Fault::Cancelled),
+            _ => {}
         }
     }
     Ok(true)

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 /// A variable of a fold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 enum Slot<'a> {
+    #[default]
     Empty,
     /// Not computed before it is used.
     Lazy(&'a Node),
@@ -182,7 +183,7 @@ impl<'a> Run<'a, '_> {
         };
         for step in &attr.steps {
             optional |= step.optional;
-            match self.step(at, step, optional)? {
+            match self.step(&at, step, optional)? {
                 Some(next) => at = next,
                 None => return Ok(Value::NONE),
             }
@@ -193,7 +194,7 @@ impl<'a> Run<'a, '_> {
     /// One step of a chain; None if an optional one leads nowhere.
     fn step(
         &mut self,
-        at: Value<'a>,
+        at: &Value<'a>,
         step: &'a Step,
         optional: bool,
     ) -> Result<Option<Value<'a>>, Fault> {
@@ -202,7 +203,7 @@ impl<'a> Run<'a, '_> {
             By::Attr(attr) => self.resolve(attr),
         };
         self.uncancelled(&key)?;
-        let found = key.and_then(|key| chosen(&at, &key, optional || step.test));
+        let found = key.and_then(|key| chosen(at, &key, optional || step.test));
         if optional {
             return match found? {
                 Some(found) => {
@@ -287,8 +288,8 @@ impl<'a> Run<'a, '_> {
         for (at, node) in call.args.iter().enumerate() {
             let arg = self.eval(node);
             self.uncancelled(&arg)?;
-            // With more than two, the rest is left alone, and the call costs nothing.
-            if call.args.len() > 2 && at + 1 < call.args.len() {
+            // The rest is left alone, and the call costs nothing.
+            if call.lazy && at + 1 < call.args.len() {
                 args.push(Ok(arg?));
             } else {
                 args.push(arg);
@@ -430,8 +431,11 @@ impl<'a> Run<'a, '_> {
             Value::List(list) => self.fold_list(fold, &list),
             Value::Map(map) => self.fold_map(fold, &map),
             other => {
-                let message = format!("got '{}', expected iterable type", other.type_name());
-                Err(Fault::new(message))
+                let of = other.go_type();
+                Err(Fault::new(match fold.var2 {
+                    None => format!("got '{of}', expected iterable type"),
+                    Some(_) => format!("unsupported comprehension range type: {of}"),
+                }))
             }
         };
         result?;
@@ -496,26 +500,25 @@ impl<'a> Run<'a, '_> {
     }
 }
 
-impl Default for Slot<'_> {
-    fn default() -> Self {
-        Self::Empty
-    }
-}
-
 /// Functions of libraries say what they were called on where they have no overload for it; the language's own do not.
 pub(super) fn named(fault: Fault, function: &str, args: &[Value<'_>]) -> Fault {
-    if fault != Fault::overload() || is_operator(function) {
+    if fault != Fault::overload() {
         return fault;
     }
     match function {
         "matches" | "contains" | "startsWith" | "endsWith" | "containsIP" => fault,
+        "sum" if matches!(args, [Value::List(_)]) => fault,
         "size" => Fault::new("no such overload: size"),
-        name if name.starts_with("get") && args.len() <= 2 && !name.starts_with("getE") => fault,
+        // Operators are named if the first value knows none of their kind.
+        name if is_operator(name) => match args.first() {
+            Some(first) if !first.knows(name) => Fault::new(format!("no such overload: {name}")),
+            _ => fault,
+        },
         name => Fault::overload_of(name, args),
     }
 }
 
-fn is_operator(function: &str) -> bool {
+pub(super) fn is_operator(function: &str) -> bool {
     function.starts_with(['_', '@', '!', '-'])
 }
 

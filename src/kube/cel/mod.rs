@@ -3,7 +3,7 @@
 //! An expression is compiled once ([`compile`]): parsed, checked against the types of its variables, and planned. It runs
 //! ([`Program::eval`]) on values that stay where they are, mostly JSON of a [`Shape`], and counts what it costs: limits are
 //! in the release's units, and an expression costs here what it costs there. [`Program::estimate`] is the most that it may
-//! cost. Why not a crate: `docs/decisions/0014-cel.md`.
+//! cost. Why not a crate: `docs/decisions/0015-cel.md`.
 //!
 //! Language: <https://github.com/google/cel-spec>; libraries: <https://kubernetes.io/docs/reference/using-api/cel/>.
 
@@ -16,6 +16,7 @@ mod equal;
 mod estimate;
 mod eval;
 mod fault;
+mod fuel;
 mod lib;
 mod literals;
 mod macros;
@@ -43,10 +44,12 @@ use serde_json::Value as Json;
 pub use env::Environment;
 pub use estimate::Range;
 pub use fault::Fault;
+pub use lib::{Cidr, Format, Quantity, Semver, Url};
 pub use shape::{FieldShape, ListOrder, ObjectShape, Shape, ShapeKind};
 pub use source::Issue;
+pub use time::Time;
 pub use types::{Compounded, Type};
-pub use value::Value;
+pub use value::{Key, List, Map, Text, Value};
 
 /// What one evaluation may cost.
 pub const PER_CALL_LIMIT: u64 = 1_000_000;
@@ -167,6 +170,7 @@ impl Program {
                 *slot = Some(value.clone());
             }
         }
+        fuel::refill();
         let mut run = eval::Run::new(&variables, limit);
         let value = run.eval(&self.node);
         Evaluation {

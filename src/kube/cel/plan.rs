@@ -84,6 +84,9 @@ pub(super) struct Call {
     pub(super) overload: Option<&'static str>,
     pub(super) run: Builtin,
     pub(super) args: Vec<Node>,
+    /// Whether an argument that fails keeps the next from being computed: with more than two, and where only the values
+    /// tell which function of a library it is.
+    pub(super) lazy: bool,
 }
 
 #[derive(Debug)]
@@ -351,6 +354,7 @@ impl Planner<'_> {
             function: function.to_owned(),
             overload,
             run,
+            lazy: args.len() > 2 || overload.is_none() && !eval::is_operator(function),
             args,
         })))
     }
@@ -358,7 +362,16 @@ impl Planner<'_> {
     fn indexed(&mut self, args: Vec<Node>, optional: bool) -> Planned {
         let [operand, index] = *pair(args)?;
         let by = match index {
-            Node::Const(value) => By::Const(value),
+            Node::Const(
+                value @ (Value::String(_)
+                | Value::Int(_)
+                | Value::Uint(_)
+                | Value::Bool(_)
+                | Value::Double(_)),
+            ) => By::Const(value),
+            Node::Const(value) => {
+                return Err(format!("invalid qualifier type: {}", value.go_type()));
+            }
             other => By::Attr(into_attr(other)),
         };
         let mut attr = self.started(operand);

@@ -1,5 +1,6 @@
 //! Values as text.
 
+use super::fuel;
 use super::value::Value;
 
 /// `%g` of Go: the shortest decimal, with an exponent if it is small or large.
@@ -13,7 +14,7 @@ pub(super) fn double_g(value: f64) -> String {
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
@@ -30,6 +31,9 @@ pub(super) fn seconds(nanos: i64) -> String {
 
 /// As `%v` of Go prints it in errors.
 pub(super) fn literal(value: &Value<'_>) -> String {
+    if !fuel::burn() {
+        return "...".into();
+    }
     match value {
         Value::Null => "null".into(),
         Value::Bool(yes) => yes.to_string(),

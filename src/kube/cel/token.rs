@@ -124,8 +124,17 @@ impl Lexer<'_> {
                     Some('\\') => match self.escape(length) {
                         Some(more) => length += more,
                         None => {
-                            // Up to the character that is no escape.
-                            length = (length + 2).min(rest.len());
+                            // Up to the character that makes it no escape.
+                            let digits = match rest.get(length + 1) {
+                                Some('x' | 'X' | 'u' | 'U') => {
+                                    self.run(length + 2, |c| c.is_ascii_hexdigit()) + 1
+                                }
+                                Some('0'..='3') => {
+                                    self.run(length + 2, |c| c.is_digit(8)).min(1) + 1
+                                }
+                                _ => 0,
+                            };
+                            length = (length + 2 + digits).min(rest.len());
                             break;
                         }
                     },

@@ -365,6 +365,54 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// What the release's own program calls the type: some errors do.
+    pub(super) fn go_type(&self) -> &'static str {
+        match self {
+            Self::Null => "types.Null",
+            Self::Bool(_) => "types.Bool",
+            Self::Int(_) => "types.Int",
+            Self::Uint(_) => "types.Uint",
+            Self::Double(_) => "types.Double",
+            Self::String(_) => "types.String",
+            Self::Bytes(_) => "types.Bytes",
+            Self::Duration(_) => "types.Duration",
+            Self::Timestamp(_) => "types.Timestamp",
+            Self::List(_) => "*types.baseList",
+            Self::Map(_) => "*types.baseMap",
+            Self::Type(_) => "*types.Type",
+            Self::Optional(_) => "*types.Optional",
+            Self::Quantity(_) => "cel.Quantity",
+            Self::Url(_) => "cel.URL",
+            Self::Semver(_) => "cel.Semver",
+            Self::Format(_) => "cel.Format",
+            Self::Ip(_) => "cel.IP",
+            Self::Cidr(_) => "cel.CIDR",
+            Self::Opaque(_) => "*common.unknownPreserved",
+        }
+    }
+
+    /// Whether values of its type answer to an operator at all.
+    pub(super) fn knows(&self, operator: &str) -> bool {
+        // These take any function, and refuse it themselves.
+        if matches!(
+            self,
+            Self::String(_) | Self::Duration(_) | Self::Timestamp(_)
+        ) {
+            return true;
+        }
+        let number = matches!(self, Self::Int(_) | Self::Uint(_) | Self::Double(_));
+        match operator {
+            "_+_" => number || matches!(self, Self::Bytes(_) | Self::List(_)),
+            "_-_" | "_*_" | "_/_" => number,
+            "_%_" => matches!(self, Self::Int(_) | Self::Uint(_)),
+            "_<_" | "_<=_" | "_>_" | "_>=_" => {
+                number || matches!(self, Self::Bool(_) | Self::Bytes(_))
+            }
+            "-_" => matches!(self, Self::Bool(_) | Self::Int(_) | Self::Double(_)),
+            _ => true,
+        }
+    }
+
     /// What the cost of a call on it counts: characters, bytes, items, entries; 1 for everything else.
     pub(super) fn size(&self) -> u64 {
         let size = match self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Answer, Builtin};
 use crate::kube::cel::equal::{compare, composite, equal};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::shape::ListOrder;
 use crate::kube::cel::value::{List, Map, Order, Value};
 
@@ -93,6 +94,9 @@ fn add<'a>(args: &[Value<'a>]) -> Answer<'a> {
 }
 
 fn joined<'a>(one: &List<'a>, other: &List<'a>) -> Answer<'a> {
+    if one.len().saturating_add(other.len()) > fuel::MAX_ITEMS {
+        return Err(Fault::Cancelled);
+    }
     let mut items = one.values()?;
     match one.order {
         Order::Of(ListOrder::Set) => {
@@ -202,6 +206,7 @@ pub(super) fn has(list: &List<'_>, item: &Value<'_>) -> Result<bool, Fault> {
         match one.and_then(|one| equal(&one, item)) {
             Ok(true) => return Ok(true),
             Ok(false) => {}
+            Err(Fault::Cancelled) => return Err(Fault::Cancelled),
             Err(found) => fault = fault.or(Some(found)),
         }
     }

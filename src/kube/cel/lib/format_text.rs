@@ -1,6 +1,7 @@
 //! `text.format([values])`: `%s`, `%d`, `%f`, `%e`, `%b`, `%x`, `%X`, `%o`.
 
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::print;
 use crate::kube::cel::value::{List, Value};
 
@@ -127,6 +128,9 @@ pub(super) fn format(text: &str, values: &List<'_>) -> Result<String, Fault> {
             Piece::Clause(clause) => {
                 if let Some(value) = values.get(at) {
                     out.push_str(&one(clause, &value?)?);
+                    if out.len() > fuel::MAX_BYTES {
+                        return Err(Fault::Cancelled);
+                    }
                 }
                 at += 1;
             }
@@ -243,11 +247,14 @@ fn scientific(value: f64, precision: usize) -> String {
         .chars()
         .filter_map(|c| SUPER.get(c.to_digit(10)? as usize))
         .collect();
-    format!("{digits}\u{202f}\u{d7}\u{202f}10{sign}{raised}")
+    format!("{digits}\u{d7}10{sign}{raised}")
 }
 
 /// As `%s` shows it; None for what it cannot show.
 fn shown(value: &Value<'_>) -> Option<String> {
+    if !fuel::burn() {
+        return None;
+    }
     Some(match value {
         Value::List(list) => {
             let items: Option<Vec<String>> = list.iter().map(|item| member(&item.ok()?)).collect();

@@ -9,6 +9,7 @@ use super::core::has;
 use super::{Answer, Builtin};
 use crate::kube::cel::equal::{compare, equal};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::value::{List, Map, Value};
 
 pub(super) fn find(name: &str) -> Option<Builtin> {
@@ -64,7 +65,8 @@ fn only<'l, 'a>(args: &'l [Value<'a>]) -> Result<&'l List<'a>, Fault> {
 fn is_sorted<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let items = only(args)?.values()?;
     for (one, next) in items.iter().zip(items.iter().skip(1)) {
-        if compare(one, next)? == Ordering::Greater {
+        // What cannot be compared is taken as it comes.
+        if compare(one, next) == Ok(Ordering::Greater) {
             return Ok(Value::Bool(false));
         }
     }
@@ -110,7 +112,7 @@ fn extreme<'a>(args: &[Value<'a>], name: &str, worse: Ordering) -> Answer<'a> {
     let mut best = first?;
     for item in items {
         let item = item?;
-        if compare(&best, &item)? == worse {
+        if compare(&best, &item) == Ok(worse) {
             best = item;
         }
     }
@@ -168,6 +170,9 @@ fn flatten_into<'a>(list: &List<'a>, depth: i64, into: &mut Vec<Value<'a>>) -> R
             Value::List(inner) if depth > 0 => flatten_into(&inner, depth - 1, into)?,
             other => into.push(other),
         }
+        if into.len() > fuel::MAX_ITEMS || !fuel::burn() {
+            return Err(Fault::Cancelled);
+        }
     }
     Ok(())
 }
@@ -209,12 +214,14 @@ fn sort_by<'a>(args: &[Value<'a>]) -> Answer<'a> {
     }
 }
 
-/// More items than any budget pays for are refused before they are made.
-const MAX_RANGE: i64 = 10_000_000;
-
 fn range<'a>(args: &[Value<'a>]) -> Answer<'a> {
     match args {
-        [Value::Int(count)] if *count > MAX_RANGE => Err(Fault::Cancelled),
+        // More items than any budget pays for are not made first.
+        [Value::Int(count)]
+            if usize::try_from(*count).is_ok_and(|count| count > fuel::MAX_ITEMS) =>
+        {
+            Err(Fault::Cancelled)
+        }
         [Value::Int(count)] => Ok(Value::list((0..*count).map(Value::Int).collect())),
         _ => Err(Fault::overload()),
     }
@@ -230,7 +237,14 @@ fn distinct<'a>(args: &[Value<'a>]) -> Answer<'a> {
     let mut found: Vec<Value<'a>> = Vec::new();
     for item in only(args)?.iter() {
         let item = item?;
-        if !found.iter().any(|one| equal(&item, one) == Ok(true)) {
+        let mut seen = false;
+        for one in &found {
+            match equal(&item, one) {
+                Err(Fault::Cancelled) => return Err(Fault::Cancelled),
+                same => seen = seen || same == Ok(true),
+            }
+        }
+        if !seen {
             found.push(item);
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
         },
         "find" => |args| match args {
             [Value::String(text), Value::String(pattern)] => {
-                let compiled = compile(pattern).map_err(illegal)?;
+                let compiled = compile(pattern).map_err(|error| illegal(&error))?;
                 let found = compiled.find(text).map_or("", |found| found.as_str());
                 Ok(Value::text(found))
             }
@@ -28,7 +28,7 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
     })
 }
 
-fn illegal(error: String) -> Fault {
+fn illegal(error: &str) -> Fault {
     Fault::new(format!("Illegal regex: {error}"))
 }
 
@@ -42,7 +42,7 @@ fn find_all<'a>(args: &[Value<'a>]) -> Answer<'a> {
         ] => (text, pattern, *count),
         _ => return Err(Fault::overload()),
     };
-    let compiled = compile(pattern).map_err(illegal)?;
+    let compiled = compile(pattern).map_err(|error| illegal(&error))?;
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let found = compiled.find_iter(text).take(most);
     Ok(texts(found.map(|found| found.as_str())))

@@ -3,6 +3,7 @@
 use super::format_text::format;
 use super::{Answer, Builtin, texts};
 use crate::kube::cel::fault::Fault;
+use crate::kube::cel::fuel;
 use crate::kube::cel::value::{List, Value};
 
 pub(super) fn find(name: &str) -> Option<Builtin> {
@@ -120,6 +121,15 @@ fn replace<'a>(args: &[Value<'a>]) -> Answer<'a> {
         ] => (text, old, new, *count),
         _ => return Err(Fault::overload()),
     };
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let times = if old.is_empty() {
+        text.len() + 1
+    } else {
+        text.len() / old.len()
+    };
+    if times.min(most).saturating_mul(new.len()) > fuel::MAX_BYTES {
+        return Err(Fault::Cancelled);
+    }
     let replaced = match usize::try_from(count) {
         Ok(count) => text.replacen(&**old, new, count),
         Err(_) => text.replace(&**old, new),
@@ -202,9 +212,18 @@ fn join<'a>(args: &[Value<'a>]) -> Answer<'a> {
                 return Err(Fault::new(message));
             };
             text.push_str(part);
+            if text.len() > fuel::MAX_BYTES {
+                return Err(Fault::Cancelled);
+            }
         }
         Ok(Value::text(text))
     };
+    // Lists are told apart by what is first in them.
+    if let Some(Value::List(list)) = args.first()
+        && !matches!(list.get(0), None | Some(Ok(Value::String(_)) | Err(_)))
+    {
+        return Err(Fault::overload());
+    }
     match args {
         [Value::List(list)] => joined(list, ""),
         [Value::List(list), Value::String(separator)] => joined(list, separator),

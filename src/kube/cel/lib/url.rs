@@ -158,19 +158,13 @@ fn should_escape(byte: u8, part: Part) -> bool {
     if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
         return false;
     }
-    match (part, byte) {
-        (
-            Part::Host,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
-            | b'[' | b']' | b'<' | b'>' | b'"',
-        ) => false,
-        (Part::Path, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@') => false,
-        (Part::Fragment, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@') => {
-            false
-        }
-        (Part::Fragment, b'!' | b'(' | b')' | b'*') => false,
-        _ => true,
-    }
+    let plain: &[u8] = match part {
+        Part::Host => b"!$&'()*+,;=:[]<>\"",
+        Part::Path => b"$&+,/:;=@",
+        Part::Fragment => b"$&+,/:;=?@!()*",
+        Part::User | Part::Query => b"",
+    };
+    !plain.contains(&byte)
 }
 
 fn escape(text: &str, part: Part) -> String {

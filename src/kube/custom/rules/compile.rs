@@ -163,12 +163,12 @@ fn walk(node: &Structural, declared: Option<&Declared>, place: &Place, total: &m
             Some(SchemaType::Object) => bound(node.checks.max_properties),
             _ => Some(1),
         };
-        let below = declared.and_then(|declared| below(declared, values, &Below::Values));
+        let below = declared_below(declared, values, &Below::Values);
         let place = place.below(format!("{path}.additionalProperties"), times);
         add(walk(values, below.as_ref(), &place, total));
     }
     for (name, property) in &node.properties {
-        let below = declared.and_then(|declared| below(declared, property, &Below::Field(name)));
+        let below = declared_below(declared, property, &Below::Field(name));
         let times = match (&node.additional, node.of) {
             (Additional::Unsaid, _) | (_, None) => Some(1),
             _ => bound(node.checks.max_properties),
@@ -208,7 +208,7 @@ fn walk(node: &Structural, declared: Option<&Declared>, place: &Place, total: &m
         if node.list_type != Some(ListType::Map) && place.uncorrelated.is_none() {
             place.uncorrelated = Some(path.clone());
         }
-        let below = declared.and_then(|declared| below(declared, items, &Below::Items));
+        let below = declared_below(declared, items, &Below::Items);
         add(walk(items, below.as_ref(), &place, total));
     }
     for (at, rule) in node.rules.iter().enumerate() {
@@ -228,6 +228,21 @@ fn walk(node: &Structural, declared: Option<&Declared>, place: &Place, total: &m
         }
     }
     found
+}
+
+/// What a part of a node was declared as; what nothing above it names is declared for itself. None if it has no rules.
+fn declared_below(
+    declared: Option<&Declared>,
+    part: &Structural,
+    which: &Below<'_>,
+) -> Option<Declared> {
+    if !has_rules(part) {
+        return None;
+    }
+    match declared {
+        Some(declared) => below(declared, part, which),
+        None => Some(declare(part, part.embedded, "selfType")).filter(|own| own.exposed),
+    }
 }
 
 /// Which part of a node.
@@ -454,6 +469,9 @@ fn message_program(env: &Environment, rule: &Rule) -> Option<Result<Program, Str
 impl CompiledRules {
     /// Compiles the rules of a schema to be run; None if it has none.
     pub fn compile(schema: &Arc<Structural>) -> Option<Self> {
+        if !has_rules(schema) {
+            return None;
+        }
         let declared = declare(schema, true, "selfType");
         let root = compiled(schema, schema, Some(&declared))?;
         Some(Self {
@@ -463,8 +481,37 @@ impl CompiledRules {
     }
 }
 
+/// Whether there are rules outside of `allOf` and its kin: without one, those are not run either.
+fn has_rules(node: &Structural) -> bool {
+    let values = match &node.additional {
+        Additional::Of(values) => Some(&**values),
+        _ => None,
+    };
+    let below = node
+        .items
+        .as_deref()
+        .into_iter()
+        .chain(values)
+        .chain(node.properties.values());
+    !node.rules.is_empty() || below.into_iter().any(has_rules)
+}
+
+/// As [`has_rules`], in `allOf` too.
+fn has_any(node: &Structural) -> bool {
+    let values = match &node.additional {
+        Additional::Of(values) => Some(&**values),
+        _ => None,
+    };
+    let below = node.items.as_deref().into_iter().chain(values);
+    let below = below.chain(node.properties.values());
+    !node.rules.is_empty() || below.chain(&node.junctions.all_of).any(has_any)
+}
+
 /// The rules of `rules`, which is a node or a part of its `allOf`, over values of `node`.
 fn compiled(rules: &Structural, node: &Structural, declared: Option<&Declared>) -> Option<Node> {
+    if !has_any(rules) {
+        return None;
+    }
     let mut found = Node {
         declared: declared.cloned(),
         ..Node::default()

@@ -17,12 +17,12 @@ pub(super) fn key(keys: &[Box<str>], item: &Json) -> Option<Vec<String>> {
     if keys.is_empty() {
         return None;
     }
-    let value = |key: &Box<str>| {
-        let value = item.get(&**key)?;
+    let value = |key: &str| {
+        let value = item.get(key)?;
         let scalar = matches!(value, Json::Bool(_) | Json::Number(_) | Json::String(_));
         scalar.then(|| value.to_string())
     };
-    keys.iter().map(value).collect()
+    keys.iter().map(|key| value(key)).collect()
 }
 
 impl<'v> Correlated<'v> {

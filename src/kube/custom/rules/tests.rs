@@ -20,9 +20,17 @@ const NOT_TAKEN: [&str; 5] = [
     "google.protobuf.Duration{seconds: 1}",
 ];
 
+/// The same of expressions that were put together at random.
+const GENERATED: &str = include_str!("generated.jsonl");
+
 #[test]
 fn expressions_are_judged_typed_run_and_paid_as_by_the_release() {
-    let mut lines = RECORDED
+    compared(RECORDED);
+    compared(GENERATED);
+}
+
+fn compared(recorded: &str) {
+    let mut lines = recorded
         .lines()
         .map(|line| serde_json::from_str::<Json>(line).unwrap());
     let about = lines.next().unwrap();
@@ -41,6 +49,13 @@ fn expressions_are_judged_typed_run_and_paid_as_by_the_release() {
         found.insert("e".into(), text.into());
         if NOT_TAKEN.contains(&text) {
             assert!(compile(&env, text).is_err(), "{text}");
+            continue;
+        }
+        // The release fails by accident.
+        if line["err"]
+            .as_str()
+            .is_some_and(|err| err.starts_with("internal error"))
+        {
             continue;
         }
         count += 1;
@@ -114,9 +129,12 @@ fn rules_are_refused_and_run_as_by_the_release() {
             found = texts(check(&schema, "spec.validation.openAPIV3Schema"));
         } else {
             let schema = Arc::new(structural(&asked["schema"]));
-            let rules = CompiledRules::compile(&schema).unwrap();
+            let rules = CompiledRules::compile(&schema);
             let mut budget = asked["budget"].as_u64().unwrap_or(OBJECT_BUDGET);
-            let verdict = validate(&rules, &asked["self"], asked.get("old"), &mut budget);
+            let verdict = match &rules {
+                Some(rules) => validate(rules, &asked["self"], asked.get("old"), &mut budget),
+                None => super::Verdict::default(),
+            };
             wanted = list("errors");
             found = texts(verdict.errors);
             wanted.extend(list("warnings"));
