@@ -67,13 +67,16 @@ impl Catalog {
     }
 }
 
+/// What a definition of a revision adds.
+type Read = (i64, Arc<[Arc<Resource>]>);
+
 /// Keeps the catalog up to date.
 #[derive(Debug)]
 pub struct Catalogs {
     views: Views,
     current: ArcSwap<Catalog>,
     /// What each definition adds, by its key and revision: schemas are large, and one changes at a time.
-    read: Mutex<HashMap<Bytes, (i64, Arc<[Arc<Resource>]>)>>,
+    read: Mutex<HashMap<Bytes, Read>>,
 }
 
 impl Catalogs {

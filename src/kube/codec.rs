@@ -32,7 +32,7 @@ pub struct Ready<'a> {
 
 impl Ready<'_> {
     /// Bytes that it takes, roughly.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.json.len() + 32
     }
 

@@ -191,7 +191,7 @@ fn settings(dir: &Path) -> Result<KubeSettings, String> {
             authorization: vec!["Node".into(), "RBAC".into()],
             ..GateConfig::default()
         },
-        services: Ranges::parse(range).map_err(|error| error.to_string())?,
+        services: Ranges::parse(range)?,
         admission_enabled: Vec::new(),
         admission_disabled: vec!["ServiceAccount".into()],
         kubelet: KubeletSettings {

@@ -11,7 +11,7 @@ use crate::kube::status::ApiResult;
 
 fn resource(group: &str, version: &str, plural: &str) -> Resource {
     match Resources::built_in().find(group, version, plural) {
-        Some(resource) => resource.clone(),
+        Some(resource) => Resource::clone(resource),
         // A custom resource with a status that preserves unknown fields.
         None => {
             let mut resource = resource("", "v1", "resourcequotas");

@@ -168,9 +168,10 @@ mod tests {
         json!({"plural": "widgets", "singular": "widget", "shortNames": ["w"], "kind": "Widget", "listKind": "WidgetList"})
     }
 
-    fn settled(mut crd: Value, all: &[Arc<Value>]) -> Value {
+    fn settled(mut crd: Value, all: &[Value]) -> Value {
+        let all: Vec<_> = all.iter().cloned().map(Arc::new).collect();
         for _ in 0..4 {
-            match settle(&crd, all, NOW) {
+            match settle(&crd, &all, NOW) {
                 Some(next) => crd = next,
                 None => return crd,
             }

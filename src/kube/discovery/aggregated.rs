@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn a_custom_kind_is_named_in_full() {
         let built_in = Resources::built_in();
-        let mut resource = built_in.find("apps", "v1", "deployments").unwrap().clone();
+        let deployments = built_in.find("apps", "v1", "deployments").unwrap();
+        let mut resource = Resource::clone(deployments);
         resource.group = "example.com".into();
         resource.object = None;
         for sub in &mut resource.subresources {
@@ -159,7 +160,7 @@ mod tests {
         let custom = GroupVersion {
             group: "example.com".into(),
             version: "v1".into(),
-            resources: vec![resource],
+            resources: vec![resource.into()],
         };
         let all = named(&Served::new(built_in, [&custom]));
         let last = all["items"].as_array().unwrap().last().unwrap();

@@ -56,7 +56,7 @@ pub(super) fn stored(call: &Call, form: &Form, stored: &Stored) -> ApiResult<Res
         && convert::is_stored_as_served(&call.resource)
         && let Some(ready) = codec::ready(stored)
     {
-        let mut body = Vec::with_capacity(ready.len() + 1);
+        let mut body = Vec::with_capacity(ready.size() + 1);
         ready.write(&mut body);
         body.push(b'\n');
         let gzip = reply::takes_gzip(&call.headers);

@@ -97,7 +97,7 @@ impl ResourceFrames {
             return None;
         }
         let ready = codec::ready(stored)?;
-        let mut out = Vec::with_capacity(ready.len() + 64);
+        let mut out = Vec::with_capacity(ready.size() + 64);
         begin_json(kind.as_str(), &mut out);
         match gone {
             Some(revision) => ready.write_at(revision, &mut out),

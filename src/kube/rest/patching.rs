@@ -164,7 +164,7 @@ impl Patching {
                             return Err(ApiError::bad_request(why));
                         }
                         FieldValidation::Warn => {
-                            unknown.into_iter().for_each(|text| call.warn(text))
+                            unknown.into_iter().for_each(|text| call.warn(text));
                         }
                         FieldValidation::Strict | FieldValidation::Ignore => {}
                     }

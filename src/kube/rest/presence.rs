@@ -94,7 +94,7 @@ impl KubeServer {
         }
         self.forget_departed().await?;
         inner.progress.done(Part::Departed);
-        if round % ROUNDS_OF_UPKEEP == 0 {
+        if round.is_multiple_of(ROUNDS_OF_UPKEEP) {
             for own in bootstrap::cluster_objects(&self.facts()) {
                 // Once made, these are nobody's to bring back.
                 if own.plural != "priorityclasses" {

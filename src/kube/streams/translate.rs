@@ -341,7 +341,7 @@ mod tests {
         let (session, opener, opened) = Session::new(down, spdy::Role::Server);
         drop(opener);
         let served = async {
-            tokio::join!(session.run(), kubelet(opened));
+            let (_ended, ()) = tokio::join!(session.run(), kubelet(opened));
         };
         let asked = client(Connection::new(near, Role::Client));
         let translated = translate(far, async { Ok(up) }, &wanted);

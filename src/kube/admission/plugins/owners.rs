@@ -111,6 +111,10 @@ mod tests {
     use super::super::testing::{Ask, CREATE_POD, Few};
     use super::*;
 
+#[expect(
+        clippy::needless_pass_by_value,
+        reason = "a case writes its objects in place"
+    )]
     fn pod(owners: Value) -> Value {
         json!({"metadata": {"name": "p", "ownerReferences": owners}})
     }

@@ -48,8 +48,8 @@ pub(super) fn validate(
 /// What a pod asks for more of than its node has for all pods together.
 fn beyond(pod: &Value, node: &Value) -> Vec<String> {
     let asked = pod_requests(pod, false);
-    let cases: [(&str, fn(Amount) -> i128); 2] =
-        [("cpu", Amount::millis), ("memory", Amount::units)];
+    type Unit = fn(Amount) -> i128;
+    let cases: [(&str, Unit); 2] = [("cpu", Amount::millis), ("memory", Amount::units)];
     let mut all = Vec::new();
     for (name, number) in cases {
         let has = text(node, &["status", "allocatable", name]);

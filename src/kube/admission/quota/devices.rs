@@ -21,7 +21,7 @@ const MOST: i64 = 32;
 const FOR_POD: &str = "resource.kubernetes.io/extended-resource-claim";
 
 /// The extended resource that a class of devices stands for.
-fn resource_of<'a>(class: &'a Value) -> Option<&'a str> {
+fn resource_of(class: &Value) -> Option<&str> {
     let name = text(class, &["spec", "extendedResourceName"]);
     (!name.is_empty()).then_some(name)
 }

@@ -83,15 +83,15 @@ impl Objects for Others {
 }
 
 fn resource(group: &str, plural: &str) -> Resource {
-    let known = Resources::built_in().find(group, "v1", plural).cloned();
-    known.unwrap_or_else(|| Resource {
+    let find = |group, plural| {
+        let found = Resources::built_in().find(group, "v1", plural);
+        found.map(|resource| Resource::clone(resource))
+    };
+    find(group, plural).unwrap_or_else(|| Resource {
         group: group.into(),
         plural: plural.into(),
         object: None,
-        ..Resources::built_in()
-            .find("", "v1", "pods")
-            .unwrap()
-            .clone()
+        ..find("", "pods").unwrap()
     })
 }
 
@@ -167,6 +167,10 @@ impl Ask<'_> {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a case writes its objects in place"
+)]
 fn quota(name: &str, hard: Value, used: Value) -> Value {
     json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"hard": hard},
         "status": {"hard": hard, "used": used}})
@@ -284,17 +288,16 @@ async fn writers_cannot_all_have_the_last_of_a_quota() {
     let members = [Arc::new(Turns::default()), Arc::new(Turns::default())];
     let writers = (0..40).map(|at: usize| {
         let (few, turns) = (Arc::clone(&few), Arc::clone(&members[at % 2]));
-        tokio::spawn(async move {
+        async move {
             let charged = Charged::default();
             Ask::default()
                 .charge(&few, &turns, &charged, &pod("1"))
                 .await
-        })
+        }
     });
-    let writers: Vec<_> = writers.collect();
     let (mut passed, mut refused) = (0, 0);
-    for writer in writers {
-        match writer.await.unwrap() {
+    for written in futures::future::join_all(writers).await {
+        match written {
             Ok(()) => passed += 1,
             Err(why) => {
                 assert!(why.contains("exceeded quota: a"), "{why}");

@@ -16,11 +16,11 @@ mod url;
 use super::fault::Fault;
 use super::value::Value;
 
-pub(in crate::kube::cel) use formats::Format;
-pub(in crate::kube::cel) use net::Cidr;
-pub(in crate::kube::cel) use quantity::Quantity;
-pub(in crate::kube::cel) use semver::Semver;
-pub(in crate::kube::cel) use url::Url;
+pub use formats::Format;
+pub use net::Cidr;
+pub use quantity::Quantity;
+pub use semver::Semver;
+pub use url::Url;
 
 pub(super) use convert::is_conversion;
 pub(super) use format_text::{Clause, clauses};

@@ -80,11 +80,11 @@ impl Outward {
 /// Which of them a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leads {
-    ToLogs,
-    ToProcess(Process),
-    ToNode,
-    ToPod,
-    ToService,
+    Logs,
+    Process(Process),
+    Node,
+    Pod,
+    Service,
 }
 
 impl Leads {
@@ -94,22 +94,22 @@ impl Leads {
             return None;
         }
         match (&*call.resource.plural, call.subresource_name()) {
-            ("pods", "log") => Some(Self::ToLogs),
-            ("pods", "exec") => Some(Self::ToProcess(Process::Exec)),
-            ("pods", "attach") => Some(Self::ToProcess(Process::Attach)),
-            ("pods", "portforward") => Some(Self::ToProcess(Process::PortForward)),
-            ("pods", "proxy") => Some(Self::ToPod),
-            ("nodes", "proxy") => Some(Self::ToNode),
-            ("services", "proxy") => Some(Self::ToService),
+            ("pods", "log") => Some(Self::Logs),
+            ("pods", "exec") => Some(Self::Process(Process::Exec)),
+            ("pods", "attach") => Some(Self::Process(Process::Attach)),
+            ("pods", "portforward") => Some(Self::Process(Process::PortForward)),
+            ("pods", "proxy") => Some(Self::Pod),
+            ("nodes", "proxy") => Some(Self::Node),
+            ("services", "proxy") => Some(Self::Service),
             _ => None,
         }
     }
 
     fn takes(self, method: &Method) -> bool {
         match self {
-            Self::ToLogs => method == Method::GET,
-            Self::ToProcess(_) => [Method::GET, Method::POST].contains(method),
-            Self::ToNode | Self::ToPod | Self::ToService => {
+            Self::Logs => method == Method::GET,
+            Self::Process(_) => [Method::GET, Method::POST].contains(method),
+            Self::Node | Self::Pod | Self::Service => {
                 let more = [Method::PUT, Method::PATCH, Method::DELETE];
                 let read = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST];
                 more.contains(method) || read.contains(method)
@@ -152,11 +152,11 @@ impl KubeServer {
             request: Request::from_parts(parts, body),
         };
         match leads {
-            Leads::ToLogs => logs::serve(inner, call).await,
-            Leads::ToProcess(process) => processes::serve(inner, call, process, leaving).await,
-            Leads::ToNode => proxying::to_node(inner, call, leaving).await,
-            Leads::ToPod => proxying::to_pod(inner, call, leaving).await,
-            Leads::ToService => proxying::to_service(inner, call, leaving).await,
+            Leads::Logs => logs::serve(inner, call).await,
+            Leads::Process(process) => processes::serve(inner, call, process, leaving).await,
+            Leads::Node => proxying::to_node(inner, call, leaving).await,
+            Leads::Pod => proxying::to_pod(inner, call, leaving).await,
+            Leads::Service => proxying::to_service(inner, call, leaving).await,
         }
     }
 }

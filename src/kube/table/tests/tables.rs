@@ -199,7 +199,7 @@ fn custom(columns: &Value) -> Resource {
             "conditions": [condition("NamesAccepted"), condition("Established")],
         },
     });
-    crate::kube::custom::served(&crd).remove(0)
+    Resource::clone(&crate::kube::custom::served(&crd)[0])
 }
 
 #[test]
