@@ -224,10 +224,7 @@ pub(super) async fn checks(inner: &Inner, page: &str, only: Option<&str>) -> Vec
             }
             Look::Staying => Ok(()),
         };
-        made.push(Check {
-            name,
-            result,
-        });
+        made.push(Check { name, result });
     }
     made
 }

@@ -269,7 +269,7 @@ impl Api {
     }
 
     /// An answer that goes on.
-    pub async fn stream(&self, path: &str) -> Pieces {
+    pub async fn pieces(&self, path: &str) -> Pieces {
         let response = self.send(Method::GET, path, Bytes::new());
         let response = timeout(PATIENCE, response).await.unwrap().unwrap();
         assert_eq!(response.status(), 200, "{path}");

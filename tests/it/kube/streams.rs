@@ -51,7 +51,7 @@ async fn logs_that_are_followed_come_as_they_are_written(_: Case) {
     let api = space("follow").await;
     let kubelet = Kubelet::start(&api, "follow", &[]).await;
     kubelet.pod(&api, "one", &["c"]).await;
-    let mut lines = api.stream("pods/one/log?follow=true").await;
+    let mut lines = api.pieces("pods/one/log?follow=true").await;
     for _ in 0..3 {
         let piece = timeout(PATIENCE, lines.piece()).await.unwrap().unwrap();
         assert!(piece.starts_with(b"line "));

@@ -111,7 +111,7 @@ mod tests {
     use super::super::testing::{Ask, CREATE_POD, Few};
     use super::*;
 
-#[expect(
+    #[expect(
         clippy::needless_pass_by_value,
         reason = "a case writes its objects in place"
     )]

@@ -128,10 +128,10 @@ mod tests {
     use super::super::testing::{CREATE_POD, Few};
     use super::*;
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a case writes its objects in place"
-)]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a case writes its objects in place"
+    )]
     fn few(annotations: Value) -> Few {
         let namespace = json!({"metadata": {"name": "ns", "annotations": annotations}});
         Few(vec![("", "namespaces", namespace)])

@@ -81,10 +81,10 @@ mod tests {
 
     use super::*;
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a case writes its objects in place"
-)]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a case writes its objects in place"
+    )]
     fn list(of: Value) -> List {
         at(&of, &[])
     }
