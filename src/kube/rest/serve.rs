@@ -120,12 +120,12 @@ impl std::fmt::Debug for KubeServer {
 /// What a request is found to be.
 pub(super) enum Outcome {
     Done(Response<KubeBody>),
-    Refused(ApiError, Option<Form>),
+    Refused(ApiError),
 }
 
 impl From<ApiError> for Outcome {
     fn from(error: ApiError) -> Self {
-        Self::Refused(error, None)
+        Self::Refused(error)
     }
 }
 
@@ -217,15 +217,8 @@ impl KubeServer {
         }
         let outcome = match Leads::of(&call) {
             Some(leads) => {
-                // Refusals have the form that was asked for, if there is one; what is passed on has its own.
-                let form = Form::choose(
-                    &call.headers,
-                    &call.query,
-                    Answering::Object,
-                    &call.resource,
-                );
                 let led = self.lead(leads, &call, parts, body).await;
-                led.map_or_else(|error| Outcome::Refused(error, form.ok()), Outcome::Done)
+                led.map_or_else(Outcome::Refused, Outcome::Done)
             }
             None => self.serve(&call, &info, body).await,
         };
@@ -252,7 +245,7 @@ impl KubeServer {
         };
         match served.await {
             Ok(response) => Outcome::Done(response),
-            Err(error) => Outcome::Refused(error, Some(form)),
+            Err(error) => Outcome::Refused(error),
         }
     }
 
@@ -436,9 +429,8 @@ async fn find_stored(inner: &Inner, call: &Call) -> ApiResult<Arc<Stored>> {
         "" => inner.store.read(key).await?.map(Arc::new),
         "0" => inner.store.views().world().get(&key).cloned(),
         version => {
-            let revision = super::query::parse_version(version).map_err(|error| {
-                ApiError::bad_request(format!("invalid resource version: {error}"))
-            })?;
+            let revision = super::query::parse_version(version)
+                .map_err(|error| ApiError::unclassified(error.to_string()))?;
             inner
                 .store
                 .not_older_than(revision)
