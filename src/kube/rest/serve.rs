@@ -195,6 +195,9 @@ impl KubeServer {
         let Some(target) = info.target.clone() else {
             return match pages::page(&self.inner, &parts, &info.path, &Query::parse(query)).await {
                 Some(response) => Outcome::Done(response),
+                None if is_other_version(&self.inner.catalogs.current(), &info.path) => {
+                    ApiError::no_such_resource().into()
+                }
                 None => Outcome::Done(reply::page_not_found()),
             };
         };
@@ -211,10 +214,7 @@ impl KubeServer {
             Err(error) => return error.into(),
         };
         visit.is_for(self, &call.resource, call.subresource_name());
-        let custom = call.resource.custom.as_ref();
-        if let Some(warning) = custom.and_then(|kind| kind.version.deprecation_warning.as_ref()) {
-            call.warn(warning);
-        }
+        call.warn_of_deprecation();
         let outcome = match Leads::of(&call) {
             Some(leads) => {
                 let led = self.lead(leads, &call, parts, body).await;
@@ -327,6 +327,21 @@ impl KubeServer {
     }
 }
 
+fn knows_group(catalog: &Catalog, group: &str) -> bool {
+    let mut all = catalog.resources();
+    all.any(|known| &*known.group == group)
+}
+
+/// Whether a path is that of a version of a group that is served in other versions.
+fn is_other_version(catalog: &Catalog, path: &str) -> bool {
+    let mut segments = path.trim_matches('/').split('/');
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("api"), Some(_), None) => true,
+        (Some("apis"), Some(group), Some(_)) => knows_group(catalog, group),
+        _ => false,
+    }
+}
+
 /// The resource that a target names. None if there is no such group version.
 fn find(
     catalog: &Catalog,
@@ -340,6 +355,9 @@ fn find(
         .group_version(&target.group, &target.version)
         .is_none()
     {
+        if knows_group(catalog, &target.group) {
+            return Err(ApiError::no_such_resource());
+        }
         return Ok(None);
     }
     let resource = catalog.find(&target.group, &target.version, &target.resource);
