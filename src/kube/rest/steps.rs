@@ -264,6 +264,8 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
     };
     warn_of_definitions(call, None, object);
     invalid(call, object, &errors)?;
+    let warnings = strategy::warnings(&call.resource, None, object);
+    warnings.into_iter().for_each(|text| call.warn(text));
     let attributes = creation(call, meta::name(object));
     server
         .admission
@@ -392,6 +394,10 @@ pub(super) async fn validate_update(
     };
     warn_of_definitions(call, Some(current), wanted);
     invalid(call, wanted, &errors)?;
+    if call.subresource.is_none() {
+        let warnings = strategy::warnings(&call.resource, Some(current), wanted);
+        warnings.into_iter().for_each(|text| call.warn(text));
+    }
     let attributes = attributes(call, Operation::Update);
     server
         .admission
