@@ -110,7 +110,8 @@ pub(super) fn decode_options(call: &Call, body: &Bytes) -> ApiResult<Value> {
 /// What the release says of options that cannot be read: what its decoder says, and nothing about objects.
 fn bare(error: ApiError) -> ApiError {
     const SCHEME: &str = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
-    const OF_OPTIONS: &str = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27";
+    const OF_OPTIONS: &str =
+        "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27";
     let unrecognized = "the object provided is unrecognized (must be of type DeleteOptions): ";
     let said = error.message.as_str();
     let message = match said.strip_prefix(unrecognized) {
