@@ -32,7 +32,7 @@ pub(super) fn of_type(definition: &str) -> Option<&'static str> {
 }
 
 /// Of a field of a definition.
-pub(super) fn of_field(definition: &str, field: &str) -> Option<&'static str> {
+pub(in crate::kube) fn of_field(definition: &str, field: &str) -> Option<&'static str> {
     let text = match TYPES.get(definition) {
         Some(of) => of.fields.get(field).copied(),
         // The crate has no types of lists; their fields are the same everywhere.

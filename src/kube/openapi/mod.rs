@@ -35,6 +35,7 @@ use super::schema::{Resources, Schema};
 use document::Subject;
 
 pub use customs::Customs;
+pub(in crate::kube) use descriptions::of_field as field_description;
 pub use http_date::http_date;
 
 /// The most bytes of documents that are kept ready.

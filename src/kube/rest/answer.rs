@@ -183,11 +183,7 @@ pub(super) fn table_options(
 /// 406 for a kind that has no protobuf form.
 pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8>> {
     match form.media {
-        Format::Json if form.pretty => {
-            let mut body = object::encode_json(tree, true);
-            body.push(b'\n');
-            Ok(body)
-        }
+        Format::Json if form.pretty => Ok(object::encode_json(tree, true)),
         Format::Json => Ok(reply::to_json(tree)),
         Format::Yaml => Ok(object::encode_yaml(tree).into_bytes()),
         Format::Protobuf => match codec::type_of_any(Schema::built_in(), tree) {
@@ -197,12 +193,22 @@ pub(super) fn encode(call: &Call, form: &Form, tree: &Value) -> ApiResult<Vec<u8
     }
 }
 
-/// A refusal in the form that was asked for.
+/// What the gate says to those whom it does not let in.
+pub(super) fn denial(form: Option<&Form>, error: &ApiError) -> Response<KubeBody> {
+    let mut response = refusal(form, error);
+    reply::never_guess(&mut response);
+    response
+}
+
+/// A refusal in the form that refusals are wanted in; indented JSON for clients that accept none.
 pub(super) fn refusal(form: Option<&Form>, error: &ApiError) -> Response<KubeBody> {
-    let Some(form) = form.filter(|form| form.media != Format::Json) else {
-        return reply::refusal(error);
-    };
     let status = error.to_value();
+    let Some(form) = form.filter(|form| !form.pretty) else {
+        let mut response =
+            reply::whole(error.code, reply::JSON, object::encode_json(&status, true));
+        reply::decorate(&mut response, error);
+        return response;
+    };
     let schema = Schema::built_in();
     let body: Option<Bytes> = match form.media {
         Format::Yaml => Some(object::encode_yaml(&status).into()),

@@ -79,6 +79,22 @@ impl Call {
         self.warnings.lock().push(text.into());
     }
 
+    /// Warns of a resource that is deprecated, as every answer about it does.
+    pub fn warn_of_deprecation(&self) {
+        let resource = &*self.resource;
+        let custom = resource.custom.as_ref();
+        let warning = match (&*resource.group, &*resource.plural) {
+            ("", "endpoints") => {
+                Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+            }
+            ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+            _ => custom.and_then(|kind| kind.version.deprecation_warning.as_deref()),
+        };
+        if let Some(warning) = warning {
+            self.warn(warning);
+        }
+    }
+
     /// Who manages the fields of what is written: the parameter, or the client's program.
     pub fn manager(&self) -> String {
         if let Some(name) = self

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body as _;
 
+use super::form::Form;
 use super::query::Query;
 use super::reply::{self, KubeBody};
 use super::serve::{ClientCertificate, KubeServer, Outcome};
@@ -143,7 +144,9 @@ impl KubeServer {
         let info = match RequestInfo::parse(parts.method.as_str(), parts.uri.path(), query) {
             Ok(info) => info,
             Err(error @ RequestError::Escape) => {
-                return answer::refusal(None, &ApiError::bad_request(error.to_string()));
+                let form = Form::of_refusals(&parts.headers, &Query::parse(query));
+                let error = ApiError::bad_request(error.to_string());
+                return answer::refusal(form.as_ref(), &error);
             }
             Err(error) => {
                 let path = parts.uri.path();
@@ -162,7 +165,10 @@ impl KubeServer {
         }
         let time = match self.inner().limits.time(&query) {
             Ok(time) => time,
-            Err(error) => return answer::refusal(None, &error),
+            Err(error) => {
+                let form = Form::of_refusals(&parts.headers, &query);
+                return answer::refusal(form.as_ref(), &error);
+            }
         };
         let admitted = Box::pin(self.admit(parts, body, info, visit));
         match tokio::time::timeout(time, admitted).await {
@@ -182,11 +188,13 @@ impl KubeServer {
         visit: &mut Visit,
     ) -> Response<KubeBody> {
         let inner = self.inner();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let refusals = Form::of_refusals(&parts.headers, &query);
         let certificate = parts.extensions.get::<ClientCertificate>().cloned();
         let gate = &inner.gate;
         let user = match gate.identify(&mut parts.headers, certificate.as_ref(), &info) {
             Ok(user) => user,
-            Err(error) => return answer::refusal(None, &error),
+            Err(error) => return answer::denial(refusals.as_ref(), &error),
         };
         if !visit.lasting || info.verb == "watch" {
             visit.flow = inner.flows.flow(&user, &info);
@@ -196,11 +204,11 @@ impl KubeServer {
             return limits::too_many();
         };
         if let Err(error) = gate.authorize(&user, &info) {
-            return answer::refusal(None, &error);
+            return answer::denial(refusals.as_ref(), &error);
         }
         match self.process(parts, body, info, user, visit).await {
             Outcome::Done(response) => response,
-            Outcome::Refused(error, form) => answer::refusal(form.as_ref(), &error),
+            Outcome::Refused(error) => answer::refusal(refusals.as_ref(), &error),
         }
     }
 }

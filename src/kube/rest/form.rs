@@ -40,6 +40,17 @@ impl Form {
         negotiate::content_type(self.media, Answer::Watch)
     }
 
+    /// The form of refusals: a `Status` has no other shapes. None for clients that accept nothing that there is.
+    pub fn of_refusals(headers: &HeaderMap, query: &Query) -> Option<Self> {
+        let accepted = negotiate::accept_error(Some(&accepted(headers)))?;
+        let pretty = accepted.pretty || is_pretty(headers, query);
+        Some(Self {
+            media: accepted.format,
+            shape: Shape::Whole,
+            pretty: pretty && accepted.format == Format::Json,
+        })
+    }
+
     /// Chooses the form of an answer. `custom` resources have no protobuf form but for their metadata.
     ///
     /// # Errors
@@ -50,9 +61,7 @@ impl Form {
         purpose: Answer,
         resource: &Resource,
     ) -> ApiResult<Self> {
-        let accepted = headers.get_all(ACCEPT).iter();
-        let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
-        let accepted = accepted.join(",");
+        let accepted = accepted(headers);
         let offers = if resource.object.is_none() {
             Offers::CUSTOM
         } else {
@@ -84,6 +93,12 @@ impl Form {
             pretty: pretty && purpose != Answer::Watch && accepted.format == Format::Json,
         })
     }
+}
+
+fn accepted(headers: &HeaderMap) -> String {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
+    accepted.join(",")
 }
 
 /// The refusal of a form that there is not.
@@ -155,6 +170,24 @@ mod tests {
         ] {
             assert_eq!(choose(accept, purpose), expected, "{accept}");
         }
+    }
+
+    #[test]
+    fn refusals_have_the_first_form_without_a_shape() {
+        let form = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
+            Form::of_refusals(&headers, &Query::default()).map(|form| form.media)
+        };
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(form(table), None);
+        assert_eq!(form("text/html"), None);
+        assert_eq!(
+            form(&format!("{table},application/json")),
+            Some(Format::Json)
+        );
+        assert_eq!(form("application/yaml"), Some(Format::Yaml));
+        assert_eq!(form("*/*"), Some(Format::Json));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Options of writes and deletions: query parameters, and for deletions the body.
 
 use super::query::{Query, invalid_options};
-use crate::kube::field::{FieldError, quoted};
+use crate::kube::field::{FieldError, FieldErrorKind, quoted};
 pub use crate::kube::object::FieldValidation;
 use crate::kube::status::ApiResult;
 use crate::kube::strategy::deletion::DeleteOptions;
@@ -26,7 +26,36 @@ impl WriteOptions {
     /// # Errors
     /// 422 with every field that is wrong.
     pub fn parse(query: &Query, kind: &'static str) -> ApiResult<Self> {
-        let mut errors = Vec::new();
+        Self::parse_after(query, kind, Vec::new())
+    }
+
+    /// Reads those of a patch, whose kind decides what else must or may not be said.
+    ///
+    /// # Errors
+    /// As [`WriteOptions::parse`].
+    pub fn parse_patch(query: &Query, is_apply: bool) -> ApiResult<Self> {
+        let is_named = query
+            .get("fieldManager")
+            .is_some_and(|name| !name.is_empty());
+        let errors = if is_apply && !is_named {
+            vec![FieldError::required(
+                "fieldManager",
+                "is required for apply patch",
+            )]
+        } else if !is_apply && query.flag("force").is_some() {
+            let why = "may not be specified for non-apply patch";
+            vec![FieldError::forbidden("force", why)]
+        } else {
+            Vec::new()
+        };
+        Self::parse_after(query, "PatchOptions", errors)
+    }
+
+    fn parse_after(
+        query: &Query,
+        kind: &'static str,
+        mut errors: Vec<FieldError>,
+    ) -> ApiResult<Self> {
         let manager = query.get("fieldManager").unwrap_or_default();
         check_manager(manager, &mut errors);
         let dry_run = dry_run(query.all("dryRun"), &mut errors);
@@ -62,7 +91,8 @@ fn check_manager(manager: &str, errors: &mut Vec<FieldError>) {
     let strange = manager.chars().find(|c| c.is_control());
     if let Some(strange) = strange {
         let detail = format!(
-            "invalid character {strange:?} (at position {})",
+            "invalid character U+{:04X} (at position {})",
+            u32::from(strange),
             manager.find(strange).unwrap_or(0)
         );
         errors.push(FieldError::invalid("fieldManager", quoted(manager), detail));
@@ -70,11 +100,16 @@ fn check_manager(manager: &str, errors: &mut Vec<FieldError>) {
 }
 
 fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldError>) -> bool {
-    let values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
-    for value in &values {
-        if *value != "All" {
-            errors.push(FieldError::not_supported("dryRun", value, &["All"]));
-        }
+    let values: Vec<&str> = values.collect();
+    if values.iter().any(|value| *value != "All") {
+        // The release shows the whole list.
+        let shown: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        errors.push(FieldError::new(
+            FieldErrorKind::NotSupported,
+            "dryRun",
+            format!("[{}]", shown.join(",")),
+            r#"supported values: "All""#,
+        ));
     }
     values.contains(&"All")
 }
@@ -111,12 +146,26 @@ mod tests {
     fn a_dry_run_is_for_all_or_refused() {
         let parse = |query: &str| WriteOptions::parse(&Query::parse(query), "CreateOptions");
         assert!(parse("dryRun=All").unwrap().dry_run);
-        assert!(!parse("dryRun=").unwrap().dry_run);
+        assert!(!parse("").unwrap().dry_run);
         assert_eq!(
             parse("dryRun=x").unwrap_err().message,
-            r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#
+            r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["x"]: supported values: "All""#
+        );
+        assert_eq!(parse("dryRun=").unwrap_err().code, 422);
+        let strange = parse("fieldManager=a%09b").unwrap_err().message;
+        assert!(
+            strange.ends_with("invalid character U+0009 (at position 1)"),
+            "{strange}"
         );
         assert_eq!(parse("fieldValidation=Loose").unwrap_err().code, 422);
+        let patch =
+            |query: &str, is_apply: bool| WriteOptions::parse_patch(&Query::parse(query), is_apply);
+        assert_eq!(
+            patch("dryRun=None", true).unwrap_err().message,
+            r#"PatchOptions.meta.k8s.io "" is invalid: [fieldManager: Required value: is required for apply patch, dryRun: Unsupported value: ["None"]: supported values: "All"]"#
+        );
+        assert_eq!(patch("force=true", false).unwrap_err().code, 422);
+        assert!(patch("fieldManager=m&force=true", true).is_ok());
         assert_eq!(
             parse(&format!("fieldManager={}", "x".repeat(129)))
                 .unwrap_err()

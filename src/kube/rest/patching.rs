@@ -11,9 +11,9 @@ use crate::kube::field::FieldError;
 use crate::kube::object::{self, Expected, Format, decode_value};
 use crate::kube::patch::{Patch, PatchKind};
 use crate::kube::schema::Schema;
-use crate::kube::status::{ApiError, ApiResult};
+use crate::kube::status::{ApiError, ApiResult, Details};
 
-const APPLY: &str = "application/apply-patch+yaml";
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
 /// What every resource takes.
 const TAKEN: [&str; 3] = [
     "application/json-patch+json",
@@ -185,5 +185,5 @@ fn unsupported(custom: bool) -> ApiError {
             "the body of the request was in an unknown format - accepted media types include: {all}"
         ));
     }
-    ApiError::unsupported_media_type("415: Unsupported Media Type")
+    ApiError::unsupported_media_type("415: Unsupported Media Type").with_details(Details::default())
 }

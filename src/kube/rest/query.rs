@@ -138,7 +138,7 @@ impl ListOptions {
         let mut forbid = |field: &str, why: &str| errors.push(FieldError::forbidden(field, why));
         if self.watch {
             match self.send_initial_events {
-                Some(true) if how != "NotOlderThan" => forbid(
+                Some(_) if how != "NotOlderThan" => forbid(
                     "resourceVersionMatch",
                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
                 ),
@@ -148,19 +148,23 @@ impl ListOptions {
                         "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
                     );
                 }
-                Some(false) if !how.is_empty() && how != "NotOlderThan" => forbid(
-                    "resourceVersionMatch",
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ),
                 _ => {}
             }
+            if !how.is_empty() && how != "NotOlderThan" {
+                let known = ["NotOlderThan"];
+                errors.push(FieldError::not_supported(
+                    "resourceVersionMatch",
+                    how,
+                    &known,
+                ));
+            }
+            if self.continue_token.is_some() {
+                errors.push(FieldError::forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden when continue is provided",
+                ));
+            }
             return refuse(&errors);
-        }
-        if self.send_initial_events.is_some() {
-            forbid(
-                "sendInitialEvents",
-                "sendInitialEvents is forbidden for list",
-            );
         }
         if !how.is_empty() {
             if self.resource_version.is_empty() {
@@ -185,9 +189,15 @@ impl ListOptions {
                 other => errors.push(FieldError::not_supported(
                     "resourceVersionMatch",
                     other,
-                    &["Exact", "NotOlderThan"],
+                    &["Exact", "NotOlderThan", ""],
                 )),
             }
+        }
+        if self.send_initial_events.is_some() {
+            errors.push(FieldError::forbidden(
+                "sendInitialEvents",
+                "sendInitialEvents is forbidden for list",
+            ));
         }
         refuse(&errors)
     }
@@ -340,7 +350,7 @@ mod tests {
             (
                 "resourceVersion=1&resourceVersionMatch=Newer",
                 422,
-                r#"ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "Newer": supported values: "Exact", "NotOlderThan""#,
+                r#"ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "Newer": supported values: "Exact", "NotOlderThan", """#,
             ),
             (
                 "sendInitialEvents=true",

@@ -1,5 +1,7 @@
 //! `delete` and `deletecollection`: at once, or by a mark that finalizers and kubelets act on.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use super::options;
 use super::query::ListOptions;
 use super::read::{self, Collection};
 use super::steps;
-use super::{Answer, Inner};
+use super::{Answer, Inner, answer};
 use crate::kube::custom::finalizer;
 use crate::kube::object::meta;
 use crate::kube::select::{Fields, Selector};
@@ -42,7 +44,10 @@ pub(super) async fn delete(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
             ..Details::default()
         })));
     }
-    Ok(Answer::of(object))
+    // The release's way to tell clients of old that the object waits for its dependents.
+    let waits = !gone && options.orphan_dependents == Some(false);
+    let code = if waits { 202 } else { 200 };
+    Ok(Answer { code, object })
 }
 
 /// Deletes what a list would show, one after the other.
@@ -76,7 +81,12 @@ pub(super) async fn delete_collection(
     for stored in page.items {
         let copy = Stored::new(stored.key.clone(), stored.value.clone(), stored.revision);
         match remove(server, call, copy, &options).await {
-            Ok((object, _)) => items.push(steps::without_kind(object)),
+            // As it was when it was found, whatever the deletion has made of it.
+            Ok((after, _)) => {
+                let before = answer::item(&call.resource, &stored);
+                let object = before.map_or(after, Arc::unwrap_or_clone);
+                items.push(steps::without_kind(object));
+            }
             // Somebody else was quicker.
             Err(error) if error.code == 404 => {}
             Err(error) => return Err(error),

@@ -97,7 +97,15 @@ pub fn to_json(value: &Value) -> Vec<u8> {
     encode_json(value, false)
 }
 
-/// A refusal as a `Status` in JSON. What authorization refuses is not to be guessed at by browsers.
+/// What the gate refuses is not to be guessed at by browsers.
+pub fn never_guess(response: &mut Response<KubeBody>) {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert("x-content-type-options", nosniff);
+}
+
+/// A refusal as a `Status` in JSON.
 pub fn refusal(error: &ApiError) -> Response<KubeBody> {
     let mut response = json(error.code, &error.to_value());
     decorate(&mut response, error);
@@ -107,12 +115,6 @@ pub fn refusal(error: &ApiError) -> Response<KubeBody> {
 /// The headers that belong to a refusal, whatever its form.
 pub fn decorate(response: &mut Response<KubeBody>, error: &ApiError) {
     let headers = response.headers_mut();
-    if matches!(error.code, 401 | 403) {
-        headers.insert(
-            "x-content-type-options",
-            HeaderValue::from_static("nosniff"),
-        );
-    }
     if let Some(details) = &error.details
         && details.retry_after_seconds > 0
     {

@@ -120,12 +120,12 @@ impl std::fmt::Debug for KubeServer {
 /// What a request is found to be.
 pub(super) enum Outcome {
     Done(Response<KubeBody>),
-    Refused(ApiError, Option<Form>),
+    Refused(ApiError),
 }
 
 impl From<ApiError> for Outcome {
     fn from(error: ApiError) -> Self {
-        Self::Refused(error, None)
+        Self::Refused(error)
     }
 }
 
@@ -195,6 +195,9 @@ impl KubeServer {
         let Some(target) = info.target.clone() else {
             return match pages::page(&self.inner, &parts, &info.path, &Query::parse(query)).await {
                 Some(response) => Outcome::Done(response),
+                None if is_other_version(&self.inner.catalogs.current(), &info.path) => {
+                    ApiError::no_such_resource().into()
+                }
                 None => Outcome::Done(reply::page_not_found()),
             };
         };
@@ -211,21 +214,11 @@ impl KubeServer {
             Err(error) => return error.into(),
         };
         visit.is_for(self, &call.resource, call.subresource_name());
-        let custom = call.resource.custom.as_ref();
-        if let Some(warning) = custom.and_then(|kind| kind.version.deprecation_warning.as_ref()) {
-            call.warn(warning);
-        }
+        call.warn_of_deprecation();
         let outcome = match Leads::of(&call) {
             Some(leads) => {
-                // Refusals have the form that was asked for, if there is one; what is passed on has its own.
-                let form = Form::choose(
-                    &call.headers,
-                    &call.query,
-                    Answering::Object,
-                    &call.resource,
-                );
                 let led = self.lead(leads, &call, parts, body).await;
-                led.map_or_else(|error| Outcome::Refused(error, form.ok()), Outcome::Done)
+                led.map_or_else(Outcome::Refused, Outcome::Done)
             }
             None => self.serve(&call, &info, body).await,
         };
@@ -252,7 +245,7 @@ impl KubeServer {
         };
         match served.await {
             Ok(response) => Outcome::Done(response),
-            Err(error) => Outcome::Refused(error, Some(form)),
+            Err(error) => Outcome::Refused(error),
         }
     }
 
@@ -334,6 +327,21 @@ impl KubeServer {
     }
 }
 
+fn knows_group(catalog: &Catalog, group: &str) -> bool {
+    let mut all = catalog.resources();
+    all.any(|known| &*known.group == group)
+}
+
+/// Whether a path is that of a version of a group that is served in other versions.
+fn is_other_version(catalog: &Catalog, path: &str) -> bool {
+    let mut segments = path.trim_matches('/').split('/');
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("api"), Some(_), None) => true,
+        (Some("apis"), Some(group), Some(_)) => knows_group(catalog, group),
+        _ => false,
+    }
+}
+
 /// The resource that a target names. None if there is no such group version.
 fn find(
     catalog: &Catalog,
@@ -347,6 +355,9 @@ fn find(
         .group_version(&target.group, &target.version)
         .is_none()
     {
+        if knows_group(catalog, &target.group) {
+            return Err(ApiError::no_such_resource());
+        }
         return Ok(None);
     }
     let resource = catalog.find(&target.group, &target.version, &target.resource);
@@ -436,9 +447,8 @@ async fn find_stored(inner: &Inner, call: &Call) -> ApiResult<Arc<Stored>> {
         "" => inner.store.read(key).await?.map(Arc::new),
         "0" => inner.store.views().world().get(&key).cloned(),
         version => {
-            let revision = super::query::parse_version(version).map_err(|error| {
-                ApiError::bad_request(format!("invalid resource version: {error}"))
-            })?;
+            let revision = super::query::parse_version(version)
+                .map_err(|error| ApiError::unclassified(error.to_string()))?;
             inner
                 .store
                 .not_older_than(revision)

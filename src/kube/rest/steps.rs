@@ -104,7 +104,24 @@ pub(super) fn decode(call: &Call, body: &Bytes, strict: FieldValidation) -> ApiR
 pub(super) fn decode_options(call: &Call, body: &Bytes) -> ApiResult<Value> {
     let mut expected = Expected::new("", "v1", "DeleteOptions");
     expected.id = Schema::built_in().find("meta/v1.DeleteOptions");
-    decode_as(call, body, FieldValidation::Ignore, &expected)
+    decode_as(call, body, FieldValidation::Ignore, &expected).map_err(bare)
+}
+
+/// What the release says of options that cannot be read: what its decoder says, and nothing about objects.
+fn bare(error: ApiError) -> ApiError {
+    const SCHEME: &str = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
+    const OF_OPTIONS: &str =
+        "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27";
+    let unrecognized = "the object provided is unrecognized (must be of type DeleteOptions): ";
+    let said = error.message.as_str();
+    let message = match said.strip_prefix(unrecognized) {
+        Some(why) => why.rsplit_once(" (").map_or(why, |(why, _)| why).to_owned(),
+        None => match said.split_once(" cannot be handled as a DeleteOptions: ") {
+            Some((_, why)) => why.replace(SCHEME, OF_OPTIONS),
+            None => return error,
+        },
+    };
+    ApiError { message, ..error }
 }
 
 fn decode_as(
@@ -248,6 +265,8 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
     };
     warn_of_definitions(call, None, object);
     invalid(call, object, &errors)?;
+    let warnings = strategy::warnings(&call.resource, None, object);
+    warnings.into_iter().for_each(|text| call.warn(text));
     let attributes = creation(call, meta::name(object));
     server
         .admission
@@ -261,7 +280,13 @@ pub(super) async fn validate_create(server: &Inner, call: &Call, object: &Value)
 /// 400.
 pub(super) fn check_place(call: &Call, object: &Value) -> ApiResult<()> {
     let name = meta::name(object);
-    if !name.is_empty() && name != call.name() {
+    if name.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name()
+        )));
+    }
+    if name != call.name() {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
             call.name()
@@ -288,7 +313,9 @@ pub(super) fn check_version(call: &Call, current: &Value, wanted: &Value) -> Api
         )));
     }
     let uid = meta::uid(wanted);
-    if !uid.is_empty() && uid != meta::uid(current) {
+    // Of a patch it is judged as any other field that may not change.
+    let pins_uid = call.method != http::Method::PATCH;
+    if pins_uid && !uid.is_empty() && uid != meta::uid(current) {
         let key = crate::kube::store::key(
             call.resource.key.as_deref().unwrap_or_default(),
             call.namespace(),
@@ -368,6 +395,10 @@ pub(super) async fn validate_update(
     };
     warn_of_definitions(call, Some(current), wanted);
     invalid(call, wanted, &errors)?;
+    if call.subresource.is_none() {
+        let warnings = strategy::warnings(&call.resource, Some(current), wanted);
+        warnings.into_iter().for_each(|text| call.warn(text));
+    }
     let attributes = attributes(call, Operation::Update);
     server
         .admission

@@ -57,7 +57,10 @@ impl Continue {
     /// # Errors
     /// 400 for what was never given out.
     pub fn decode(token: &str) -> ApiResult<Self> {
-        let invalid = |why: &str| ApiError::bad_request(format!("invalid continue token: {why}"));
+        let invalid = |why: &str| {
+            let why = format!("invalid continue token: continue key is not valid: {why}");
+            ApiError::bad_request(why)
+        };
         if token.len() > MAX_TOKEN {
             return Err(invalid("too long"));
         }
@@ -65,12 +68,16 @@ impl Continue {
             .decode(token)
             .or_else(|_| URL_SAFE.decode(token))
             .or_else(|_| STANDARD_NO_PAD.decode(token))
-            .map_err(|_| invalid("illegal base64 data"))?;
+            .map_err(|_| {
+                let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+                let at = token.bytes().position(odd).unwrap_or(token.len());
+                invalid(&format!("illegal base64 data at input byte {at}"))
+            })?;
         let wire: Wire =
-            serde_json::from_slice(&json).map_err(|error| invalid(&error.to_string()))?;
+            serde_json::from_slice(&json).map_err(|error| invalid(&not_json(&json, &error)))?;
         if wire.v != VERSION {
             return Err(invalid(&format!(
-                "unable to understand continuation token version {:?}",
+                "server does not recognize this encoded version {}",
                 wire.v
             )));
         }
@@ -86,9 +93,7 @@ impl Continue {
         // One of kube-apiserver's two ways of making tokens puts a slash first.
         let start = wire.start.strip_prefix('/').unwrap_or(&wire.start);
         if start.is_empty() {
-            return Err(invalid(
-                "encoded start key is empty (version meta.k8s.io/v1)",
-            ));
+            return Err(invalid("encoded start key empty (version meta.k8s.io/v1)"));
         }
         if start.split('/').any(|part| part == "." || part == "..") {
             return Err(invalid(&format!("{:?}", wire.start)));
@@ -97,6 +102,17 @@ impl Continue {
             revision,
             start: start.to_owned(),
         })
+    }
+}
+
+/// What Go's decoder says of bytes that are no token's; what it says of wrong types inside is told in other words.
+fn not_json(json: &[u8], error: &serde_json::Error) -> String {
+    match json.first() {
+        Some(byte) if *byte != b'{' && byte.is_ascii_graphic() => {
+            let first = char::from(*byte);
+            format!("invalid character {first:?} looking for beginning of value")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -129,7 +145,21 @@ mod tests {
             let error = Continue::decode(&URL_SAFE_NO_PAD.encode(json)).unwrap_err();
             assert_eq!(error.code, 400, "{json}");
         }
-        assert_eq!(Continue::decode("%%%").unwrap_err().code, 400);
+        for (token, why) in [
+            ("bad!!", "illegal base64 data at input byte 3"),
+            (
+                "abc",
+                "invalid character 'i' looking for beginning of value",
+            ),
+            (
+                "eyJ2IjoieCIsInJ2IjoxLCJzdGFydCI6ImEifQ",
+                "server does not recognize this encoded version x",
+            ),
+        ] {
+            let error = Continue::decode(token).unwrap_err();
+            let expected = format!("invalid continue token: continue key is not valid: {why}");
+            assert_eq!((error.code, error.message), (400, expected));
+        }
     }
 
     proptest! {

@@ -136,7 +136,8 @@ pub(super) async fn update(server: &Inner, call: &Call, body: &Bytes) -> ApiResu
 /// # Errors
 /// As [`update`], and what is wrong with the patch.
 pub(super) async fn patch(server: &Inner, call: &Call, body: &Bytes) -> ApiResult<Answer> {
-    let options = WriteOptions::parse(&call.query, "PatchOptions")?;
+    let is_apply = steps::media_type(call) == super::patching::APPLY;
+    let options = WriteOptions::parse_patch(&call.query, is_apply)?;
     let patching = Patching::read(call, body, &options)?;
     let change = Change {
         options: &options,

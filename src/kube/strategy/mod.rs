@@ -18,6 +18,7 @@ mod service;
 mod status;
 mod time;
 mod update;
+mod warnings;
 
 use std::time::SystemTime;
 
@@ -32,6 +33,7 @@ pub use names::{GENERATE_ATTEMPTS, generate, name_conflict, uid};
 pub use qos::class as qos_class;
 pub use time::{parse as parse_time, rfc3339};
 pub use update::prepare_update;
+pub use warnings::warnings;
 
 type Object = Map<String, Value>;
 

@@ -20,7 +20,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// `metav1.TableColumnDefinition`; without a description, which no client shows.
+    /// `metav1.TableColumnDefinition`; what it is for is said by [`super::descriptions`].
     pub fn to_value(&self) -> Value {
         json!({
             "name": self.name,

@@ -9,6 +9,7 @@ mod age;
 mod autoscaling;
 mod cluster;
 mod columns;
+mod descriptions;
 mod network;
 mod pod;
 mod policy;
@@ -43,6 +44,8 @@ use cells;
 #[derive(Debug, Clone)]
 pub struct Printer {
     from: From,
+    /// What the release's columns are for.
+    texts: &'static [&'static str],
     /// Pods that are done say so in `conditions` of their row.
     is_pod: bool,
     /// Flow schemas are listed in the order in which they are tried.
@@ -72,8 +75,10 @@ impl Printer {
             (Some(layout), None) if *kind == resource.kind => From::Release(layout),
             _ => From::Release(columns::plain()),
         };
+        let is_scale = &**kind == "Scale";
         Self {
             from,
+            texts: descriptions::texts(&resource.group, &resource.plural, is_scale),
             is_pod: resource.group.is_empty() && &**kind == "Pod",
             is_flow_schema: &*resource.plural == "flowschemas" && resource.object.is_some(),
         }
@@ -82,7 +87,10 @@ impl Printer {
     /// `metav1.TableColumnDefinition` of each column.
     pub fn definitions(&self) -> Vec<Value> {
         match self.columns() {
-            Ok(layout) => layout.columns.iter().map(Column::to_value).collect(),
+            Ok(layout) => {
+                let columns = layout.columns.iter().map(Column::to_value);
+                descriptions::describe(columns, self.texts)
+            }
             Err(columns) => custom::columns::definitions(columns),
         }
     }

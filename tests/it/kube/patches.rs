@@ -9,6 +9,7 @@ pub fn cases() -> Vec<NamedCase> {
         a_merge_patch_removes_with_null,
         a_strategic_patch_knows_items_by_their_key,
         a_patch_of_another_kind_is_refused,
+        what_names_no_object_or_another_is_refused,
         apply_creates_owns_and_conflicts,
         apply_removes_what_it_no_longer_has,
         an_update_of_nothing_changes_nothing,
@@ -106,6 +107,29 @@ async fn a_patch_of_another_kind_is_refused(_: Case) {
         reply.text().contains("415: Unsupported Media Type"),
         "{}",
         reply.text()
+    );
+}
+
+async fn what_names_no_object_or_another_is_refused(_: Case) {
+    let api = space("patch-names").await;
+    api.post("configmaps", &config_map("a", "1")).await.ok();
+    let message =
+        "the name of the object (a based on URL) was undeterminable: name must be provided";
+    let nameless = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let put = api.put("configmaps/a", &nameless).await;
+    put.refused(400, "BadRequest", message, Value::Null);
+    let patch = json!({"metadata": null});
+    let patched = api.patch("merge", "configmaps/a", &patch).await;
+    patched.refused(400, "BadRequest", message, Value::Null);
+    let patch = json!({"metadata": {"uid": "x"}});
+    let patched = api.patch("merge", "configmaps/a", &patch).await;
+    let said = r#"Invalid value: "x": field is immutable"#;
+    let cause = json!({"reason": "FieldValueInvalid", "message": said, "field": "metadata.uid"});
+    patched.refused(
+        422,
+        "Invalid",
+        &format!("ConfigMap \"a\" is invalid: metadata.uid: {said}"),
+        json!({"name": "a", "kind": "ConfigMap", "causes": [cause, cause]}),
     );
 }
 
@@ -213,7 +237,7 @@ async fn a_dry_run_stores_nothing(_: Case) {
     assert_eq!(tried["data"]["k"], "3");
     api.delete("configmaps/a?dryRun=All").await.value(200);
     assert_eq!(api.get("configmaps/a").await.value(200), made);
-    let message = r#"Unsupported value: "x": supported values: "All""#;
+    let message = r#"Unsupported value: ["x"]: supported values: "All""#;
     let causes =
         json!([{"reason": "FieldValueNotSupported", "message": message, "field": "dryRun"}]);
     api.post("configmaps?dryRun=x", &config_map("b", "1"))
