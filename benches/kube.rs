@@ -24,10 +24,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Pods of the list.
-const PODS: usize = 10_000;
-/// Watchers of one resource.
-const WATCHERS: usize = 10_000;
+/// Pods of the list, and watchers of one resource.
+const MANY: usize = 10_000;
+
+/// As many as are measured, or a few where benches are only tried.
+fn many() -> usize {
+    if std::env::args().any(|argument| argument == "--test") {
+        100
+    } else {
+        MANY
+    }
+}
 
 struct Bench {
     kube: KubeBench,
@@ -213,7 +220,7 @@ fn gets(c: &mut Criterion) {
 fn lists(c: &mut Criterion) {
     let bench = Bench::new();
     let (kube, runtime) = (&bench.kube, &bench.runtime);
-    for n in 0..PODS {
+    for n in 0..many() {
         bench.send("POST", PODS_PATH, &pod(&format!("pod-{n:05}")));
     }
     let list = || {
@@ -250,7 +257,7 @@ fn watches(c: &mut Criterion) {
         &json!({"metadata": {"name": "changed"}, "data": {"n": "0"}}),
     );
     let watch = "/api/v1/configmaps?watch=1&resourceVersion=0&sendInitialEvents=false&resourceVersionMatch=NotOlderThan";
-    let mut streams: Vec<_> = (0..WATCHERS)
+    let mut streams: Vec<_> = (0..many())
         .map(|_| {
             let opened = runtime.block_on(kube.ask("GET", watch, "", Bytes::new()));
             assert_eq!(opened.status(), 200);
@@ -259,7 +266,7 @@ fn watches(c: &mut Criterion) {
         .collect();
     let mut changed = 0;
     let mut group = c.benchmark_group("kube/watch, CPU");
-    group.throughput(Throughput::Elements(WATCHERS as u64));
+    group.throughput(Throughput::Elements(many() as u64));
     group.sample_size(10);
     group.bench_function("a change for 10000 watchers", |b| {
         b.iter_custom(|rounds| {
