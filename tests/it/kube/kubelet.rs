@@ -34,7 +34,6 @@ type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 /// A kubelet, and the node that it says it is.
 pub struct Kubelet {
     pub node: String,
-    pub port: u16,
     /// Method, path and query of the requests that it was sent, with the headers of each.
     pub asked: Arc<Mutex<Vec<(String, HeaderMap)>>>,
 }
@@ -57,7 +56,7 @@ impl Kubelet {
         });
         let path = format!("/api/v1/nodes/{node}/status");
         api.put(&path, &object).await.value(200);
-        Self { node, port, asked }
+        Self { node, asked }
     }
 
     /// Makes a pod of the containers that runs here.
