@@ -74,7 +74,14 @@ const RESERVED: &[Reserved] = &[
     // Keys of tokens are in the same encodings as those of certificates.
     reserved(
         "x509_parser::",
-        &["tls/", "engine/auth/jwt/", "kube/authn/", "kube/pki/"],
+        &[
+            "tls/",
+            "engine/auth/jwt/",
+            "kube/admission/plugins/certificates/",
+            "kube/authn/",
+            "kube/custom/authorities.rs",
+            "kube/pki/",
+        ],
     ),
     reserved("webpki::", &["kube/authn/"]),
     reserved("csv::", &["kube/authn/"]),

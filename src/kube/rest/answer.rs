@@ -20,6 +20,9 @@ use crate::kube::table::{self, Include, Printer};
 use crate::kube::views::Stored;
 use crate::kube::{codec, convert};
 
+/// Lists of fewer bytes, roughly, are made before they are sent: clients are told how long they are.
+const AT_ONCE: usize = 64 << 10;
+
 /// The answer to a request for or about one object.
 ///
 /// # Errors
@@ -81,6 +84,10 @@ pub(super) fn page(call: &Call, form: &Form, page: Page) -> ApiResult<Response<K
         Shape::Whole if form.media == Format::Json && !form.pretty => {
             let list = JsonList::new(Arc::clone(&call.resource), &metadata, page.items);
             let (size, gzip) = (list.size(), reply::takes_gzip(&call.headers));
+            if size < AT_ONCE {
+                let body: Vec<u8> = list.flatten().collect();
+                return Ok(reply::compressed(200, form.content_type(), body, gzip));
+            }
             return Ok(reply::chunked(form.content_type(), list, size, gzip));
         }
         Shape::Table(version) => {

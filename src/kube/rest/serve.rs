@@ -33,7 +33,7 @@ use crate::kube::live::Live;
 use crate::kube::metrics::KubeMetrics;
 use crate::kube::negotiate::Answer as Answering;
 use crate::kube::request::{RequestInfo, Target};
-use crate::kube::schema::{Resource, Verb};
+use crate::kube::schema::{Resource, Resources, Verb};
 use crate::kube::select::{Fields, Selector};
 use crate::kube::services::Ranges;
 use crate::kube::status::{ApiError, ApiResult};
@@ -328,8 +328,12 @@ impl KubeServer {
 }
 
 fn knows_group(catalog: &Catalog, group: &str) -> bool {
-    let mut all = catalog.resources();
-    all.any(|known| &*known.group == group)
+    let built_in = Resources::built_in().groups().iter();
+    let mut custom = catalog.resources();
+    built_in
+        .map(|known| &known.group)
+        .any(|known| **known == *group)
+        || custom.any(|known| *known.group == *group)
 }
 
 /// Whether a path is that of a version of a group that is served in other versions.

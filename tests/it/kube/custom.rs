@@ -119,7 +119,7 @@ async fn a_definition_is_served_once_it_is_established(_: Case) {
     let name = format!("{DEFINITIONS}/gadgets.{group}");
     wait_for("the conflict is told", async || {
         let now = api.get(&name).await.value(200);
-        condition(&now, "NamesAccepted").is_some_and(|one| one["reason"] == "KindConflict")
+        condition(&now, "NamesAccepted").is_some_and(|one| one["reason"] == "ListKindConflict")
     })
     .await;
     // Neither is there a schema that is none.
@@ -296,7 +296,8 @@ async fn a_definition_takes_its_objects_with_it(_: Case) {
 async fn versions_differ_in_their_name_alone(_: Case) {
     let api = space("versions").await;
     let group = defined(&api).await;
-    let old = format!("{group}/v1beta1/widgets");
+    let space = api.space();
+    let old = format!("/apis/{group}/v1beta1/namespaces/{space}/widgets");
     let mut body = widget(&group, "a", &json!({}));
     body["apiVersion"] = format!("{group}/v1beta1").into();
     let made = api.post(&old, &body).await;

@@ -129,7 +129,19 @@ async fn a_certificate_of_version_1_is_refused_with_advice() {
     let server = serve(settings, pki.client("client")).await;
     let shaken = connect_unchecked(&pki.client("old"), server.address()).await;
     assert!(shaken.is_err(), "it was let in");
-    let log = server.log_tail();
+    // The client may learn of it before it is logged.
+    let told = async {
+        loop {
+            let log = server.log_tail();
+            if log.contains("UnsupportedCertVersion") {
+                return log;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let log = tokio::time::timeout(PATIENCE, told)
+        .await
+        .expect("it is logged");
     let lines: Vec<_> = log
         .lines()
         .filter(|l| l.contains("UnsupportedCertVersion"))
