@@ -85,7 +85,7 @@ pub(super) fn page(call: &Call, form: &Form, page: Page) -> ApiResult<Response<K
             let list = JsonList::new(Arc::clone(&call.resource), &metadata, page.items);
             let (size, gzip) = (list.size(), reply::takes_gzip(&call.headers));
             if size < AT_ONCE {
-                let body: Vec<u8> = list.flatten().collect();
+                let body = list.collect::<Vec<_>>().concat();
                 return Ok(reply::compressed(200, form.content_type(), body, gzip));
             }
             return Ok(reply::chunked(form.content_type(), list, size, gzip));

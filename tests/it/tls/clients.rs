@@ -136,7 +136,7 @@ async fn a_certificate_of_version_1_is_refused_with_advice() {
             if log.contains("UnsupportedCertVersion") {
                 return log;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let log = tokio::time::timeout(PATIENCE, told)
