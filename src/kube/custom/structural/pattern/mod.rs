@@ -33,7 +33,7 @@ pub fn matches(pattern: &str, text: &str) -> Result<bool, String> {
 /// Reads an expression.
 ///
 /// # Errors
-/// As [`matches`].
+/// As [`matches()`].
 pub fn check(pattern: &str) -> Result<(), String> {
     compiled(pattern).map(drop)
 }
